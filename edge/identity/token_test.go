@@ -1,0 +1,316 @@
+package identity
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const testNow = 1_800_000_000
+
+func testGrant(h *Hasher, keys, shown int) *Grant {
+	g := &Grant{Issued: testNow, Store: true}
+	for i := range keys {
+		g.Keys = append(g.Keys, h.Key("user.id", []byte{byte(i)}))
+	}
+	for i := range shown {
+		g.Shown = append(g.Shown, Shown{Campaign: uint32(i) * 0x01010101, Candidate: ^uint32(i)})
+	}
+	return g
+}
+
+func sameGrant(a, b *Grant) bool {
+	return a.Issued == b.Issued && a.Nonce == b.Nonce && a.Store == b.Store &&
+		slices.Equal(a.Keys, b.Keys) && slices.Equal(a.Shown, b.Shown)
+}
+
+func TestTokenRoundTrip(t *testing.T) {
+	s := testSecret(t, 0)
+	h, tokens, peer := NewHasher(s), NewTokens(s), NewTokens(s)
+	var back Grant
+	for _, c := range []struct{ keys, shown, longest int }{
+		{0, 0, 60}, {1, 1, 100}, {3, 1, 200}, {3, 5, 200}, {MaxTokenKeys, MaxTokenShown, 736},
+	} {
+		g := testGrant(h, c.keys, c.shown)
+		g.Store = c.keys%2 == 1
+		token := tokens.Append([]byte("t="), g)
+		if !bytes.HasPrefix(token, []byte("t=")) {
+			t.Fatal("Append does not append")
+		}
+		token = token[2:]
+		if len(token) > c.longest || len(token) > MaxTokenBytes {
+			t.Errorf("%d keys, %d shown: %d bytes", c.keys, c.shown, len(token))
+		}
+		for _, b := range token {
+			if !strings.ContainsRune("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", rune(b)) {
+				t.Fatalf("token is not safe in a URL: %q", token)
+			}
+		}
+		kept := bytes.Clone(token)
+		for _, node := range []*Tokens{tokens, peer} { // peer: another process, the same secret
+			if err := node.Open(&back, token, testNow); err != nil || !sameGrant(&back, g) {
+				t.Fatalf("open: %v\n got %+v\nwant %+v", err, back, g)
+			}
+		}
+		if !bytes.Equal(token, kept) {
+			t.Fatal("Open changed the token")
+		}
+		for i := range token {
+			token[i] = 'A' // the buffer goes back to the server
+		}
+		if !sameGrant(&back, g) {
+			t.Fatal("the grant aliases the token")
+		}
+	}
+}
+
+func TestTokenHidesItsKeys(t *testing.T) {
+	s := testSecret(t, 0)
+	g := testGrant(NewHasher(s), 2, 2)
+	tokens := NewTokens(s)
+	raw, err := encoding.AppendDecode(nil, tokens.Append(nil, g))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range g.Keys {
+		if bytes.Contains(raw, k[:4]) {
+			t.Error("a key is readable")
+		}
+	}
+	if a, b := tokens.Append(nil, g), tokens.Append(nil, g); bytes.Equal(a[24:], b[24:]) {
+		t.Error("two tokens of one grant are alike beyond their head")
+	}
+}
+
+func TestTokenEveryBitCounts(t *testing.T) {
+	s := testSecret(t, 0)
+	tokens := NewTokens(s)
+	var back Grant
+	// Three lengths: base64 ends with no, two or four spare bits.
+	for _, shown := range []int{0, 1, 2} {
+		for keys := range 3 {
+			token := tokens.Append(nil, testGrant(NewHasher(s), keys, shown))
+			for bit := range len(token) * 8 {
+				forged := bytes.Clone(token)
+				forged[bit/8] ^= 1 << (bit % 8)
+				refused(t, tokens, &back, forged, ErrTokenForged, ErrTokenMalformed)
+			}
+			raw, err := encoding.AppendDecode(nil, token)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for bit := range len(raw) * 8 {
+				forged := bytes.Clone(raw)
+				forged[bit/8] ^= 1 << (bit % 8)
+				want := ErrTokenForged
+				if bit < 8 { // the version
+					want = ErrTokenMalformed
+				}
+				refused(t, tokens, &back, encoding.AppendEncode(nil, forged), want)
+			}
+		}
+	}
+}
+
+// refused fails unless the token is refused with one of these errors and gives nothing away.
+func refused(t *testing.T, tokens *Tokens, g *Grant, token []byte, wants ...error) {
+	t.Helper()
+	err := tokens.Open(g, token, testNow)
+	if !slices.ContainsFunc(wants, func(want error) bool { return errors.Is(err, want) }) {
+		t.Fatalf("open %q: %v, want one of %v", token, err, wants)
+	}
+	if g.Issued != 0 || g.Nonce != 0 || g.Store || len(g.Keys) != 0 || len(g.Shown) != 0 {
+		t.Fatalf("a refused token left %+v", g)
+	}
+}
+
+func TestTokenEveryLengthCounts(t *testing.T) {
+	s := testSecret(t, 0)
+	tokens := NewTokens(s)
+	token := tokens.Append(nil, testGrant(NewHasher(s), MaxTokenKeys, MaxTokenShown))
+	var back Grant
+	for n := range token {
+		refused(t, tokens, &back, token[:n], ErrTokenForged, ErrTokenMalformed)
+	}
+	for _, longer := range []string{"A", "AA", "=", "==", "\n", "\r\n", strings.Repeat("A", MaxTokenBytes)} {
+		refused(t, tokens, &back, append(bytes.Clone(token), longer...), ErrTokenForged, ErrTokenMalformed)
+	}
+	for _, at := range []int{0, 1, 17, len(token) - 1} {
+		refused(t, tokens, &back, slices.Insert(bytes.Clone(token), at, '\n'), ErrTokenMalformed)
+	}
+}
+
+func TestTokenOfAnotherCluster(t *testing.T) {
+	a, b := testSecret(t, 0), testSecret(t, 1)
+	var back Grant
+	// The same start in both, so that only the secret differs.
+	token := newTokens(a, 42).Append(nil, testGrant(NewHasher(a), 2, 1))
+	refused(t, newTokens(b, 42), &back, token, ErrTokenForged)
+}
+
+func TestTokenTime(t *testing.T) {
+	s := testSecret(t, 0)
+	tokens := NewTokens(s)
+	var back Grant
+	for _, c := range []struct {
+		name        string
+		issued, now uint32
+		want        error
+	}{
+		{"at once", testNow, testNow, nil},
+		{"a day", testNow, testNow + TokenSeconds, nil},
+		{"over a day", testNow, testNow + TokenSeconds + 1, ErrTokenExpired},
+		{"a year", testNow, testNow + 365*secondsPerDay, ErrTokenExpired},
+		{"a little ahead", testNow + TokenSkewSeconds, testNow, nil},
+		{"from the future", testNow + TokenSkewSeconds + 1, testNow, ErrTokenExpired},
+		{"beginning of time", 0, 0, nil},
+		{"end of time", 1<<32 - 1, 1<<32 - 1, nil},
+		{"no wrap", 1<<32 - 1, 0, ErrTokenExpired},
+		{"no wrap back", 0, 1<<32 - 1, ErrTokenExpired},
+	} {
+		g := testGrant(NewHasher(s), 1, 1)
+		g.Issued = c.issued
+		token := tokens.Append(nil, g)
+		if err := tokens.Open(&back, token, c.now); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", c.name, err, c.want)
+		} else if c.want == nil && !sameGrant(&back, g) {
+			t.Errorf("%s: %+v", c.name, back)
+		}
+	}
+}
+
+// A body that this version did not write is refused even though it is sealed well.
+func TestTokenStrangeBody(t *testing.T) {
+	s := testSecret(t, 0)
+	tokens := newTokens(s, 42)
+	seal := func(body []byte) []byte {
+		head := make([]byte, headSize)
+		head[0] = tokenVersion
+		binary.BigEndian.PutUint64(head[1:], 42)
+		binary.BigEndian.PutUint16(head[9:], testNow/secondsPerDay)
+		head[headSize-1] = 9
+		nonce := make([]byte, gcmNonceSize)
+		nonce[gcmNonceSize-1] = 9
+		aead := tokens.keys.get(42, testNow/secondsPerDay).aead
+		return encoding.AppendEncode(nil, aead.Seal(bytes.Clone(head), nonce, body, head))
+	}
+	body := func(flags, keys, shown byte, rest int) []byte {
+		b := binary.BigEndian.AppendUint32(nil, testNow)
+		return append(b, append([]byte{flags, keys, shown}, make([]byte, rest)...)...)
+	}
+	var back Grant
+	if err := tokens.Open(&back, seal(body(1, 1, 1, 24)), testNow); err != nil || !back.Store {
+		t.Fatalf("a good body is refused: %v", err)
+	}
+	for _, bad := range [][]byte{
+		body(0, 1, 1, 23), body(0, 1, 1, 25), body(0, 2, 0, 16), body(2, 0, 0, 0),
+		body(0, 17, 0, 17*16), body(0, 0, 33, 33*8), body(0, 255, 255, 0),
+	} {
+		refused(t, tokens, &back, seal(bad), ErrTokenMalformed)
+	}
+}
+
+func TestTokenDoesNotAllocate(t *testing.T) {
+	s := testSecret(t, 0)
+	h, tokens := NewHasher(s), NewTokens(s)
+	for _, c := range []struct{ keys, shown int }{{1, 1}, {3, 4}, {MaxTokenKeys, MaxTokenShown}} {
+		g, back, buf := testGrant(h, c.keys, c.shown), &Grant{}, make([]byte, 0, MaxTokenBytes)
+		if n := testing.AllocsPerRun(200, func() { buf = tokens.Append(buf[:0], g) }); n != 0 {
+			t.Errorf("Append of %d keys: %v allocations", c.keys, n)
+		}
+		if n := testing.AllocsPerRun(200, func() {
+			if err := tokens.Open(back, buf, testNow); err != nil {
+				t.Fatal(err)
+			}
+		}); n != 0 {
+			t.Errorf("Open of %d keys: %v allocations", c.keys, n)
+		}
+		buf[30] ^= 1
+		if n := testing.AllocsPerRun(200, func() {
+			if err := tokens.Open(back, buf, testNow); err == nil {
+				t.Fatal("a forged token was opened")
+			}
+		}); n != 0 {
+			t.Errorf("Open of a forged token: %v allocations", n)
+		}
+	}
+}
+
+// Forgers and old tokens must not push the keys in use out of the table.
+func TestSubkeysKeepWhatIsUsed(t *testing.T) {
+	s := testSecret(t, 0)
+	tokens := newTokens(s, 42)
+	token := tokens.Append(nil, testGrant(NewHasher(s), 1, 1))
+	raw, err := encoding.AppendDecode(nil, token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := tokens.keys.get(42, testNow/secondsPerDay)
+	var back Grant
+	for i := range 5000 {
+		binary.BigEndian.PutUint64(raw[1:], uint64(i)+1000)
+		refused(t, tokens, &back, encoding.AppendEncode(nil, raw), ErrTokenForged)
+		if i%50 == 0 {
+			old := testGrant(NewHasher(s), 1, 1)
+			old.Issued -= 365 * secondsPerDay
+			refused(t, tokens, &back, newTokens(s, uint64(i)).Append(nil, old), ErrTokenExpired)
+		}
+	}
+	if tokens.keys.get(42, testNow/secondsPerDay) != used {
+		t.Error("the key in use was pushed out")
+	}
+	// More live processes than slots: every token still opens.
+	for i := range 600 {
+		g := testGrant(NewHasher(s), 1, 1)
+		if err := tokens.Open(&back, newTokens(s, uint64(i)).Append(nil, g), testNow); err != nil || !sameGrant(&back, g) {
+			t.Fatalf("process %d: %v", i, err)
+		}
+	}
+}
+
+func TestTokenPanicsOverItsBounds(t *testing.T) {
+	s := testSecret(t, 0)
+	for _, g := range []*Grant{{Keys: make([]Key, MaxTokenKeys+1)}, {Shown: make([]Shown, MaxTokenShown+1)}} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Error("no panic")
+				}
+			}()
+			NewTokens(s).Append(nil, g)
+		}()
+	}
+}
+
+func FuzzOpen(f *testing.F) {
+	s := testSecret(f, 0)
+	tokens := newTokens(s, 42)
+	for _, n := range []int{0, 1, 3, 16} {
+		f.Add(newTokens(s, 43).Append(nil, testGrant(NewHasher(s), n, n)))
+	}
+	f.Add([]byte(""))
+	f.Add([]byte("AQ"))
+	f.Add(bytes.Repeat([]byte("A"), MaxTokenBytes+1))
+	var g Grant
+	f.Fuzz(func(t *testing.T, token []byte) {
+		kept := bytes.Clone(token)
+		err := tokens.Open(&g, token, testNow)
+		if !bytes.Equal(kept, token) {
+			t.Fatal("Open changed the token")
+		}
+		switch {
+		case err == nil:
+			// Only the seeds can be sealed well; whatever opens is spelled in one way.
+			if len(g.Keys) > MaxTokenKeys || len(g.Shown) > MaxTokenShown || g.Issued != testNow {
+				t.Fatalf("opened %+v", g)
+			}
+		case !errors.Is(err, ErrTokenMalformed) && !errors.Is(err, ErrTokenForged) && !errors.Is(err, ErrTokenExpired):
+			t.Fatalf("strange error %v", err)
+		case len(g.Keys) != 0 || len(g.Shown) != 0 || g.Nonce != 0:
+			t.Fatalf("a refused token left %+v", g)
+		}
+	})
+}

@@ -43,7 +43,8 @@ func TestPinnedVectors(t *testing.T) {
 		{"tag all", tag(KindAll, 0, ""), "03a8e38ef66bc01c"},
 		{"tag channel", tag(KindChannel, 1, "email"), "ad00494fe8282ac2"},
 		{"exposure id", fmt.Sprintf("%08x", tags.Exposure("impression", []byte("imp-77"), []byte("c"), []byte("c-1"), []byte("i"))), "e21d12bc"},
-		{"exposure token", fmt.Sprintf("%08x", tags.ExposureOfToken("impression", 77, []byte("c"), []byte("c-1"), []byte("i"))), "e71dfff3"},
+		{"candidate", fmt.Sprintf("%08x", tags.Candidate([]byte("c"), []byte("c-1"), []byte("i"))), "785ea291"},
+		{"place", fmt.Sprintf("%08x %08x", Place(77, 5, 0), Place(77, 5, 1)), "fb5d03ea bcc4ad52"},
 	} {
 		if c.got != c.want {
 			t.Errorf("%s = %s, want %s", c.name, c.got, c.want)
@@ -124,7 +125,13 @@ func TestExposureIsUnambiguous(t *testing.T) {
 	}
 	add("click", tags.Exposure("click", nil, nil, nil, []byte(whole)))
 	add("id of 8 bytes", tags.Exposure("impression", []byte{1, 0, 0, 0, 0, 0, 0, 0}, nil, nil, nil))
-	add("nonce of the same bytes", tags.ExposureOfToken("impression", 1, nil, nil, nil))
+	add("candidate", tags.Candidate(nil, nil, []byte(whole)))
+	add("candidate split elsewhere", tags.Candidate(nil, []byte(whole), nil))
+	for ordinal := range 32 {
+		for candidate := range uint32(32) {
+			add(fmt.Sprintf("place %d %d", candidate, ordinal), Place(1, candidate, ordinal))
+		}
+	}
 }
 
 func TestHashingDoesNotAllocate(t *testing.T) {
@@ -141,7 +148,7 @@ func TestHashingDoesNotAllocate(t *testing.T) {
 			tags.Tag(KindItem, 1, name)
 			tags.TagBytes(KindItem, 1, id)
 			tags.Exposure("impression", id, id, id, id)
-			tags.ExposureOfToken("impression", 1, id, id, id)
+			Place(1, tags.Candidate(id, id, id), 0)
 		}); n != 0 {
 			t.Errorf("tags of %d bytes: %v allocations", size, n)
 		}

@@ -79,12 +79,22 @@ func (t *Tags) Exposure(eventType string, id, campaign, creative, item []byte) u
 	return t.exposure("id", eventType, id, campaign, creative, item)
 }
 
-// ExposureOfToken is Exposure for an event that comes with a token instead of
-// an id: nonce is Grant.Nonce. It never agrees with Exposure but by chance.
-func (t *Tags) ExposureOfToken(eventType string, nonce uint64, campaign, creative, item []byte) uint32 {
-	var id [8]byte
-	binary.LittleEndian.PutUint64(id[:], nonce)
-	return t.exposure("token", eventType, id[:], campaign, creative, item)
+// Candidate tells the candidates of one answer apart, for Shown: the same names
+// give the same value. No argument is kept.
+func (t *Tags) Candidate(campaign, creative, item []byte) uint32 {
+	return t.exposure("candidate", "", nil, campaign, creative, item)
+}
+
+// Place returns the identity of a showing that a token stands for: nonce is
+// Grant.Nonce, candidate is Shown.Candidate, ordinal counts from 0 the candidates
+// of the answer that have the same names. It mixes with the finaliser of
+// SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators,
+// 2014); the nonce is a hash already.
+func Place(nonce uint64, candidate uint32, ordinal int) uint32 {
+	h := nonce ^ uint64(candidate)<<32 ^ uint64(ordinal)
+	h = (h ^ h>>30) * 0xbf58476d1ce4e5b9
+	h = (h ^ h>>27) * 0x94d049bb133111eb
+	return uint32((h ^ h>>31) >> 32)
 }
 
 func (t *Tags) exposure(from, eventType string, id, campaign, creative, item []byte) uint32 {

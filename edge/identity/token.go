@@ -52,7 +52,8 @@ type Grant struct {
 	// Issued is the Unix second of the answer.
 	Issued uint32
 	// Nonce is unique to the token (but for 64-bit chance) in the cluster.
-	// Append and Open set it; exposures reported with the token derive from it.
+	// Begin and Open set it; exposures reported with the token derive from it
+	// (Place).
 	Nonce uint64
 	// Keys are the person's user keys, at most MaxTokenKeys.
 	Keys []Key
@@ -61,6 +62,8 @@ type Grant struct {
 	// Store says whether the person permitted that showings are remembered.
 	Store bool
 
+	count   uint64 // of the tokens of this start
+	begun   bool   // count and Nonce are those of the token to be sealed
 	scratch []byte
 }
 
@@ -129,22 +132,38 @@ func newTokens(s Secret, start uint64) *Tokens {
 	}
 }
 
-// Append seals g, appends the token to dst and sets g.Nonce. It does not
-// allocate once g has been used and dst is large enough, except for the first
+// Begin sets Issued and Nonce of the token that the next Append seals, so that the
+// places of an answer can be named before all of them are known. Append begins by
+// itself where Begin was not called.
+func (t *Tokens) Begin(g *Grant, issued uint32) {
+	g.Issued, g.begun = issued, true
+	g.count = t.count.Add(1) & (1<<countBits - 1)
+	_, b := g.buffers()
+	g.Nonce = xxh3.HashSeed(t.appendHead(b, g), t.seed)
+}
+
+// appendHead appends the readable part of g's token.
+func (t *Tokens) appendHead(b []byte, g *Grant) []byte {
+	b = append(b, tokenVersion)
+	b = binary.BigEndian.AppendUint64(b, t.start)
+	b = binary.BigEndian.AppendUint16(b, uint16(g.Issued/secondsPerDay))
+	return append(b, byte(g.count>>40), byte(g.count>>32), byte(g.count>>24), byte(g.count>>16), byte(g.count>>8), byte(g.count))
+}
+
+// Append seals g and appends the token to dst; a token is sealed once, so a second
+// Append is another token with another Nonce. It does not allocate once g has been used and dst is large enough, except for the first
 // token of a day.
 // It panics when g holds more than MaxTokenKeys or MaxTokenShown.
 func (t *Tokens) Append(dst []byte, g *Grant) []byte {
 	if len(g.Keys) > MaxTokenKeys || len(g.Shown) > MaxTokenShown {
 		panic("BUG: a token for more keys or candidates than it can carry")
 	}
-	day := uint16(g.Issued / secondsPerDay)
-	count := t.count.Add(1) & (1<<countBits - 1)
+	if !g.begun {
+		t.Begin(g, g.Issued)
+	}
+	g.begun = false
 	nonce, b := g.buffers()
-
-	b = append(b, tokenVersion)
-	b = binary.BigEndian.AppendUint64(b, t.start)
-	b = binary.BigEndian.AppendUint16(b, day)
-	b = append(b, byte(count>>40), byte(count>>32), byte(count>>24), byte(count>>16), byte(count>>8), byte(count))
+	b = t.appendHead(b, g)
 	head := b[:headSize]
 
 	b = binary.BigEndian.AppendUint32(b, g.Issued)
@@ -161,11 +180,10 @@ func (t *Tokens) Append(dst []byte, g *Grant) []byte {
 		b = binary.BigEndian.AppendUint32(b, s.Candidate)
 	}
 
-	binary.BigEndian.PutUint64(nonce[4:], count)
-	key := t.keys.get(t.start, day)
+	binary.BigEndian.PutUint64(nonce[4:], g.count)
+	key := t.keys.get(t.start, uint16(g.Issued/secondsPerDay))
 	t.keys.put(key)
 	b = key.aead.Seal(head, nonce, b[headSize:], head)
-	g.Nonce = xxh3.HashSeed(head, t.seed)
 	return encoding.AppendEncode(dst, b)
 }
 

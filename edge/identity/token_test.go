@@ -85,6 +85,27 @@ func TestTokenHidesItsKeys(t *testing.T) {
 	}
 }
 
+// The nonce is known before the token is sealed, and no two tokens share one,
+// however Begin and Append are called.
+func TestTokenBegin(t *testing.T) {
+	s := testSecret(t, 0)
+	tokens := NewTokens(s)
+	g, back := testGrant(NewHasher(s), 1, 1), &Grant{}
+	tokens.Begin(g, testNow+60)
+	begun := g.Nonce
+	seen := map[uint64]bool{}
+	for range 3 {
+		token := tokens.Append(nil, g)
+		if err := tokens.Open(back, token, testNow); err != nil || !sameGrant(g, back) || back.Issued != testNow+60 {
+			t.Fatalf("open: %v, %+v, want %+v", err, back, g)
+		}
+		seen[back.Nonce] = true
+	}
+	if !seen[begun] || len(seen) != 3 {
+		t.Errorf("3 tokens have %d nonces, begun one among them: %v", len(seen), seen[begun])
+	}
+}
+
 func TestTokenEveryBitCounts(t *testing.T) {
 	s := testSecret(t, 0)
 	tokens := NewTokens(s)

@@ -1,0 +1,216 @@
+package loadtest
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// ReplayOptions says what to replay, and through which node.
+type ReplayOptions struct {
+	// Addr is the node's admin listener, which serves the bid paths too:
+	// host:port or unix:/path. The node must run with --clock=request.
+	Addr string
+	// Key is a bearer key of the node, for where it has keys.
+	Key string
+
+	// Path is the log: CSV with a header line, plain or in gzip. The preset
+	// completejourney needs a path, for the tables beside it.
+	Path string
+	// Log is read where Path is empty.
+	Log io.Reader
+
+	// Preset names a known log (Presets); "" for none.
+	Preset string
+	// Columns map the log. With a preset, fields that are set replace its own.
+	Columns Columns
+
+	// Name is the log's name, part of the events' identities; default: the
+	// preset's name, else "replay".
+	Name string
+	// Advertiser of the purchases; default: the preset's, else Name.
+	Advertiser string
+	// Source of the users' identifiers: a name for user.eids, or "user.id".
+	// Default: restraint.replay.
+	Source string
+	// Country (alpha-3) sent with every request, which chooses the market;
+	// default: none.
+	Country string
+	// Run stands before users and event identities, so that a second replay on
+	// one node meets none of the first; at most 64 bytes.
+	Run string
+
+	// Workers ask at the same time; default 4. One worker keeps exact time
+	// order over all users.
+	Workers int
+	// Window is how many rows the workers share out before they wait for one
+	// another; default 1024.
+	Window int
+	// MaxRows refuses a longer log; default DefaultMaxRows.
+	MaxRows int
+	// First replays only so many events, the earliest; 0: all.
+	First int
+	// Timeout of one request; default 10 s.
+	Timeout time.Duration
+
+	// Check has the verdicts recounted against these caps (Oracle).
+	Check []ExpectedCap
+
+	// Summary is written the text summary at the end, partial or not.
+	Summary io.Writer
+	// Progress is called from the caller's goroutine after each window.
+	Progress func(done, total int)
+}
+
+const (
+	defaultWorkers = 4
+	defaultWindow  = 1024
+	defaultSource  = "restraint.replay"
+)
+
+// complete sets the defaults and returns the preset, which is empty where none
+// is named.
+func (o *ReplayOptions) complete() (Preset, error) {
+	p := Preset{Stands: "The columns named on the command line say what a row stands for."}
+	if o.Preset != "" {
+		var ok bool
+		if p, ok = presets()[o.Preset]; !ok {
+			var known []string
+			for _, q := range Presets() {
+				known = append(known, q.Name)
+			}
+			return p, fmt.Errorf("replay: preset %q is not known; known are %s, or map the columns", o.Preset, strings.Join(known, ", "))
+		}
+	}
+	p.Columns = o.Columns.over(p.Columns)
+	o.Name = cmp.Or(o.Name, p.Name, "replay")
+	o.Advertiser = cmp.Or(o.Advertiser, p.Advertiser, o.Name)
+	o.Source = cmp.Or(o.Source, defaultSource)
+	o.Workers = cmp.Or(o.Workers, defaultWorkers)
+	o.Window = cmp.Or(o.Window, defaultWindow)
+	o.Timeout = cmp.Or(o.Timeout, 10*time.Second)
+	var faults []error
+	if err := p.Columns.validate(); err != nil {
+		faults = append(faults, err)
+	}
+	if o.Path == "" && o.Log == nil {
+		faults = append(faults, errors.New("no log: give a path"))
+	}
+	if o.Path == "" && o.Preset == presetJourney {
+		faults = append(faults, fmt.Errorf("preset %s reads tables beside the log: give a path", presetJourney))
+	}
+	if o.Workers < 1 || o.Workers > 256 || o.Window < 1 || o.First < 0 || o.MaxRows < 0 || o.Timeout < 0 {
+		faults = append(faults, fmt.Errorf("workers %d (1..256), window %d (from 1), first %d, rows %d or timeout %s out of range", o.Workers, o.Window, o.First, o.MaxRows, o.Timeout))
+	}
+	if len(o.Run) > 64 || len(o.Name) > maxNameBytes || len(o.Advertiser) > maxNameBytes || len(o.Source) > maxNameBytes {
+		faults = append(faults, fmt.Errorf("run %q (at most 64 bytes), name, advertiser or source (at most %d) too long", o.Run, maxNameBytes))
+	}
+	if err := errors.Join(faults...); err != nil {
+		return p, fmt.Errorf("replay: %w", err)
+	}
+	return p, nil
+}
+
+// load reads the whole log and sorts it.
+func (o *ReplayOptions) load(c Columns) (*eventLog, error) {
+	l := newEventLog(o.MaxRows)
+	var err error
+	switch {
+	case o.Preset == presetJourney:
+		err = loadJourney(l, o.Path, c)
+	case o.Path != "":
+		err = l.readFile(o.Path, c)
+	default:
+		err = l.readFrom(o.Log, o.Name, c)
+	}
+	if err != nil {
+		return nil, err
+	}
+	l.sort()
+	if o.First > 0 && o.First < len(l.rows) {
+		l.rows = slices.Clip(l.rows[:o.First])
+	}
+	return l, nil
+}
+
+// Replay feeds the log through the node. Where it ends early, by ctx or by an
+// error of the node, the Summary says Partial and covers what was done; the
+// error is the cause. Without a usable log or node the Summary is empty.
+func Replay(ctx context.Context, o ReplayOptions) (Summary, error) {
+	preset, err := o.complete()
+	if err != nil {
+		return Summary{}, err
+	}
+	n, err := newNode(o.Addr, o.Key, o.Timeout, o.Workers+1)
+	if err != nil {
+		return Summary{}, err
+	}
+	defer n.close()
+	if err := n.check(ctx); err != nil {
+		return Summary{}, err
+	}
+	l, err := o.load(preset.Columns)
+	if err != nil {
+		return Summary{}, err
+	}
+	b := &bodies{log: l, source: o.Source, run: o.Run, name: o.Name, advertiser: o.Advertiser, country: o.Country}
+	workers := make([]*worker, o.Workers)
+	for i := range workers {
+		workers[i] = newWorker(n, b, o.Check)
+		defer workers[i].call.release()
+	}
+	start := time.Now()
+	err = runWindows(ctx, l.rows, workers, &o)
+	s := summarize(&o, preset, l, workers, time.Since(start))
+	if err != nil {
+		s.Partial = err.Error()
+	}
+	if o.Summary != nil {
+		if werr := s.Print(o.Summary); werr != nil {
+			err = errors.Join(err, fmt.Errorf("write summary: %w", werr))
+		}
+	}
+	return s, err
+}
+
+// runWindows shares each window's rows out by user and waits for all workers.
+func runWindows(ctx context.Context, rows []row, workers []*worker, o *ReplayOptions) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	parts := make([][]*row, len(workers))
+	for from := 0; from < len(rows); from += o.Window {
+		to := min(from+o.Window, len(rows))
+		for i := range parts {
+			parts[i] = parts[i][:0]
+		}
+		for i := from; i < to; i++ {
+			w := int(rows[i].user) % len(workers)
+			parts[w] = append(parts[w], &rows[i])
+		}
+		var wait sync.WaitGroup
+		for i, w := range workers {
+			if len(parts[i]) == 0 {
+				continue
+			}
+			wait.Go(func() {
+				if err := w.play(ctx, parts[i]); err != nil {
+					cancel(err)
+				}
+			})
+		}
+		wait.Wait()
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if o.Progress != nil {
+			o.Progress(to, len(rows))
+		}
+	}
+	return nil
+}

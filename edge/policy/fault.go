@@ -1,0 +1,48 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+)
+
+// maxFaults bounds how many faults one text can report (chosen: more than
+// anybody reads).
+const maxFaults = 1000
+
+// Fault is one thing wrong with a policy text.
+type Fault struct {
+	File string // as given to Parse
+	Line int    // from 1
+	Key  string // path of the key, as campaigns.spring-shoes.caps[2].limit; "" for the text as a whole
+	What string // what is wrong, with the value as written
+	Mend string // what to write instead
+}
+
+// Error returns file:line: key: what: mend.
+func (f *Fault) Error() string {
+	return fmt.Sprintf("%s:%d: %s", f.File, f.Line, f.Detail())
+}
+
+// Detail is Error without file and line.
+func (f *Fault) Detail() string {
+	if f.Key == "" {
+		return f.What + ": " + f.Mend
+	}
+	return f.Key + ": " + f.What + ": " + f.Mend
+}
+
+// Faults are all faults of one text, in the order of its lines, at most 1,000
+// and then one that says so.
+type Faults []Fault
+
+// Error returns one line for each fault.
+func (fs Faults) Error() string {
+	var b strings.Builder
+	for i := range fs {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		b.WriteString(fs[i].Error())
+	}
+	return b.String()
+}

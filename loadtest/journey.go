@@ -29,7 +29,7 @@ func journeyPreset() Preset {
 			"the showing a day is an assumption: the log says whom a campaign targeted and when, not how often a household saw it",
 			"the item of a showing is offer-CAMPAIGN, bought by redeeming one of the campaign's coupons; its category is products-CAMPAIGN, bought by any purchase, during the campaign, of a product that it lists",
 		},
-		Columns: Columns{Time: "transaction_timestamp", TimeFormat: "rfc3339", User: []string{"household_id"}, CampaignName: presetJourney, Item: []string{"product_id"}, Quantity: "quantity"},
+		Columns: Columns{Every: "purchase", Time: "transaction_timestamp", TimeFormat: "rfc3339", User: []string{"household_id"}, CampaignName: presetJourney, Item: []string{"product_id"}, Quantity: "quantity"},
 	}
 }
 

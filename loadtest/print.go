@@ -51,21 +51,21 @@ func (p printer) line(format string, args ...any) {
 // read prints what the log held.
 func (p printer) read(s *Summary) {
 	for _, f := range s.Files {
-		p.line("%-24s %12s rows", f.File, group(f.Rows))
+		p.line("%-40s %9s rows", f.File, group(f.Rows))
 	}
 	p.rejected("rejected", s.Rejected)
-	p.line("%-24s %12s, made into %s events", "replayed", group(s.Replayed), group(s.Events))
+	p.line("%-40s %9s of %s events that the rows make", "replayed", group(s.Replayed), group(s.Events))
 	for _, k := range s.ByKind {
-		p.line("  %-22s %12s", k.Name, group(k.N))
+		p.line("  %-38s %9s", k.Name, group(k.N))
 	}
 	p.rejected("refused by the node", s.Refused)
-	p.line("%-24s %s to %s", "period", s.From.Format(time.DateTime), s.To.Format(time.DateTime))
+	p.line("period %s to %s (UTC)", s.From.Format(time.DateTime), s.To.Format(time.DateTime))
 }
 
 func (p printer) rejected(what string, r Rejected) {
-	p.line("%-24s %12s", what, group(r.Rows))
+	p.line("%-40s %9s", what, group(r.Rows))
 	for _, c := range counts(r.ByReason) {
-		p.line("  %-22s %12s", c.Name, group(c.N))
+		p.line("  %-38s %9s", c.Name, group(c.N))
 	}
 	for _, row := range r.Sample {
 		p.line("    %s line %d: %s", row.File, row.Line, strconv.QuoteToGraphic(row.Detail))

@@ -159,6 +159,11 @@ func Replay(ctx context.Context, o ReplayOptions) (Summary, error) {
 	if err != nil {
 		return Summary{}, err
 	}
+	return o.run(ctx, n, preset, l)
+}
+
+// run replays a log that is loaded, through a node that was checked.
+func (o *ReplayOptions) run(ctx context.Context, n *node, preset Preset, l *eventLog) (Summary, error) {
 	b := &bodies{log: l, source: o.Source, run: o.Run, name: o.Name, advertiser: o.Advertiser, country: o.Country}
 	workers := make([]*worker, o.Workers)
 	for i := range workers {
@@ -166,8 +171,8 @@ func Replay(ctx context.Context, o ReplayOptions) (Summary, error) {
 		defer workers[i].call.release()
 	}
 	start := time.Now()
-	err = runWindows(ctx, l.rows, workers, &o)
-	s := summarize(&o, preset, l, workers, time.Since(start))
+	err := runWindows(ctx, l.rows, workers, o)
+	s := summarize(o, preset, l, workers, time.Since(start))
 	if err != nil {
 		s.Partial = err.Error()
 	}

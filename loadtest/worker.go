@@ -35,7 +35,8 @@ func newWorker(n *node, b *bodies, caps []ExpectedCap) *worker {
 }
 
 // play replays rows and returns once every event of them is answered. Where
-// ctx ends, events of showings already decided are still sent, once.
+// ctx ends between two rows, the events of showings already decided are still
+// sent, once.
 func (w *worker) play(ctx context.Context, rows []*row) error {
 	for _, r := range rows {
 		if ctx.Err() != nil {

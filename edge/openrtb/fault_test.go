@@ -57,7 +57,7 @@ func TestParseNamesWhatIsWrong(t *testing.T) {
 		{"a list for an object", with(`"regs":[]`), "regs", "must be an object, not a list"},
 		{"a string for a number", with(`"regs":{"ext":{"gdpr":"1"}}`), "regs.ext.gdpr", "must be a number, not a string"},
 		{"a boolean for a number", with(`"device":{"lmt":true}`), "device.lmt", "must be a number, not true"},
-		{"no such signal", with(`"regs":{"coppa":2}`), "regs.coppa", "must be a whole number from 0 to 1, not 2"},
+		{"half a signal", with(`"regs":{"coppa":0.5}`), "regs.coppa", "must be a whole number"},
 		{"no such gpc", with(`"regs":{"ext":{"gpc":"yes"}}`), "regs.ext.gpc", `must be "0" or "1"`},
 		{"a number for consent", with(`"user":{"ext":{"consent":2}}`), "user.ext.consent", "must be a string"},
 		{"a long consent", with(`"user":{"consent":"` + strings.Repeat("C", MaxConsent+1) + `"}`), "user.consent", "8193 bytes, at most 8192"},

@@ -15,6 +15,7 @@
 // RFC 8259 to the letter, and valid UTF-8 in every string, also in those skipped. Unknown
 // fields are skipped, as OpenRTB asks. null is the same as absent. A key that comes twice
 // in one object: the last one binds, and an object replaces the earlier object whole.
+// The signals gdpr, coppa, lmt and dnt are 0 or 1; any other whole number counts as 1.
 // Whole numbers may be written with a fraction or an exponent (1.0, 1e3).
 // A number where a string belongs, or the reverse, is a fault: reading an identifier as
 // 1e3, "1000" or "1e3" would make three people of one, and a signal that cannot be read

@@ -68,6 +68,7 @@ func TestParseDecides(t *testing.T) {
 		{"empty identifiers", with(`"user":{"id":"","buyeruid":null},"device":{"ifa":""}`), "ids=[] dropped=0"},
 		{"the device's country binds with its region", with(`"user":{"geo":{"country":"FRA","region":"X"}},"device":{"geo":{"country":"DEU"}}`), "country=DEU region= utc"},
 		{"lmt and dnt", with(`"device":{"lmt":1,"dnt":0}`), "lmt=1 dnt=0"},
+		{"a signal out of its range binds", with(`"device":{"lmt":44,"dnt":-1},"regs":{"gdpr":2}`), "gdpr=1 coppa=-1 lmt=1 dnt=1"},
 		{"television", with(`"device":{"devicetype":3},"site":{}`), "channel=ctv"},
 		{"set-top box", with(`"device":{"devicetype":7},"app":{}`), "channel=ctv"},
 		{"site", with(`"device":{"devicetype":2},"site":{}`), "channel=web"},

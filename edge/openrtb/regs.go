@@ -66,13 +66,17 @@ func (p *personReader) consent(i int, name string) ([]byte, int) {
 	return s, i
 }
 
-// flag reads 0 or 1; null is -1.
+// flag reads 0 or 1; null is -1. Any other whole number is 1: real requests carry lmt 44
+// and dnt 2, and what cannot be understood of a signal must not loosen it.
 func (p *personReader) flag(i int, name string) (int8, int) {
-	n, ok, i := p.integer(i, name, 0, 1)
-	if !ok {
+	n, ok, i := p.integer(i, name, -1<<31, 1<<31-1)
+	switch {
+	case !ok:
 		return -1, i
+	case n == 0:
+		return 0, i
 	}
-	return int8(n), i
+	return 1, i
 }
 
 // gpc reads the browser's Global Privacy Control, which is sent as a string ("1", as in

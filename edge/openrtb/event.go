@@ -65,12 +65,12 @@ type Event struct {
 	read personReader
 }
 
-func (e *Event) reset(body []byte) {
-	e.read.reset(body)
-	*e = Event{
-		Person: Person{Identifiers: e.Identifiers[:0], Signals: Signals{GDPR: -1, COPPA: -1, LMT: -1, DNT: -1}},
-		read:   e.read,
-	}
+func (e *Event) reset(line []byte) {
+	e.read.reset(line)
+	e.Person.reset()
+	e.Type, e.RawType, e.ID, e.Token = NoEvent, nil, nil, nil
+	e.Campaign, e.Creative, e.Item, e.Category, e.Advertiser = nil, nil, nil, nil, nil
+	e.Why, e.Answer, e.At, e.HasAt, e.HasPerson = nil, nil, 0, false, false
 }
 
 // Parse reads one event. The fields alias line, which is written to. The error is nil or

@@ -75,11 +75,17 @@ func (e *eidsPlace) reset() {
 	e.identifiers, e.dropped = e.identifiers[:0], 0
 }
 
+func (p *Person) reset() {
+	*p = Person{Identifiers: p.Identifiers[:0], Signals: Signals{GDPR: -1, COPPA: -1, LMT: -1, DNT: -1}}
+}
+
 // readUser reads the user object at i.
 func (p *personReader) readUser(i int) int {
-	p.user = userPlaces{}
-	p.eids.reset()
-	p.extEids.reset()
+	if p.user.present {
+		p.user = userPlaces{}
+		p.eids.reset()
+		p.extEids.reset()
+	}
 	p.at.hush = true
 	ok, i := p.is(i, '{', "user", "an object")
 	p.at.hush = false
@@ -177,7 +183,9 @@ func (p *personReader) readGeo(i int, name string, geo *geoPlaces) int {
 
 // readDevice reads the device object at i.
 func (p *personReader) readDevice(i int) int {
-	p.device = devicePlaces{lmt: -1, dnt: -1}
+	if p.device.present {
+		p.device = devicePlaces{lmt: -1, dnt: -1}
+	}
 	p.at.hush = true
 	ok, i := p.is(i, '{', "device", "an object")
 	p.at.hush = false

@@ -162,7 +162,7 @@ func TestRandomBodiesAgainstEncodingJSON(t *testing.T) {
 	var r Request
 	var e Event
 	accepted := map[string]int{}
-	for range 4000 {
+	for range 2000 {
 		s.wild = []int{1 << 30, 1000, 20}[s.IntN(3)]
 		for _, kind := range []string{"request", "event"} {
 			s.Reset()
@@ -184,7 +184,7 @@ func TestRandomBodiesAgainstEncodingJSON(t *testing.T) {
 			}
 		}
 	}
-	if t.Logf("accepted %v of 4000 each", accepted); accepted["request"] < 400 || accepted["event"] < 400 {
+	if t.Logf("accepted %v of 2000 each", accepted); accepted["request"] < 200 || accepted["event"] < 200 {
 		t.Error("too few bodies are accepted for the comparison to mean something")
 	}
 }

@@ -10,8 +10,7 @@ func (r *Request) Reset() { r.reset(nil) }
 
 func (r *Request) reset(body []byte) {
 	r.read.reset(body)
-	p := &r.Person
-	*p = Person{Identifiers: p.Identifiers[:0], Signals: Signals{GDPR: -1, COPPA: -1, LMT: -1, DNT: -1}}
+	r.Person.reset()
 	r.ID, r.Candidates, r.Categories = nil, r.Candidates[:0], r.Categories[:0]
 	r.wantGiven = false
 	r.CatTax, r.Want, r.Hold, r.Token, r.Brief, r.At, r.HasAt = 0, 0, false, false, false, 0, false

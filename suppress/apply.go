@@ -1,0 +1,127 @@
+package suppress
+
+import (
+	"fmt"
+)
+
+// Apply joins in a change that comes as an event or from another node: each key
+// -> (seq, op), the higher sequence wins, so changes may come in any order and
+// any number of times. A change that every kept generation already holds is
+// ignored. The list need not be declared. At most 1<<20 keys.
+//
+// When Apply returns, the change outlives the end of this process, and after
+// Sync a power cut. ErrFull asks for Compact; nothing was applied then.
+func (s *Store) Apply(name string, seq uint64, op Op, keys []Key) error {
+	if seq == 0 || (op != Add && op != Remove) || len(keys) > maxFrameKeys {
+		return fmt.Errorf("apply change to list %q: %w: sequence %d, op %d, %d keys; want a sequence from 1, Add or Remove, at most %d keys",
+			name, ErrImport, seq, op, len(keys), maxFrameKeys)
+	}
+	if name == "" || len(name) > maxNameBytes {
+		return fmt.Errorf("apply change: %w: the list's name %q has not 1 to %d bytes", ErrImport, name, maxNameBytes)
+	}
+	if s.isClosed() {
+		return ErrClosed
+	}
+	l := s.add(name)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := s.applyLocked(l, change{seq, op}, keys, false); err != nil {
+		return fmt.Errorf("apply change to list %q: %w", name, err)
+	}
+	s.see(seq)
+	return nil
+}
+
+func (s *Store) isClosed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
+}
+
+// applyLocked journals what is new in a change and puts it into the map.
+func (s *Store) applyLocked(l *list, c change, keys []Key, sync bool) error {
+	if c.seq <= l.floor() {
+		return nil
+	}
+	news := make([]Key, 0, len(keys))
+	more := 0
+	for _, key := range keys {
+		old, had := l.changes.m[key]
+		if !had || c.beats(old) {
+			news = append(news, key)
+		}
+		if !had {
+			more++
+		}
+	}
+	if len(news) == 0 {
+		return nil
+	}
+	if l.changes.len()+more > s.o.MaxChanges {
+		return fmt.Errorf("%w: it would hold more than %d in memory; compact it", ErrFull, s.o.MaxChanges)
+	}
+	if err := s.journalLocked(l); err != nil {
+		return err
+	}
+	if err := l.log.append(c, news, sync); err != nil {
+		return err
+	}
+	wasReady := l.entry.Load().ready
+	start := l.startLocked()
+	var p Probe
+	for _, key := range news {
+		before := s.memberLocked(l, &key, start)
+		p.Reset(key)
+		l.changes.put(&p, c)
+		after := s.memberLocked(l, &key, start)
+		switch {
+		case after && !before:
+			l.members++
+		case before && !after:
+			l.members--
+		}
+	}
+	l.changedAt = uint64(s.o.Now().Unix())
+	if !wasReady && l.declared {
+		l.setEntryLocked()
+		s.publish()
+	}
+	return nil
+}
+
+func (s *Store) memberLocked(l *list, key *Key, start uint64) bool {
+	if c, ok := l.changes.m[*key]; ok && c.seq > start {
+		return c.op == Add
+	}
+	return s.inBaseLocked(l, key)
+}
+
+// journalLocked makes the journal on the first change.
+func (s *Store) journalLocked(l *list) error {
+	if l.log != nil {
+		return nil
+	}
+	if err := makeDir(l.dir); err != nil {
+		return err
+	}
+	return l.openJournalLocked(appendJournalHead(nil, l.name, s.o.Fingerprint))
+}
+
+// Sync makes every change that was applied outlive a power cut.
+func (s *Store) Sync() error {
+	s.mu.Lock()
+	order := s.order
+	s.mu.Unlock()
+	for _, l := range order {
+		l.mu.Lock()
+		var err error
+		if l.log != nil {
+			err = l.log.file.Sync()
+		}
+		l.mu.Unlock()
+		if err != nil {
+			return fmt.Errorf("sync changes of list %q: %w", l.name, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,221 @@
+package suppress
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// separators are tried in this order where a header allows several.
+const separators = ",;\t|"
+
+// csvReader gives the rows of a CSV file: RFC 4180 with any of the separators,
+// quotes, embedded line ends, and rows of any length up to the limit. A quote
+// that does not start a cell is an ordinary character.
+type csvReader struct {
+	in  *lines
+	sep byte
+
+	cells  [][]byte
+	joined []byte // a row of several lines
+	line   uint64 // first line of the row
+}
+
+// next gives the cells of the next row; they are good until the call after.
+// why is set when the row cannot be taken apart.
+func (c *csvReader) next() (cells [][]byte, why string, err error) {
+	row, err := c.in.next()
+	c.line = c.in.line
+	if err != nil {
+		return nil, "", err
+	}
+	c.cells = c.cells[:0]
+	if bytes.IndexByte(row, '"') < 0 {
+		for {
+			n := bytes.IndexByte(row, c.sep)
+			if n < 0 {
+				c.cells = append(c.cells, row)
+				return c.cells, "", nil
+			}
+			c.cells = append(c.cells, row[:n])
+			row = row[n+1:]
+		}
+	}
+	for open := quoteOpen(row, c.sep, false); open; {
+		c.joined = append(append(c.joined[:0], row...), '\n') // row may be joined itself
+		more, err := c.in.next()
+		if err == io.EOF {
+			return nil, "", fmt.Errorf("line %d: %w: a quote is opened there and never closed", c.line, ErrTruncated)
+		}
+		if err != nil {
+			return nil, "", err
+		}
+		if len(c.joined)+len(more) > c.in.row {
+			return nil, "", c.in.tooLong(c.line)
+		}
+		open = quoteOpen(more, c.sep, true)
+		c.joined = append(c.joined, more...)
+		row = c.joined
+	}
+	return c.quoted(row)
+}
+
+// quoteOpen says whether a line ends inside a quoted cell, given whether it
+// begins in one.
+func quoteOpen(row []byte, sep byte, open bool) bool {
+	start := !open
+	for n := 0; n < len(row); n++ {
+		b := row[n]
+		switch {
+		case open && b == '"':
+			if n+1 < len(row) && row[n+1] == '"' {
+				n++
+			} else {
+				open = false
+			}
+		case open:
+		case b == '"' && start:
+			open = true
+		}
+		start = !open && b == sep
+	}
+	return open
+}
+
+// quoted takes a row apart whose quotes are closed, undoing doubled quotes in place.
+func (c *csvReader) quoted(row []byte) ([][]byte, string, error) {
+	for n := 0; ; {
+		if n < len(row) && row[n] == '"' {
+			n++
+			from, to := n, n
+			for row[n] != '"' || n+1 < len(row) && row[n+1] == '"' {
+				if row[n] == '"' {
+					n++
+				}
+				row[to] = row[n]
+				to++
+				n++
+			}
+			n++
+			c.cells = append(c.cells, row[from:to])
+			if n < len(row) && row[n] != c.sep {
+				return nil, "something follows a closing quote", nil
+			}
+		} else {
+			end := bytes.IndexByte(row[n:], c.sep)
+			if end < 0 {
+				end = len(row) - n
+			}
+			c.cells = append(c.cells, row[n:n+end])
+			n += end
+		}
+		if n >= len(row) {
+			return c.cells, "", nil
+		}
+		n++
+	}
+}
+
+// csv reads a file with a header row.
+func (i *importer) csv(in *lines) error {
+	c := &csvReader{in: in}
+	names, ids, item, err := i.header(c)
+	if err != nil {
+		return err
+	}
+	for {
+		cells, why, err := c.next()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		i.begin(c.line)
+		if err := i.csvRow(cells, why, len(names), ids, item); err != nil {
+			return err
+		}
+		i.end()
+	}
+}
+
+func (i *importer) csvRow(cells [][]byte, why string, columns int, ids []boundColumn, item int) error {
+	if why != "" {
+		i.reject("", why)
+		return nil
+	}
+	if len(cells) == 1 && len(trim(cells[0])) == 0 {
+		i.rep.Empty++
+		return nil
+	}
+	for _, extra := range cells[min(columns, len(cells)):] {
+		if len(trim(extra)) > 0 {
+			i.reject("", fmt.Sprintf("it has %d cells, the header has %d: a separator in a cell needs quotes", len(cells), columns))
+			return nil
+		}
+	}
+	var thing []byte
+	if item >= 0 && item < len(cells) {
+		thing = cells[item]
+	}
+	for _, id := range ids {
+		if id.at >= len(cells) {
+			i.reject(id.name, fmt.Sprintf("the row has only %d cells", len(cells)))
+			continue
+		}
+		if err := i.cell(id.name, id.source, cells[id.at], thing); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// header reads the header row and finds the separator: the first one under
+// which every wanted column is there. Lines before it that start with # and
+// blank ones are skipped.
+func (i *importer) header(c *csvReader) (names []string, ids []boundColumn, item int, err error) {
+	for {
+		first, err := c.in.next()
+		if err == io.EOF {
+			return nil, nil, 0, fmt.Errorf("%w: %v", ErrColumn, errNoHeader)
+		}
+		if err != nil {
+			return nil, nil, 0, err
+		}
+		if t := trim(first); len(t) == 0 || t[0] == '#' {
+			continue
+		}
+		return i.bindHeader(c, first)
+	}
+}
+
+func (i *importer) bindHeader(c *csvReader, first []byte) (names []string, ids []boundColumn, item int, err error) {
+	var most []string
+	for n := range len(separators) {
+		c.sep = separators[n]
+		if quoteOpen(first, c.sep, false) {
+			continue // a name with a line end in it
+		}
+		c.cells = c.cells[:0]
+		cells, why, _ := c.quoted(bytes.Clone(first))
+		if why != "" {
+			continue
+		}
+		names = names[:0]
+		for _, cell := range cells {
+			names = append(names, string(trim(cell)))
+		}
+		if ids, item, err = i.bind(names); err == nil {
+			return names, ids, item, nil
+		}
+		if len(names) > len(most) {
+			most = append([]string(nil), names...)
+		}
+	}
+	if most == nil {
+		return nil, nil, 0, fmt.Errorf("line %d: %w: the header row has an open quote; separators are %q", c.in.line, ErrColumn, strings.Split(separators, ""))
+	}
+	_, _, err = i.bind(most)
+	return nil, nil, 0, fmt.Errorf("line %d: %w", c.in.line, err)
+}

@@ -1,0 +1,395 @@
+package suppress
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+// Forms of an upload.
+const (
+	CSV    = "csv"
+	NDJSON = "ndjson"
+	Plain  = "plain" // one identifier a line
+
+	None = "none" // no compression, no normalisation
+	Gzip = "gzip"
+	Zstd = "zstd"
+)
+
+// Column says that the cells of a column are identifiers of a source. It stands
+// for every column of that name; where as many Columns of one name are given as
+// the file has, each stands for one, from the left.
+type Column struct {
+	Column string
+	Source string
+}
+
+// Import says how to read an upload.
+type Import struct {
+	Format      string // CSV, NDJSON or Plain
+	Compression string // None or "", Gzip, Zstd
+
+	// Map names the identifier columns. One of Map and ID is given; with neither,
+	// columns that are called like a declared source are taken, and a plain file
+	// is of the list's only source.
+	Map []Column
+	// ID is the source of a file with one identifier a row, in Column (for a
+	// plain file, or a file with one column, Column is empty).
+	ID     string
+	Column string
+	// ItemColumn is the item's column; required for a list of items.
+	ItemColumn string
+	// Normalize is the scheme by which raw emails and phones are normalised and
+	// hashed: see Schemes. "" means None: identifiers are taken as given.
+	Normalize string
+
+	// DryRun reads and counts everything and changes nothing.
+	DryRun bool
+	// Force lets a replacement lose more than Options.MaxShrink of the members.
+	Force bool
+	// Until is when these members leave by themselves. It is not supported yet:
+	// other than 0 it is refused.
+	Until uint32
+	// Start is the change sequence at which the upload started; 0 means the
+	// highest that the store has seen. Changes above it apply over the upload.
+	Start uint64
+}
+
+// Rejected is one row that could not be used. Detail names column and reason,
+// never the value.
+type Rejected struct {
+	Line   uint64 `json:"line"`
+	Detail string `json:"detail"`
+}
+
+// maxSample is how many rejected rows a report shows.
+const maxSample = 100
+
+// Report is what an upload came to.
+type Report struct {
+	List              string     `json:"list"`
+	Generation        uint64     `json:"generation"` // of a dry run: what it would have been
+	Keys              uint64     `json:"keys"`       // different members in the upload
+	Duplicates        uint64     `json:"duplicates"`
+	Empty             uint64     `json:"empty"`    // cells and lines without an identifier
+	Rejected          uint64     `json:"rejected"` // rows with an identifier that cannot be used
+	RejectedSample    []Rejected `json:"rejected_sample,omitempty"`
+	FalsePositiveRate float64    `json:"false_positive_rate"`
+	Bytes             int64      `json:"bytes"` // memory of the filter and its index
+	Seconds           float64    `json:"seconds"`
+
+	rows uint64
+}
+
+// importer turns the rows of one upload into keys.
+type importer struct {
+	list string
+	decl Declaration
+	im   Import
+	o    *Options
+	add  func(*Key) error
+	rep  *Report
+
+	scratch []byte
+	line    uint64 // of the row at hand
+	bad     string // what is wrong with it; the first of several
+}
+
+// boundColumn is an identifier column of a file.
+type boundColumn struct {
+	at     int // its place in the row
+	name   string
+	source string
+}
+
+// run reads the whole upload. Every error names the line it came to.
+func (i *importer) run(r io.Reader) error {
+	if err := i.check(); err != nil {
+		return err
+	}
+	in, err := newLines(r, i.im.Compression, i.o.Limits)
+	if err != nil {
+		return err
+	}
+	defer in.close()
+	switch i.im.Format {
+	case CSV:
+		err = i.csv(in)
+	case NDJSON:
+		err = i.ndjson(in)
+	default:
+		err = i.plain(in)
+	}
+	if err != nil {
+		return err
+	}
+	if rows, bad := i.rep.rows, i.rep.Rejected; float64(bad) > i.o.MaxRejected*float64(rows) {
+		return fmt.Errorf("%w: %d of %d rows, more than the share of %g that is allowed; first line %d: %s",
+			ErrRejected, bad, rows, i.o.MaxRejected, i.rep.RejectedSample[0].Line, i.rep.RejectedSample[0].Detail)
+	}
+	return nil
+}
+
+// check refuses what cannot be done before a byte is read.
+func (i *importer) check() error {
+	im := &i.im
+	fault := func(format string, args ...any) error {
+		return fmt.Errorf("%w: %s", ErrImport, fmt.Sprintf(format, args...))
+	}
+	switch {
+	case im.Format != CSV && im.Format != NDJSON && im.Format != Plain:
+		return fault("format %q is none of %q, %q, %q", im.Format, CSV, NDJSON, Plain)
+	case im.Until != 0:
+		return fault("until %d: members that leave by themselves are not supported yet; leave until out and remove them later", im.Until)
+	case !slices.Contains(Schemes(), im.scheme()):
+		return fault("normalize %q is none of %q", im.Normalize, Schemes())
+	case len(im.Map) > 0 && im.ID != "":
+		return fault("both map and id=%q are given; give one", im.ID)
+	case im.Format == Plain && len(im.Map) > 0:
+		return fault("map is for files with columns; for one identifier a line give id=SOURCE")
+	case im.Format == Plain && im.Column != "":
+		return fault("column %q: a plain file has no columns; say csv", im.Column)
+	case i.decl.Items && im.Format == Plain:
+		return fault("list %q is of items: it needs csv or ndjson with an item_column", i.list)
+	case i.decl.Items && im.ItemColumn == "":
+		return fault("list %q is of items: say which column with item_column", i.list)
+	case !i.decl.Items && im.ItemColumn != "":
+		return fault("item_column %q: list %q is not of items; declare it with items: true", im.ItemColumn, i.list)
+	}
+	if im.Format == Plain && im.ID == "" {
+		if len(i.decl.Sources) != 1 {
+			return fault("list %q has the sources %q; say which one the file is of with id=SOURCE", i.list, i.decl.Sources)
+		}
+		im.ID = i.decl.Sources[0]
+	}
+	for _, c := range im.Map {
+		if err := i.checkSource(c.Source); err != nil {
+			return err
+		}
+	}
+	if im.ID != "" {
+		return i.checkSource(im.ID)
+	}
+	return nil
+}
+
+func (im *Import) scheme() string {
+	if im.Normalize == "" {
+		return None
+	}
+	return im.Normalize
+}
+
+func (i *importer) checkSource(source string) error {
+	if slices.Contains(i.decl.Sources, source) {
+		return nil
+	}
+	return fmt.Errorf("%w: list %q has %q, not %q; declare it under id: in the policy", ErrSource, i.list, i.decl.Sources, source)
+}
+
+// plain takes every line as an identifier.
+func (i *importer) plain(in *lines) error {
+	for {
+		line, err := in.next()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		i.begin(in.line)
+		if err := i.cell("", i.im.ID, line, nil); err != nil {
+			return err
+		}
+		i.end()
+	}
+}
+
+// begin and end stand round the cells of a row.
+func (i *importer) begin(line uint64) {
+	i.line, i.bad = line, ""
+	i.rep.rows++
+}
+
+func (i *importer) end() {
+	if i.bad == "" {
+		return
+	}
+	i.rep.Rejected++
+	if len(i.rep.RejectedSample) < maxSample {
+		i.rep.RejectedSample = append(i.rep.RejectedSample, Rejected{i.line, i.bad})
+	}
+}
+
+// reject marks the row; its good cells are members all the same, since a person
+// with one identifier that cannot be read must still not be let through.
+func (i *importer) reject(column, why string) {
+	switch {
+	case i.bad != "":
+	case column == "":
+		i.bad = why
+	default:
+		i.bad = fmt.Sprintf("column %q: %s", column, why)
+	}
+}
+
+// cell takes one identifier, and the item beside it for a list of items.
+func (i *importer) cell(column, source string, id, item []byte) error {
+	if id = trim(id); len(id) == 0 {
+		i.rep.Empty++
+		return nil
+	}
+	canonical, err := normalize(i.scratch[:0], i.im.scheme(), source, id)
+	i.scratch = canonical[:0]
+	if err != nil {
+		i.reject(column, err.Error())
+		return nil
+	}
+	key := i.o.Hash(source, canonical)
+	if i.decl.Items {
+		if item = trim(item); len(item) == 0 {
+			i.reject(i.im.ItemColumn, "the item is empty")
+			return nil
+		}
+		key = ItemKey(key, i.o.Item(i.list, item))
+	}
+	return i.add(&key)
+}
+
+// bind finds the places of the wanted columns among the names of a file.
+func (i *importer) bind(names []string) (ids []boundColumn, item int, err error) {
+	item = -1
+	if i.decl.Items {
+		at := find(names, i.im.ItemColumn)
+		if len(at) != 1 {
+			return nil, 0, i.columnError(names, i.im.ItemColumn, len(at))
+		}
+		item = at[0]
+	}
+	wanted := i.im.Map
+	switch {
+	case len(wanted) > 0:
+	case i.im.ID != "" && i.im.Column != "":
+		wanted = []Column{{i.im.Column, i.im.ID}}
+	case i.im.ID != "" && len(names) == 1:
+		return []boundColumn{{0, names[0], i.im.ID}}, item, nil
+	default:
+		for _, source := range i.decl.Sources {
+			if len(find(names, source)) > 0 && (i.im.ID == "" || i.im.ID == source) {
+				wanted = append(wanted, Column{source, source})
+			}
+		}
+		if len(wanted) == 0 {
+			return nil, 0, i.columnError(names, "", 0)
+		}
+	}
+	for _, w := range wanted {
+		at := find(names, w.Column)
+		var same []Column
+		for _, c := range wanted {
+			if strings.EqualFold(c.Column, w.Column) && !slices.Contains(same, c) {
+				same = append(same, c)
+			}
+		}
+		switch {
+		case len(at) == 0:
+			return nil, 0, i.columnError(names, w.Column, 0)
+		case len(same) == 1:
+			for _, n := range at {
+				ids = append(ids, boundColumn{n, names[n], w.Source})
+			}
+		case len(same) == len(at):
+			n := at[slices.Index(same, w)]
+			ids = append(ids, boundColumn{n, names[n], w.Source})
+		default:
+			return nil, 0, fmt.Errorf("%w: column %q is mapped to %d sources and the file has it %d times", ErrColumn, w.Column, len(same), len(at))
+		}
+	}
+	slices.SortFunc(ids, func(a, b boundColumn) int { return a.at - b.at })
+	return slices.Compact(ids), item, nil
+}
+
+// find gives the places of a column: those called exactly so, else those that
+// differ in case only.
+func find(names []string, column string) (at []int) {
+	for n, name := range names {
+		if name == column {
+			at = append(at, n)
+		}
+	}
+	if at != nil {
+		return at
+	}
+	for n, name := range names {
+		if strings.EqualFold(name, column) {
+			at = append(at, n)
+		}
+	}
+	return at
+}
+
+// columnError says which columns there are and what to write. Names are shown
+// cut short, since a file without a header has people in its first row: of such
+// a file no name is shown at all.
+func (i *importer) columnError(names []string, column string, times int) error {
+	if looksLikePeople(names) {
+		return fmt.Errorf("%w: the first row seems to hold identifiers, not column names; put a header row before it, or send text/plain with one identifier a line", ErrColumn)
+	}
+	what := fmt.Sprintf("the file has no column %q", column)
+	if column == "" {
+		what = "no column is called like a source of the list"
+	} else if times > 1 {
+		what = fmt.Sprintf("the file has %d columns %q", times, column)
+	}
+	return fmt.Errorf("%w: %s; it has %s; write for example map=%s:%s", ErrColumn, what, quoteNames(names), firstName(names), i.decl.Sources[0])
+}
+
+func quoteNames(names []string) string {
+	shown := names[:min(len(names), 40)]
+	out := make([]string, len(shown))
+	for n, name := range shown {
+		out[n] = fmt.Sprintf("%q", name[:min(len(name), 60)])
+	}
+	s := strings.Join(out, ", ")
+	if len(names) > len(shown) {
+		s += fmt.Sprintf(" and %d more", len(names)-len(shown))
+	}
+	return s
+}
+
+func firstName(names []string) string {
+	for _, name := range names {
+		if name != "" {
+			return name[:min(len(name), 60)]
+		}
+	}
+	return "COLUMN"
+}
+
+// looksLikePeople says that a header row holds an address, a hash or a number.
+func looksLikePeople(names []string) bool {
+	for _, name := range names {
+		digits := 0
+		for n := range len(name) {
+			if name[n] >= '0' && name[n] <= '9' {
+				digits++
+			}
+		}
+		if strings.Contains(name, "@") || digits >= 5 {
+			return true
+		}
+	}
+	return false
+}
+
+// trim takes the white space off both ends, and what spreadsheets put there.
+func trim(b []byte) []byte {
+	b = bytes.TrimSpace(b)
+	return b
+}
+
+var errNoHeader = errors.New("the file is empty; a header row with the column names comes first")

@@ -1,0 +1,193 @@
+package suppress
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"os"
+	"slices"
+)
+
+// The journal of a list is an append-only file of changes. Numbers are
+// big-endian; checksums are CRC-32C.
+//
+//	head    8  magic "restrchg"
+//	        4  version, 1
+//	        4  zero
+//	       32  fingerprint of the identifier secret
+//	       16  first half of SHA-256 of the list's name
+//	        4  checksum of the 64 bytes before
+//	frame   4  magic "CHNG"
+//	        1  1 add, 2 remove
+//	        3  zero
+//	        8  sequence
+//	        4  number of keys, 1 to 1<<20
+//	        4  checksum of the keys
+//	        4  checksum of the 24 bytes before
+//	           the keys, 16 bytes each
+//
+// A frame is one change: it counts whole or not at all.
+const (
+	journalMagic   = "restrchg"
+	journalVersion = 1
+	journalHead    = 68
+	frameMagic     = "CHNG"
+	frameHead      = 28
+	maxFrameKeys   = 1 << 20
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+func appendJournalHead(dst []byte, list, fingerprint string) []byte {
+	from := len(dst)
+	dst = append(dst, journalMagic...)
+	dst = binary.BigEndian.AppendUint32(dst, journalVersion)
+	dst = append(dst, 0, 0, 0, 0)
+	dst = appendFingerprint(dst, fingerprint)
+	tag := nameTag(list)
+	dst = append(dst, tag[:]...)
+	return binary.BigEndian.AppendUint32(dst, crc32.Checksum(dst[from:], castagnoli))
+}
+
+func parseJournalHead(b []byte, list, fingerprint string) error {
+	if len(b) < journalHead || string(b[:8]) != journalMagic ||
+		crc32.Checksum(b[:64], castagnoli) != binary.BigEndian.Uint32(b[64:]) {
+		return fmt.Errorf("%w: its head cannot be read", ErrDamaged)
+	}
+	if v := binary.BigEndian.Uint32(b[8:]); v != journalVersion {
+		return fmt.Errorf("%w: version %d, this program reads %d", ErrDamaged, v, journalVersion)
+	}
+	if got := string(bytes.TrimRight(b[16:48], "\x00")); got != fingerprint {
+		return fmt.Errorf("%w: it says %q, this node has %q; start with that secret, or remove the file",
+			ErrFingerprint, got, fingerprint)
+	}
+	if tag := nameTag(list); !bytes.Equal(b[48:64], tag[:]) {
+		return fmt.Errorf("%w: it belongs to another list than %q", ErrDamaged, list)
+	}
+	return nil
+}
+
+// frame is one decoded change; keys alias what was parsed.
+type frame struct {
+	change
+	keys []byte
+}
+
+func (f *frame) key(i int) Key { return Key(f.keys[i*keySize:]) }
+func (f *frame) len() int      { return len(f.keys) / keySize }
+
+func appendFrame(dst []byte, c change, keys []Key) []byte {
+	from := len(dst)
+	dst = append(dst, frameMagic...)
+	dst = append(dst, byte(c.op), 0, 0, 0)
+	dst = binary.BigEndian.AppendUint64(dst, c.seq)
+	dst = binary.BigEndian.AppendUint32(dst, uint32(len(keys)))
+	dst = append(dst, make([]byte, 8)...)
+	for i := range keys {
+		dst = append(dst, keys[i][:]...)
+	}
+	head := dst[from : from+frameHead]
+	binary.BigEndian.PutUint32(head[20:], crc32.Checksum(dst[from+frameHead:], castagnoli))
+	binary.BigEndian.PutUint32(head[24:], crc32.Checksum(head[:24], castagnoli))
+	return dst
+}
+
+// parseFrame decodes the frame at the start of b. It reports false for anything
+// but a whole frame.
+func parseFrame(b []byte) (f frame, size int, ok bool) {
+	if len(b) < frameHead || string(b[:4]) != frameMagic ||
+		crc32.Checksum(b[:24], castagnoli) != binary.BigEndian.Uint32(b[24:]) {
+		return f, 0, false
+	}
+	f.op = Op(b[4])
+	f.seq = binary.BigEndian.Uint64(b[8:])
+	n := binary.BigEndian.Uint32(b[16:])
+	if (f.op != Add && f.op != Remove) || n == 0 || n > maxFrameKeys || len(b)-frameHead < int(n)*keySize {
+		return f, 0, false
+	}
+	size = frameHead + int(n)*keySize
+	f.keys = b[frameHead:size]
+	return f, size, crc32.Checksum(f.keys, castagnoli) == binary.BigEndian.Uint32(b[20:])
+}
+
+// parsedJournal says how far a journal could be read.
+type parsedJournal struct {
+	good int // bytes up to the end of the last whole frame
+	lost int // bytes of damage before that, between whole frames
+}
+
+// parseJournal gives every whole frame to emit. Damage in the middle is stepped
+// over and counted: a change behind it must not be lost with it.
+func parseJournal(b []byte, emit func(*frame)) parsedJournal {
+	p := parsedJournal{good: journalHead}
+	for at := journalHead; at < len(b); {
+		f, size, ok := parseFrame(b[at:])
+		if ok {
+			p.lost += at - p.good
+			at += size
+			p.good = at
+			emit(&f)
+			continue
+		}
+		next := bytes.Index(b[at+1:], []byte(frameMagic))
+		if next < 0 {
+			break
+		}
+		at += 1 + next
+	}
+	return p
+}
+
+// journal is the open file, at its end.
+type journal struct {
+	file *os.File
+	size int64
+	buf  []byte
+}
+
+// append writes one frame. On failure the file is cut back to what it was, so
+// that a later frame does not stand behind half a one.
+func (j *journal) append(c change, keys []Key, sync bool) error {
+	j.buf = appendFrame(j.buf[:0], c, keys)
+	_, err := j.file.WriteAt(j.buf, j.size)
+	if err == nil && sync {
+		err = j.file.Sync()
+	}
+	if err != nil {
+		j.file.Truncate(j.size)
+		return fmt.Errorf("write change: %w", err)
+	}
+	j.size += int64(len(j.buf))
+	if cap(j.buf) > 1<<20 {
+		j.buf = nil
+	}
+	return nil
+}
+
+// encodeJournal writes the changes as few frames as they allow, by sequence.
+func encodeJournal(list, fingerprint string, m map[Key]change) []byte {
+	all := make([]changedKey, 0, len(m))
+	for k, c := range m {
+		all = append(all, changedKey{pairOf(&k), c})
+	}
+	slices.SortFunc(all, func(a, b changedKey) int {
+		if a.change != b.change {
+			if b.change.beats(a.change) {
+				return -1
+			}
+			return 1
+		}
+		return comparePairs(a.pair, b.pair)
+	})
+	out := appendJournalHead(nil, list, fingerprint)
+	var keys []Key
+	for i, e := range all {
+		keys = append(keys, e.key())
+		if i+1 == len(all) || all[i+1].change != e.change || len(keys) == maxFrameKeys {
+			out = appendFrame(out, e.change, keys)
+			keys = keys[:0]
+		}
+	}
+	return out
+}

@@ -1,0 +1,187 @@
+package suppress
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"os"
+	"sort"
+	"sync"
+)
+
+// blockKeys keys are one block of 4 KiB. The first key of every block is held in
+// memory (16 bytes for 256 keys), so that a look-up is one read of one block.
+const blockKeys = 256
+
+// keyFile is an open, verified, immutable file of sorted keys. Look-ups may run
+// beside one another. The descriptor is closed when nothing refers to it any
+// more (os.File's own cleanup), since a reader may still hold an old View.
+type keyFile struct {
+	manifest
+	path  string
+	file  *os.File
+	index []pair
+}
+
+// openKeyFile opens the file and verifies all of it: head, checksum, order, count.
+func openKeyFile(path, list, fingerprint string) (*keyFile, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("open key file: %w", err)
+	}
+	k := &keyFile{path: path, file: f}
+	if err := k.verify(list, fingerprint); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("open key file %q: %w", path, err)
+	}
+	return k, nil
+}
+
+func (k *keyFile) verify(list, fingerprint string) error {
+	head := make([]byte, manifestSize)
+	if _, err := io.ReadFull(k.file, head); err != nil {
+		return fmt.Errorf("%w: it is shorter than its head", ErrDamaged)
+	}
+	m, err := parseManifest(head)
+	if err != nil {
+		return err
+	}
+	k.manifest = m
+	if m.fingerprint != fingerprint {
+		return fmt.Errorf("%w: it says %q, this node has %q; start with that secret, or remove the file and upload the list again",
+			ErrFingerprint, m.fingerprint, fingerprint)
+	}
+	if m.list != nameTag(list) {
+		return fmt.Errorf("%w: it belongs to another list than %q", ErrDamaged, list)
+	}
+	st, err := k.file.Stat()
+	if err != nil {
+		return err
+	}
+	if want := manifestSize + int64(m.keys)*keySize; st.Size() != want {
+		return fmt.Errorf("%w: it has %d bytes, its head says %d", ErrDamaged, st.Size(), want)
+	}
+	sum := sha256.New()
+	rd := newKeyReader(io.TeeReader(k.section(), sum))
+	var last pair
+	k.index = make([]pair, 0, (m.keys+blockKeys-1)/blockKeys)
+	for n := uint64(0); ; n++ {
+		p, ok, err := rd.next()
+		if err != nil {
+			return err
+		}
+		if !ok {
+			break
+		}
+		if n > 0 && !last.less(p) {
+			return fmt.Errorf("%w: key %d is out of order", ErrDamaged, n)
+		}
+		if n%blockKeys == 0 {
+			k.index = append(k.index, p)
+		}
+		last = p
+	}
+	if !bytes.Equal(sum.Sum(nil), m.sum[:]) {
+		return fmt.Errorf("%w: the checksum of its keys differs", ErrDamaged)
+	}
+	return nil
+}
+
+func (k *keyFile) section() *io.SectionReader {
+	return io.NewSectionReader(k.file, manifestSize, int64(k.keys)*keySize)
+}
+
+// stream reads all keys in order.
+func (k *keyFile) stream() keyStream { return newKeyReader(k.section()) }
+
+var blocks = sync.Pool{New: func() any { return new([blockKeys * keySize]byte) }}
+
+// contains settles membership exactly, with one pread of at most 4 KiB.
+func (k *keyFile) contains(key *Key) (bool, error) {
+	p := pairOf(key)
+	block := sort.Search(len(k.index), func(i int) bool { return p.less(k.index[i]) }) - 1
+	if block < 0 {
+		return false, nil
+	}
+	buf := blocks.Get().(*[blockKeys * keySize]byte)
+	defer blocks.Put(buf)
+	n := min(blockKeys, int(k.keys)-block*blockKeys)
+	b := buf[:n*keySize]
+	if _, err := k.file.ReadAt(b, manifestSize+int64(block)*blockKeys*keySize); err != nil {
+		return false, fmt.Errorf("look up key in %q: %w", k.path, err)
+	}
+	lo, hi := 0, n
+	for lo < hi {
+		mid := (lo + hi) / 2
+		q := pair{binary.BigEndian.Uint64(b[mid*keySize:]), binary.BigEndian.Uint64(b[mid*keySize+8:])}
+		if q.less(p) {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return lo < n && bytes.Equal(b[lo*keySize:(lo+1)*keySize], key[:]), nil
+}
+
+// keyStream gives keys in ascending order, then false.
+type keyStream interface {
+	next() (pair, bool, error)
+}
+
+// keyReader decodes keys from a file by large reads.
+type keyReader struct {
+	r   io.Reader
+	buf []byte
+	b   []byte // what is left of buf
+	err error
+}
+
+const readerBytes = 64 << 10
+
+func newKeyReader(r io.Reader) *keyReader {
+	return &keyReader{r: r, buf: make([]byte, readerBytes)}
+}
+
+func (k *keyReader) next() (pair, bool, error) {
+	if len(k.b) == 0 {
+		if !k.fill() {
+			return pair{}, false, k.err
+		}
+	}
+	p := pair{binary.BigEndian.Uint64(k.b), binary.BigEndian.Uint64(k.b[8:])}
+	k.b = k.b[keySize:]
+	return p, true, nil
+}
+
+func (k *keyReader) fill() bool {
+	if k.err != nil {
+		return false
+	}
+	n, err := io.ReadFull(k.r, k.buf)
+	if err == io.ErrUnexpectedEOF && n%keySize == 0 {
+		err = nil
+	}
+	if err == io.EOF {
+		return false
+	}
+	if err != nil {
+		k.err = fmt.Errorf("read keys: %w", err)
+		return false
+	}
+	k.b = k.buf[:n]
+	return true
+}
+
+// sliceStream gives the keys of a sorted slice.
+type sliceStream []pair
+
+func (s *sliceStream) next() (pair, bool, error) {
+	if len(*s) == 0 {
+		return pair{}, false, nil
+	}
+	p := (*s)[0]
+	*s = (*s)[1:]
+	return p, true, nil
+}

@@ -1,0 +1,135 @@
+package suppress
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"hash"
+	"os"
+	"path/filepath"
+)
+
+// keyWriter writes a key file beside its place and moves it there whole.
+type keyWriter struct {
+	file  *os.File
+	buf   []byte
+	sum   hash.Hash
+	keys  uint64
+	index []pair
+}
+
+func newKeyWriter(tmp string) (*keyWriter, error) {
+	f, err := os.CreateTemp(tmp, "keys-")
+	if err != nil {
+		return nil, fmt.Errorf("write key file: %w", err)
+	}
+	w := &keyWriter{file: f, sum: sha256.New(), buf: make([]byte, 0, 256<<10)}
+	if _, err := f.Write(make([]byte, manifestSize)); err != nil {
+		w.abandon()
+		return nil, fmt.Errorf("write key file: %w", err)
+	}
+	return w, nil
+}
+
+// add takes keys in strictly ascending order.
+func (w *keyWriter) add(p pair) error {
+	if w.keys%blockKeys == 0 {
+		w.index = append(w.index, p)
+	}
+	w.keys++
+	w.buf = binary.BigEndian.AppendUint64(w.buf, p.hi)
+	w.buf = binary.BigEndian.AppendUint64(w.buf, p.lo)
+	if len(w.buf) == cap(w.buf) {
+		return w.flush()
+	}
+	return nil
+}
+
+// addAll takes every key of the stream.
+func (w *keyWriter) addAll(s keyStream) error {
+	for {
+		p, ok, err := s.next()
+		if err != nil || !ok {
+			return err
+		}
+		if err := w.add(p); err != nil {
+			return err
+		}
+	}
+}
+
+func (w *keyWriter) flush() error {
+	w.sum.Write(w.buf)
+	if _, err := w.file.Write(w.buf); err != nil {
+		return fmt.Errorf("write key file: %w", err)
+	}
+	w.buf = w.buf[:0]
+	return nil
+}
+
+// finish writes the head (its count and checksum are filled in), syncs, and
+// moves the file to path. The key file reads from the same descriptor.
+func (w *keyWriter) finish(m manifest, path string) (*keyFile, error) {
+	if err := w.flush(); err != nil {
+		return nil, err
+	}
+	m.keys = w.keys
+	w.sum.Sum(m.sum[:0])
+	if _, err := w.file.WriteAt(m.append(nil), 0); err != nil {
+		return nil, fmt.Errorf("write key file: %w", err)
+	}
+	if err := w.file.Sync(); err != nil {
+		return nil, fmt.Errorf("write key file: %w", err)
+	}
+	if err := os.Rename(w.file.Name(), path); err != nil {
+		return nil, fmt.Errorf("write key file: %w", err)
+	}
+	if err := syncDir(filepath.Dir(path)); err != nil {
+		os.Remove(path)
+		return nil, fmt.Errorf("write key file: %w", err)
+	}
+	k := &keyFile{manifest: m, path: path, file: w.file, index: w.index}
+	w.file = nil
+	return k, nil
+}
+
+// abandon removes what was not finished; after finish it does nothing.
+func (w *keyWriter) abandon() {
+	if w.file != nil {
+		w.file.Close()
+		os.Remove(w.file.Name())
+		w.file = nil
+	}
+}
+
+// writeFile replaces path by content, whole or not at all.
+func writeFile(path string, content []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".tmp-")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(content)
+	if err == nil {
+		err = f.Sync()
+	}
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err == nil {
+		err = syncDir(filepath.Dir(path))
+	}
+	return err
+}
+
+func syncDir(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}

@@ -1,0 +1,103 @@
+package suppress
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+)
+
+// manifest is the head of a key file. Numbers are big-endian.
+//
+//	offset size
+//	     0    8  magic "restrkey"
+//	     8    4  version, 1
+//	    12    4  flags: 1 deleted
+//	    16    8  generation
+//	    24    8  start: changes up to this sequence are in the keys
+//	    32    8  number of keys
+//	    40    8  uploaded, Unix seconds
+//	    48   32  fingerprint of the identifier secret, padded with zero bytes
+//	    80   16  first half of SHA-256 of the list's name
+//	    96   32  SHA-256 of the keys
+//	   128   32  SHA-256 of the 128 bytes before
+//	   160       the keys, 16 bytes each, strictly ascending
+type manifest struct {
+	deleted     bool
+	generation  uint64
+	start       uint64
+	keys        uint64
+	uploaded    uint64
+	fingerprint string
+	list        [16]byte
+	sum         [32]byte
+}
+
+const (
+	manifestMagic   = "restrkey"
+	manifestVersion = 1
+	manifestSize    = 160
+	fingerprintSize = 32
+	keySize         = 16
+
+	// maxKeys keeps count times key size well inside an int64 (chosen).
+	maxKeys = 1 << 40
+)
+
+func nameTag(list string) (tag [16]byte) {
+	sum := sha256.Sum256([]byte(list))
+	return [16]byte(sum[:16])
+}
+
+func (m *manifest) append(dst []byte) []byte {
+	from := len(dst)
+	dst = append(dst, manifestMagic...)
+	dst = binary.BigEndian.AppendUint32(dst, manifestVersion)
+	var flags uint32
+	if m.deleted {
+		flags = 1
+	}
+	dst = binary.BigEndian.AppendUint32(dst, flags)
+	for _, n := range [...]uint64{m.generation, m.start, m.keys, m.uploaded} {
+		dst = binary.BigEndian.AppendUint64(dst, n)
+	}
+	dst = appendFingerprint(dst, m.fingerprint)
+	dst = append(dst, m.list[:]...)
+	dst = append(dst, m.sum[:]...)
+	sum := sha256.Sum256(dst[from:])
+	return append(dst, sum[:]...)
+}
+
+// parseManifest decodes and verifies the head; the keys are another matter.
+func parseManifest(b []byte) (m manifest, err error) {
+	if len(b) < manifestSize {
+		return m, fmt.Errorf("parse key file head of %d bytes: %w: it has %d", len(b), ErrDamaged, manifestSize)
+	}
+	if sum := sha256.Sum256(b[:128]); !bytes.Equal(sum[:], b[128:160]) {
+		return m, fmt.Errorf("parse key file head: %w: its checksum differs", ErrDamaged)
+	}
+	if string(b[:8]) != manifestMagic || binary.BigEndian.Uint32(b[8:]) != manifestVersion {
+		return m, fmt.Errorf("parse key file head %q version %d: %w: this program reads %q version %d",
+			b[:8], binary.BigEndian.Uint32(b[8:]), ErrDamaged, manifestMagic, manifestVersion)
+	}
+	flags := binary.BigEndian.Uint32(b[12:])
+	m.deleted = flags&1 != 0
+	m.generation = binary.BigEndian.Uint64(b[16:])
+	m.start = binary.BigEndian.Uint64(b[24:])
+	m.keys = binary.BigEndian.Uint64(b[32:])
+	m.uploaded = binary.BigEndian.Uint64(b[40:])
+	m.fingerprint = string(bytes.TrimRight(b[48:80], "\x00"))
+	copy(m.list[:], b[80:])
+	copy(m.sum[:], b[96:])
+	if flags > 1 || m.keys > maxKeys || m.uploaded>>32 != 0 {
+		return m, fmt.Errorf("parse key file head of %d keys: %w: a field is out of bounds", m.keys, ErrDamaged)
+	}
+	return m, nil
+}
+
+// appendFingerprint pads with zero bytes; Open has checked the length.
+func appendFingerprint(dst []byte, fingerprint string) []byte {
+	var field [fingerprintSize]byte
+	copy(field[:], fingerprint)
+	return append(dst, field[:]...)
+}

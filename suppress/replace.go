@@ -1,0 +1,271 @@
+package suppress
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"time"
+)
+
+// Replace makes the members in r the whole list. It reads r to its end in
+// bounded memory; until then, and after any error, the list is as it was. A
+// second Replace of one list meanwhile is refused with ErrBusy; changes made
+// meanwhile are kept and apply over the upload.
+func (s *Store) Replace(name string, r io.Reader, im Import) (Report, error) {
+	began := time.Now()
+	l, err := s.declaredList(name)
+	if err != nil {
+		return Report{List: name}, err
+	}
+	if err := l.tryBuild(); err != nil {
+		return Report{List: name}, err
+	}
+	defer l.build.Unlock()
+	l.mu.Lock()
+	decl := l.decl
+	m := manifest{generation: l.next, start: s.seq.Load(), uploaded: uint64(s.o.Now().Unix())}
+	l.mu.Unlock()
+	if im.Start != 0 {
+		m.start = im.Start
+		s.see(im.Start) // or changes made from here on would count as of before
+	}
+	run := newSorter(s.tmp)
+	defer run.close()
+	rep, err := s.read(l, decl, r, im, run)
+	if err == nil {
+		err = s.replace(l, decl, im, m, run, &rep)
+	}
+	rep.Seconds = time.Since(began).Seconds()
+	l.report(rep)
+	if err != nil {
+		return rep, fmt.Errorf("replace list %q: %w", name, err)
+	}
+	return rep, nil
+}
+
+// read runs the importer into the sorter.
+func (s *Store) read(l *list, decl Declaration, r io.Reader, im Import, run *sorter) (Report, error) {
+	rep := Report{List: l.name}
+	i := importer{
+		list: l.name, decl: decl, im: im, o: &s.o, add: run.add, rep: &rep,
+		scratch: make([]byte, 0, maxIdentifierBytes),
+	}
+	err := i.run(r)
+	return rep, err
+}
+
+// replace builds a generation of the sorted keys and puts it in place.
+func (s *Store) replace(l *list, decl Declaration, im Import, m manifest, run *sorter, rep *Report) error {
+	w, err := s.newBase(l)
+	if err != nil {
+		return err
+	}
+	defer w.abandon()
+	keys, err := run.sorted()
+	if err != nil {
+		return err
+	}
+	if err := w.addAll(keys); err != nil {
+		return err
+	}
+	rep.Generation, rep.Keys, rep.Duplicates = m.generation, w.keys, run.keys-w.keys
+	if err := s.checkShrink(l, w.keys, im.Force); err != nil {
+		return err
+	}
+	if im.DryRun {
+		m, k := bloomSize(w.keys, decl.Rate)
+		rep.FalsePositiveRate, rep.Bytes = 0.9*decl.Rate, int64(m/8)+int64(len(w.index))*keySize
+		if k == 0 || w.keys == 0 || decl.Exact {
+			rep.FalsePositiveRate = 0
+		}
+		return nil
+	}
+	if m.generation, err = s.keepChanges(l, m.start); err != nil {
+		return err
+	}
+	rep.Generation = m.generation
+	k, err := s.finishBase(l, w, m)
+	if err != nil {
+		return err
+	}
+	f, err := filterOf(k, decl)
+	if err == nil {
+		prev := l.cur
+		if !l.hasBase() {
+			prev = nil
+		}
+		err = s.commit(l, nextBase{cur: k, prev: prev, filter: f, decl: decl})
+	}
+	if err != nil {
+		os.Remove(k.path)
+		return err
+	}
+	rep.Bytes = f.bytes + int64(len(k.index))*keySize
+	if !decl.Exact {
+		rep.FalsePositiveRate = f.rate
+	}
+	return nil
+}
+
+// keepChanges gives a list that has lived by changes alone a generation with
+// them, to roll back to, and says which number is next.
+func (s *Store) keepChanges(l *list, start uint64) (uint64, error) {
+	if !l.hasBase() && len(*l.changes.sorted(l.floor(), start)) > 0 {
+		if err := s.fold(l, start, nil, 0); err != nil {
+			return 0, err
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.next, nil
+}
+
+func (s *Store) checkShrink(l *list, keys uint64, force bool) error {
+	l.mu.Lock()
+	members := l.members
+	l.mu.Unlock()
+	if force || float64(keys) >= float64(members)*(1-s.o.MaxShrink) {
+		return nil
+	}
+	return fmt.Errorf("%w: from %d members to %d, a loss of more than the share of %g that is allowed; if that is meant, say force",
+		ErrShrink, members, keys, s.o.MaxShrink)
+}
+
+func (l *list) report(rep Report) {
+	l.mu.Lock()
+	l.last = rep
+	l.mu.Unlock()
+}
+
+// Change adds the members in r to the list, or removes them, all at once when r
+// has been read to its end, or none. The change outlives a power cut when Change
+// returns. Few keys join the changes in memory; more than Options.MaxChanges are
+// folded into the generations from the key file, for which no other upload or
+// compaction may be under way (ErrBusy). Import.Start and Force have no meaning.
+func (s *Store) Change(name string, op Op, r io.Reader, im Import) (Report, error) {
+	began := time.Now()
+	l, err := s.declaredList(name)
+	if err != nil {
+		return Report{List: name}, err
+	}
+	if op != Add && op != Remove {
+		return Report{List: name}, fmt.Errorf("change list %q: %w: op %d is neither Add nor Remove", name, ErrImport, op)
+	}
+	decl := l.declaration()
+	run := newSorter(s.tmp)
+	defer run.close()
+	rep, err := s.read(l, decl, r, im, run)
+	if err == nil {
+		err = s.change(l, op, im, run, &rep)
+	}
+	rep.Seconds = time.Since(began).Seconds()
+	l.report(rep)
+	if err != nil {
+		return rep, fmt.Errorf("change list %q: %w", name, err)
+	}
+	return rep, nil
+}
+
+func (s *Store) change(l *list, op Op, im Import, run *sorter, rep *Report) error {
+	sorted, err := run.sorted()
+	if err != nil {
+		return err
+	}
+	// As many as fit in memory; the stream is read again when they do not.
+	keys, whole, err := firstKeys(sorted, s.o.MaxChanges)
+	if err != nil {
+		return err
+	}
+	if whole {
+		rep.Keys = uint64(len(keys))
+		rep.Duplicates = run.keys - rep.Keys
+	}
+	if im.DryRun {
+		return s.countChange(l, run, rep)
+	}
+	if whole {
+		done, err := s.changeInMemory(l, op, keys)
+		if done || err != nil {
+			l.describe(rep)
+			return err
+		}
+	}
+	if err := l.tryBuild(); err != nil {
+		return err
+	}
+	defer l.build.Unlock()
+	l.mu.Lock()
+	seq := s.seq.Add(1)
+	l.mu.Unlock()
+	if err := s.countChange(l, run, rep); err != nil {
+		return err
+	}
+	err = s.fold(l, seq, run, op)
+	l.describe(rep)
+	return err
+}
+
+// changeInMemory reports false when the changes have no room for the keys.
+func (s *Store) changeInMemory(l *list, op Op, keys []Key) (bool, error) {
+	if len(keys) == 0 {
+		return true, nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.changes.len()+len(keys) > s.o.MaxChanges {
+		return false, nil
+	}
+	return true, s.applyLocked(l, change{s.seq.Add(1), op}, keys, true)
+}
+
+func firstKeys(sorted keyStream, most int) (keys []Key, whole bool, err error) {
+	for {
+		p, ok, err := sorted.next()
+		if err != nil || !ok {
+			return keys, err == nil, err
+		}
+		if len(keys) == most {
+			return nil, false, nil
+		}
+		keys = append(keys, p.key())
+	}
+}
+
+// countChange counts the different keys of the upload.
+func (s *Store) countChange(l *list, run *sorter, rep *Report) error {
+	sorted, err := run.sorted()
+	if err != nil {
+		return err
+	}
+	rep.Keys = 0
+	for {
+		_, ok, err := sorted.next()
+		if err != nil {
+			return err
+		}
+		if !ok {
+			break
+		}
+		rep.Keys++
+	}
+	rep.Duplicates = run.keys - rep.Keys
+	l.describe(rep)
+	return nil
+}
+
+// describe fills in what a report says of the list itself.
+func (l *list) describe(rep *Report) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	rep.Generation = l.next
+	if l.cur != nil {
+		rep.Generation = l.cur.generation
+		rep.Bytes = int64(len(l.cur.index)) * keySize
+	}
+	if l.filter != nil {
+		rep.Bytes += l.filter.bytes
+		if !l.decl.Exact {
+			rep.FalsePositiveRate = l.filter.rate
+		}
+	}
+}

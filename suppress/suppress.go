@@ -1,0 +1,90 @@
+// Package suppress answers one question: must this user never see this?
+//
+// A suppression list (existing customers, purchased items, opt-outs) is a base
+// built whole from an export, and the changes since. The base is a sorted file
+// of 16-byte keys on disk and a filter over them in memory; the changes are an
+// exact map behind a small filter. A list may hold a stranger to be a member,
+// at the declared rate (or never, with Declaration.Exact); it never holds a
+// member to be a stranger.
+//
+// # Files
+//
+//	DIR/tmp/                     unfinished uploads; emptied by Open
+//	DIR/lists/NAME/current       which generations are in use (pointer.go)
+//	DIR/lists/NAME/G-S.keys      generation G, changes folded up to sequence S (manifest.go)
+//	DIR/lists/NAME/changes.log   the changes since (journal.go)
+//
+// NAME is the list's name with every byte outside a-z, 0-9, _ and - written %XX.
+// No file, error, report or notice holds an identifier: they are hashed by
+// Options.Hash as soon as they are read.
+//
+// # Merge
+//
+// A change is key -> (sequence, add or remove), and the higher sequence wins. A
+// generation carries the sequence at which its upload started; the changes after
+// that sequence apply over it, also after a rollback. Both therefore give the
+// same list in whatever order and however often they come.
+//
+// # Concurrency
+//
+// Everything on Store may be called from any goroutine. A View is immutable but
+// for live changes, which appear in it one key at a time. Locks are taken in the
+// order list.build, list.mu, Store.mu.
+package suppress
+
+import (
+	"encoding/binary"
+	"errors"
+)
+
+// Key is the keyed 128-bit hash of (source, identifier), or of that and an item.
+// It is expected to be uniform: filters take their positions straight from it.
+type Key = [16]byte
+
+// Conditions that a caller can act on. Each error wraps one of them and says
+// what to do.
+var (
+	ErrUnknownList = errors.New("unknown list")
+	ErrBusy        = errors.New("list is busy")
+	ErrShrink      = errors.New("list would shrink too much")
+	ErrRejected    = errors.New("too many rejected rows")
+	ErrColumn      = errors.New("column not found")
+	ErrSource      = errors.New("source not declared for this list")
+	ErrImport      = errors.New("import cannot be done as asked")
+	ErrTruncated   = errors.New("upload ended early")
+	ErrCorrupt     = errors.New("upload is damaged")
+	ErrTooLarge    = errors.New("upload is too large")
+	ErrRowTooLong  = errors.New("row is too long")
+	ErrNoPrevious  = errors.New("no previous generation")
+	ErrFingerprint = errors.New("file was made with another identifier secret")
+	ErrDamaged     = errors.New("file is damaged")
+	ErrFull        = errors.New("list has too many changes")
+	ErrClosed      = errors.New("store is closed")
+)
+
+// pair is a Key as two big-endian numbers: it sorts as the bytes of the key do.
+type pair struct{ hi, lo uint64 }
+
+func pairOf(k *Key) pair {
+	return pair{binary.BigEndian.Uint64(k[:8]), binary.BigEndian.Uint64(k[8:])}
+}
+
+func (p pair) key() (k Key) {
+	binary.BigEndian.PutUint64(k[:8], p.hi)
+	binary.BigEndian.PutUint64(k[8:], p.lo)
+	return k
+}
+
+func (p pair) less(q pair) bool {
+	return p.hi < q.hi || p.hi == q.hi && p.lo < q.lo
+}
+
+func comparePairs(p, q pair) int {
+	switch {
+	case p.less(q):
+		return -1
+	case q.less(p):
+		return 1
+	}
+	return 0
+}

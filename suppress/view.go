@@ -1,0 +1,76 @@
+package suppress
+
+import "sync/atomic"
+
+// View is the whole set of lists at one moment. A request loads it once. Bases
+// never change in it; live changes appear in it as they are made.
+type View struct {
+	lists []entry
+	names map[string]int
+}
+
+// entry is what a reader needs of a list.
+type entry struct {
+	filter   *filter
+	changes  *changes
+	start    uint64   // changes above this sequence apply over the filter
+	exact    *keyFile // nil: the filter's answer stands
+	doubts   *atomic.Uint64
+	uploaded uint64
+	ready    bool
+	declared bool
+}
+
+// List is the index of a declared list, or -1. An index belongs to its name for
+// the life of the Store: it is not used for another list when this one is
+// undeclared or deleted, so a compiled policy may keep it across Views.
+func (v *View) List(name string) int {
+	if i, ok := v.names[name]; ok {
+		return i
+	}
+	return -1
+}
+
+// Contains says whether p's key is a member of the list with this index. It
+// does not allocate. Without Declaration.Exact it does no I/O and may be wrong
+// about a stranger, at the declared rate; with it, a filter hit costs one pread
+// of at most 4 KiB, and when that fails the answer is true (see Status.Doubts).
+// A list that is undeclared or unknown has no members.
+func (v *View) Contains(list int, p *Probe) bool {
+	if uint(list) >= uint(len(v.lists)) {
+		return false
+	}
+	e := &v.lists[list]
+	if op, ok := e.changes.get(p, e.start); ok {
+		return op == Add
+	}
+	if !e.filter.maybe(p) {
+		return false
+	}
+	if e.exact == nil {
+		return true
+	}
+	in, err := e.exact.contains(&p.key)
+	if err != nil {
+		e.doubts.Add(1)
+		return true
+	}
+	return in
+}
+
+// Ready says that the list has members to be compared with: false before its
+// first upload or change, after Delete, when it is not declared, and when its
+// files were found damaged. A decision that asks such a list learns nothing.
+func (v *View) Ready(list int) bool {
+	return uint(list) < uint(len(v.lists)) && v.lists[list].ready
+}
+
+// Uploaded is when the list was last replaced, in Unix seconds; 0 means never.
+// A list that lives by changes alone has the second of its first change since
+// the Store was opened or the last Compact, which see.
+func (v *View) Uploaded(list int) uint32 {
+	if uint(list) >= uint(len(v.lists)) {
+		return 0
+	}
+	return uint32(v.lists[list].uploaded)
+}

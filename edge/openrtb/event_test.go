@@ -82,6 +82,24 @@ func TestEventParseNamesWhatIsWrong(t *testing.T) {
 	}
 }
 
+// An event that is read again says nothing of the one before it.
+func TestEventParseForgets(t *testing.T) {
+	full := `{"type":"hide","id":"i","token":"t","campaign":"c","creative":"d","item":"e","category":"f","advertiser":"g","channel":"web","why":"creepy","answer":"a",` +
+		`"at":5,"user":{"id":"u","consent":"C"},"device":{"ifa":"x","lmt":1,"devicetype":3},"regs":{"gdpr":1,"gpp_sid":[7]},"site":{}}`
+	var fresh, e Event
+	last := `{"type":"release","token":"z"}`
+	if err := fresh.Parse([]byte(last)); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{full, full[:len(full)-1], `{"type":1}`} {
+		_ = e.Parse([]byte(line))
+		err := e.Parse([]byte(last))
+		if got, want := eventView(&e), eventView(&fresh); err != nil || got != want {
+			t.Errorf("after %.20s: %v\ngot  %s\nwant %s", line, err, got, want)
+		}
+	}
+}
+
 func TestEventTypes(t *testing.T) {
 	for typ := Impression; typ <= Feedback; typ++ {
 		if got := ParseEventType([]byte(typ.String())); got != typ {

@@ -41,8 +41,10 @@ func TestParseNamesWhatIsWrong(t *testing.T) {
 		{"a short escape", with(`"x":"\u00g0"`), "body", "no such escape"},
 		{"invalid UTF-8 where it is skipped", with("\"x\":\"a\xffb\""), "body", "byte 7: not valid UTF-8"},
 		{"invalid UTF-8 where it is kept", with("\"id\":\"\xc0\x80\""), "body", "not valid UTF-8"},
+		{"a byte of nothing in a long string", with("\"id\":\"0123456789\x80abcdefghijklmn\""), "body", "byte 17: not valid UTF-8"},
 		{"a surrogate in UTF-8", with("\"id\":\"\xed\xa0\x80\""), "body", "not valid UTF-8"},
 		{"nesting", with(`"x":` + strings.Repeat("[", 10000) + strings.Repeat("]", 10000)), "body", "nested deeper than 1000"},
+		{"nesting by one too deep", with(`"x":` + strings.Repeat("[", MaxDepth+1) + strings.Repeat("]", MaxDepth+1)), "body", "nested deeper than 1000"},
 		{"nesting of objects", with(`"x":` + strings.Repeat(`{"x":`, 10000) + "1" + strings.Repeat("}", 10000)), "body", "nested deeper than 1000"},
 		{"nesting without an end", `{"x":` + strings.Repeat("[", 10000), "body", "nested deeper than 1000"},
 

@@ -116,6 +116,9 @@ func TestParseBounds(t *testing.T) {
 	if r, err := request(t, `{"candidates":[`+many+`]}`); err != nil || len(r.Candidates) != MaxCandidates {
 		t.Errorf("%d candidates: %d, %v", MaxCandidates, len(r.Candidates), err)
 	}
+	if r, err := request(t, `{"candidates":[`+strings.Repeat(many+",", 3)+many+`]}`); err == nil || len(r.Candidates) > MaxCandidates {
+		t.Errorf("four times %d candidates: %d kept, %v", MaxCandidates, len(r.Candidates), err)
+	}
 	uids := strings.Builder{}
 	for i := range MaxIdentifiers + 5 {
 		fmt.Fprintf(&uids, `,{"id":"%d"}`, i)

@@ -14,13 +14,13 @@ func (p *reader) skip(i int) int {
 		}
 		switch c := buf[i]; c {
 		case '{', '[':
+			if depth == MaxDepth {
+				return p.syntax(i, fmt.Sprintf("nested deeper than %d", MaxDepth))
+			}
 			end := space(buf, i+1)
 			if end < len(buf) && buf[end] == c+2 { // ']' is '['+2, '}' is '{'+2
 				i = end + 1
 				break
-			}
-			if depth == MaxDepth {
-				return p.syntax(i, fmt.Sprintf("nested deeper than %d", MaxDepth))
 			}
 			p.push(depth, c == '{')
 			depth++

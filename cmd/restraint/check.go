@@ -1,0 +1,86 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"restraint/edge/policy"
+)
+
+// checkCmd validates configuration and policy. Its --policy is the
+// configuration's key.
+type checkCmd struct {
+	Config string `help:"Configuration file; none: everything has its default." placeholder:"FILE"`
+	kong.Plugins
+	keys configFlags
+}
+
+// Run reports every fault of both files at once.
+func (c *checkCmd) Run(p *process) error {
+	cfg, configErr := loadConfig(c.Config, c.keys.given(), false, p.lookup)
+	var faults checkFaults
+	if configErr != nil {
+		faults = append(faults, configErr)
+	}
+	text, file, err := policyOf(&cfg)
+	if err == nil {
+		_, err = policy.Parse(text, file)
+	}
+	if err != nil {
+		faults = append(faults, err)
+	}
+	if len(faults) > 0 {
+		return faults
+	}
+	_, err = fmt.Fprintf(p.stdout, "configuration (%s) and policy (%s) are without fault\n", nameOr(c.Config, "defaults"), file)
+	return err
+}
+
+// policyOf reads the policy that a node with this configuration would start
+// with: the file, or the built-in example where nobody named one.
+func policyOf(cfg *Config) (text []byte, file string, err error) {
+	if !cfg.Given("policy") && !fileExists(cfg.Policy) {
+		return policy.Example, "the built-in example, as there is no " + cfg.Policy, nil
+	}
+	f, err := os.Open(cfg.Policy)
+	if err != nil {
+		return nil, "", usageError{fmt.Errorf("read policy: %w: give the path of a policy with --policy", err)}
+	}
+	_ = f.Close()
+	text, err = readPolicy(cfg.Policy, nil)
+	return text, cfg.Policy, err
+}
+
+func nameOr(name, other string) string {
+	if name == "" {
+		return other
+	}
+	return name
+}
+
+// checkFaults are what check found in each file.
+type checkFaults []error
+
+// Error has the faults of one file after those of the other.
+func (fs checkFaults) Error() string {
+	var b strings.Builder
+	for i, err := range fs {
+		if i > 0 {
+			b.WriteString("\n")
+		}
+		var faults policy.Faults
+		if errors.As(err, &faults) {
+			fmt.Fprintf(&b, "the policy has %s", plural(len(faults), "fault"))
+			for _, f := range faults {
+				b.WriteString("\n  " + f.Error())
+			}
+			continue
+		}
+		b.WriteString(err.Error())
+	}
+	return b.String()
+}

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// Config is the whole configuration of a node, as restraint.yaml, environment
+// and flags give it. Every value has been checked.
+type Config struct {
+	Node   string // name of this node, unique in its cluster
+	Listen string // bid listener: host:port, or unix:/path
+	Admin  struct {
+		Listen string // admin listener: host:port, or unix:/path
+	}
+	Data       string // folder of everything the node keeps
+	Policy     string // file of the first policy; see Given
+	SecretFile string
+	NATS       struct {
+		URLs            []string // none: embedded, in process, under Data
+		CredentialsFile string
+		TLS             struct{ CA, Cert, Key string } // files; "" for none
+		Replicas        int
+	}
+	Caps  struct{ Memory Bytes }
+	Lists struct {
+		MaxRejected float64 // share of a replacement's rows, 0 to 1
+		MaxShrink   float64 // share of a list's members, 0 to 1
+	}
+	Snapshot struct{ Every time.Duration }
+	Ready    struct{ MaxStale time.Duration }
+	Limits   struct {
+		Upload      Bytes
+		Connections int
+	}
+	TLS      struct{ Cert, Key, ClientCA string } // files; "" for none
+	KeysFile string                               // "": no keys, loopback only
+	Log      struct{ Level string }               // debug, info, warn, error
+
+	// RequestClock takes "now" from the requests: serve --clock=request.
+	RequestClock bool
+
+	origins map[string]origin
+}
+
+// origin says where a value came from.
+type origin struct {
+	source string // default, file, environment, flag
+	where  string // restraint.yaml:7, RESTRAINT_LISTEN, --listen; "" for default
+}
+
+// Given says whether somebody set the key, or it has its default.
+func (c *Config) Given(key string) bool { return c.origins[key].where != "" }
+
+// defaultConfig has every default.
+func defaultConfig() Config {
+	var c Config
+	c.Node, _ = os.Hostname() // "" is reported by check
+	c.Listen = "127.0.0.1:8080"
+	c.Admin.Listen = "127.0.0.1:8081"
+	c.Data = "./data"
+	c.Policy = "./policy.yaml"
+	c.SecretFile = "" // secret under Data: see settle
+	c.NATS.Replicas = 1
+	c.Caps.Memory = 2 * gib
+	c.Lists.MaxRejected = 0.01
+	c.Lists.MaxShrink = 0.5
+	c.Snapshot.Every = 30 * time.Second
+	c.Ready.MaxStale = time.Hour
+	c.Limits.Upload = 20 * gib
+	c.Limits.Connections = 10_000
+	c.Log.Level = "info"
+	c.origins = map[string]origin{}
+	return c
+}
+
+// configKey is one key: where it is in Config, how it is read, what it is for.
+type configKey struct {
+	name  string // nats.urls
+	value value
+	help  string
+}
+
+// flag is the key as a flag, without its dashes: nats-urls.
+func (k configKey) flag() string { return strings.NewReplacer(".", "-", "_", "-").Replace(k.name) }
+
+// env is the key as an environment variable: RESTRAINT_NATS_URLS.
+func (k configKey) env() string {
+	return "RESTRAINT_" + strings.ToUpper(strings.ReplaceAll(k.name, ".", "_"))
+}
+
+// keys is the table of all keys, in the order of the file. Flags, environment
+// and file are read by it, and --print-config prints it.
+func (c *Config) keys() []configKey {
+	return []configKey{
+		{"node", (*word)(&c.Node), "Name of this node; the host name where not given."},
+		{"listen", (*address)(&c.Listen), "Bid listener: host:port or unix:/path."},
+		{"admin.listen", (*address)(&c.Admin.Listen), "Admin listener: host:port or unix:/path."},
+		{"data", (*word)(&c.Data), "Folder of everything the node keeps."},
+		{"policy", (*word)(&c.Policy), "File of the first policy, when the cluster has none yet."},
+		{"secret_file", (*word)(&c.SecretFile), "File of 32 random bytes that all nodes share; made on first start. Not given: secret, under data."},
+		{"nats.urls", (*urls)(&c.NATS.URLs), "Addresses of the NATS cluster; none: embedded."},
+		{"nats.credentials_file", (*text)(&c.NATS.CredentialsFile), "Credentials for NATS."},
+		{"nats.tls.ca", (*text)(&c.NATS.TLS.CA), "Certificate authority of the NATS servers."},
+		{"nats.tls.cert", (*text)(&c.NATS.TLS.Cert), "This node's certificate for NATS."},
+		{"nats.tls.key", (*text)(&c.NATS.TLS.Key), "Key of this node's certificate for NATS."},
+		{"nats.replicas", &count{&c.NATS.Replicas, 1, 5}, "Copies that NATS keeps, 1 to 5."},
+		{"caps.memory", &sized{&c.Caps.Memory, mib}, "Memory for exposures, such as 2GiB; at least 1MiB."},
+		{"lists.max_rejected", (*share)(&c.Lists.MaxRejected), "Share of rejected rows from which a replacement is refused, 0 to 1."},
+		{"lists.max_shrink", (*share)(&c.Lists.MaxShrink), "Share of lost members from which a replacement is refused, 0 to 1."},
+		{"snapshot.every", &span{&c.Snapshot.Every, time.Second}, "Time between two snapshots; at least 1s."},
+		{"ready.max_stale", &span{&c.Ready.MaxStale, time.Second}, "Age up to which a snapshot makes a node ready without NATS; at least 1s."},
+		{"limits.upload", &sized{&c.Limits.Upload, 1}, "Longest upload of a list, such as 20GiB."},
+		{"limits.connections", &count{&c.Limits.Connections, 1, 1_000_000}, "Connections of each listener at once."},
+		{"tls.cert", (*text)(&c.TLS.Cert), "Certificate of both listeners."},
+		{"tls.key", (*text)(&c.TLS.Key), "Key of that certificate."},
+		{"tls.client_ca", (*text)(&c.TLS.ClientCA), "Authority that callers' certificates must come from."},
+		{"keys_file", (*text)(&c.KeysFile), "File of access keys; none: loopback only, with every role."},
+		{"log.level", &choice{&c.Log.Level, []string{"debug", "info", "warn", "error"}}, "debug, info, warn or error."},
+	}
+}
+
+// settle fills in the defaults that follow from other keys.
+func (c *Config) settle() {
+	if !c.Given("secret_file") {
+		c.SecretFile = "./" + filepath.Join(c.Data, "secret")
+		if filepath.IsAbs(c.Data) {
+			c.SecretFile = filepath.Join(c.Data, "secret")
+		}
+	}
+}

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+)
+
+// How often progress is drawn (chosen).
+const (
+	barEvery  = 200 * time.Millisecond // on a terminal
+	lineEvery = 5 * time.Second        // elsewhere
+	barCells  = 24
+)
+
+// progress shows how far an upload is: a bar on a terminal, else a line every
+// few seconds. It draws as bytes pass, so it has no goroutine of its own. Its
+// methods may be called concurrently: a request's body is read by the transport.
+type progress struct {
+	out      io.Writer
+	terminal bool
+	now      func() time.Time
+	total    int64 // bytes; 0: not known
+	rows     bool  // rows can be counted: the body is not compressed
+
+	mu       sync.Mutex
+	start    time.Time
+	drawn    time.Time
+	bytes    int64
+	newlines int64
+	width    int // of the bar on the screen
+	finished bool
+}
+
+func newProgress(out io.Writer, terminal bool, now func() time.Time, total int64, rows bool) *progress {
+	start := now()
+	return &progress{out: out, terminal: terminal, now: now, total: total, rows: rows, start: start, drawn: start}
+}
+
+// reader returns r, watched.
+func (p *progress) reader(r io.Reader) io.Reader { return &watched{r, p} }
+
+type watched struct {
+	io.Reader
+	p *progress
+}
+
+// Read counts what it reads.
+func (w *watched) Read(b []byte) (int, error) {
+	n, err := w.Reader.Read(b)
+	w.p.add(b[:n], err == io.EOF)
+	return n, err
+}
+
+// add counts bytes that were sent, and draws if it is time.
+func (p *progress) add(b []byte, last bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.finished {
+		return
+	}
+	p.bytes += int64(len(b))
+	if p.rows {
+		p.newlines += int64(bytes.Count(b, []byte{'\n'}))
+	}
+	if last {
+		p.finishLocked("waiting for the node to build the list")
+		return
+	}
+	every := lineEvery
+	if p.terminal {
+		every = barEvery
+	}
+	if now := p.now(); now.Sub(p.drawn) >= every {
+		p.drawn = now
+		p.drawLocked(now)
+	}
+}
+
+// finish ends the bar's line; nothing is drawn afterwards.
+func (p *progress) finish() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.finished {
+		p.finishLocked("")
+	}
+}
+
+func (p *progress) finishLocked(then string) {
+	p.finished = true
+	now := p.now()
+	if p.terminal {
+		p.drawLocked(now)
+		_, _ = fmt.Fprintln(p.out)
+	}
+	if then != "" {
+		_, _ = fmt.Fprintf(p.out, "sent %s in %s; %s\n", p.amountLocked(), roughTime(now.Sub(p.start)), then)
+	}
+}
+
+// amountLocked is what has been sent: rows where they can be counted, and bytes.
+func (p *progress) amountLocked() string {
+	if p.rows {
+		return grouped(p.newlines) + " rows, " + roughSize(p.bytes)
+	}
+	return roughSize(p.bytes)
+}
+
+func (p *progress) drawLocked(now time.Time) {
+	fields := p.fieldsLocked(now.Sub(p.start))
+	if !p.terminal {
+		_, _ = fmt.Fprintln(p.out, strings.Join(fields, ", "))
+		return
+	}
+	line := strings.Join(fields, "  ")
+	if p.total > 0 {
+		full := int(min(p.bytes*barCells/p.total, barCells))
+		line = "[" + strings.Repeat("#", full) + strings.Repeat("-", barCells-full) + "] " + line
+	}
+	// Blanks cover what is left of a longer line.
+	_, _ = fmt.Fprintf(p.out, "\r%-*s", p.width, line)
+	p.width = len(line)
+}
+
+// fieldsLocked are percent of bytes, amount, rate, and time left, as far as known.
+func (p *progress) fieldsLocked(elapsed time.Duration) []string {
+	var fields []string
+	if p.total > 0 {
+		fields = append(fields, fmt.Sprintf("%3d %%", min(p.bytes*100/p.total, 100)))
+	}
+	seconds := elapsed.Seconds()
+	if p.rows {
+		fields = append(fields, grouped(p.newlines)+" rows")
+		if seconds > 0 {
+			fields = append(fields, grouped(int64(float64(p.newlines)/seconds))+" rows/s")
+		}
+	} else {
+		fields = append(fields, roughSize(p.bytes))
+		if seconds > 0 {
+			fields = append(fields, roughSize(int64(float64(p.bytes)/seconds))+"/s")
+		}
+	}
+	if p.total > 0 && p.bytes > 0 {
+		left := time.Duration(float64(elapsed) / float64(p.bytes) * float64(max(p.total-p.bytes, 0)))
+		fields = append(fields, "ETA "+roughTime(left))
+	}
+	return fields
+}

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"restraint/loadtest"
+)
+
+// replayCmd feeds a real event log through a node.
+type replayCmd struct {
+	nodeFlags
+	Preset     string `help:"How a known public log is read; see --presets." placeholder:"NAME"`
+	Presets    bool   `help:"List the presets and what a row of each log stands for, and end."`
+	Name       string `help:"Name of the log; part of its events' identities. Default: the preset's, else replay." placeholder:"NAME"`
+	Advertiser string `help:"Advertiser of the purchases. Default: the preset's, else the log's name." placeholder:"NAME"`
+	Source     string `help:"Source of the users' identifiers. Default: restraint.replay." placeholder:"SOURCE"`
+	Country    string `help:"Country sent with every request, alpha-3. Default: none." placeholder:"DEU"`
+	RunName    string `name:"run" help:"Name that keeps this replay apart from others on the same node." placeholder:"NAME"`
+	Workers    int    `help:"Users asked about at the same time. One keeps exact time order over all users. Default: 4." placeholder:"N"`
+	Window     int    `help:"Rows shared out before the workers wait for one another. Default: 1024." placeholder:"N"`
+	First      int    `help:"Replay only so many events, the earliest." placeholder:"N"`
+	MaxRows    int    `help:"Refuse a longer log." placeholder:"N"`
+
+	Expect []string `help:"Recount the verdicts against a cap of the policy, such as 3/24h or item:5/30d; may repeat." placeholder:"[PER:]LIMIT/WITHIN" sep:"none"`
+
+	loadtest.Columns `embed:""`
+
+	File string `arg:"" optional:"" help:"The log: CSV with a header line, plain or .gz; - for standard input."`
+}
+
+// Run replays the log and prints what the policy would have spared. Interrupted,
+// it prints the summary as far as it came.
+func (c *replayCmd) Run(ctx context.Context, p *process) error {
+	if c.Presets {
+		t := newTable(p.stdout)
+		for _, preset := range loadtest.Presets() {
+			t.row(preset.Name, preset.Stands)
+		}
+		return t.flush()
+	}
+	if c.File == "" {
+		return wrongUse("which log? Give its file, or - for standard input")
+	}
+	node, err := c.open(p) // for its checks of --addr, and the key
+	if err != nil {
+		return err
+	}
+	if strings.HasPrefix(node.base, "https:") {
+		return wrongUse("--addr %q: a replay goes to a node on this machine, over HTTP: write host:port or unix:/path", c.Addr)
+	}
+	o := loadtest.ReplayOptions{
+		Addr: strings.TrimSuffix(strings.TrimPrefix(c.Addr, "http://"), "/"), Key: node.key,
+		Path: c.File, Preset: c.Preset, Columns: c.Columns, Name: c.Name, Advertiser: c.Advertiser,
+		Source: c.Source, Country: c.Country, Run: c.RunName, Workers: c.Workers, Window: c.Window,
+		MaxRows: c.MaxRows, First: c.First, Summary: p.stdout, Progress: replayProgress(p),
+	}
+	if c.File == "-" {
+		o.Path, o.Log = "", p.stdin
+	}
+	for _, text := range c.Expect {
+		expected, err := loadtest.ParseExpectedCap(text)
+		if err != nil {
+			return usageError{err}
+		}
+		o.Check = append(o.Check, expected)
+	}
+	_, err = loadtest.Replay(ctx, o)
+	return err
+}
+
+// replayProgress draws how many rows have been replayed, as often as a bar.
+func replayProgress(p *process) func(done, total int) {
+	start := p.now()
+	drawn := start
+	return func(done, total int) {
+		now := p.now()
+		every, before, after := lineEvery, "", "\n"
+		if p.terminal {
+			every, before, after = barEvery, "\r", ""
+		}
+		if done == total && p.terminal {
+			after = "\n"
+		} else if now.Sub(drawn) < every {
+			return
+		}
+		drawn = now
+		rate, left := 0.0, time.Duration(0)
+		if elapsed := now.Sub(start); elapsed > 0 && done > 0 {
+			rate = float64(done) / elapsed.Seconds()
+			left = time.Duration(float64(elapsed) / float64(done) * float64(total-done))
+		}
+		_, _ = fmt.Fprintf(p.stderr, "%s%3d %%  %s of %s rows  %s rows/s  ETA %-10s%s", before, done*100/max(total, 1),
+			grouped(int64(done)), grouped(int64(total)), grouped(int64(rate)), roughTime(left), after)
+	}
+}

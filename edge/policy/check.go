@@ -90,7 +90,7 @@ func (w *written) checkCaps() {
 	for i := range w.caps {
 		for j := range i {
 			a, b := &w.caps[j], &w.caps[i]
-			if a.scope(w) != b.scope(w) {
+			if !a.whole || !b.whole || a.scope(w) != b.scope(w) {
 				continue
 			}
 			if a.window == b.window {

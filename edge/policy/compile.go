@@ -12,10 +12,14 @@ type Tagger func(kind byte, namespace uint64, name string) uint64
 // Options are what a compiled policy depends on besides its text. Nodes that
 // compile the same text with the same options hold the same policy.
 type Options struct {
-	Tagger   Tagger
-	Version  int
-	Now      uint32 // when this version was published; keeps that ended before are dropped
-	Previous Keeps  // Policy.Keeps of the version replaced, or the Policy.Held stored with this one
+	Tagger  Tagger
+	Version int
+	Now     uint32 // when this version was published; keeps that ended by then are dropped
+	// Previous is the version that this one replaces at Now, if any; Held are
+	// keeps to honour beside it: given Policy.Held of the version that was
+	// compiled with Previous, a node that never saw Previous compiles the same.
+	Previous *Policy
+	Held     Keeps
 }
 
 // Compile makes the form that the decision reads.
@@ -23,7 +27,11 @@ func Compile(src *Source, o Options) *Policy {
 	p := &Policy{Version: o.Version, Settings: src.Settings}
 	read := src.reads()
 	p.own = src.own(read)
-	for _, keep := range o.Previous.after(o.Now) {
+	held := o.Held
+	if o.Previous != nil {
+		held = held.Join(o.Previous.Keeps(o.Now))
+	}
+	for _, keep := range held.after(o.Now) {
 		if i, found := slices.BinarySearchFunc(p.own, keep.ScopeName, namedScope.compare); !found || p.own[i].keep < keep.Limit {
 			p.Held = append(p.Held, keep)
 			read.add(keep.ScopeName, keep.Limit)

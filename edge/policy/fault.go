@@ -11,24 +11,18 @@ const maxFaults = 1000
 
 // Fault is one thing wrong with a policy text.
 type Fault struct {
-	File string // as given to Parse
-	Line int    // from 1
-	Key  string // path of the key, as campaigns.spring-shoes.caps[2].limit; "" for the text as a whole
-	What string // what is wrong, with the value as written
-	Mend string // what to write instead
+	File   string // as given to Parse
+	Line   int    // from 1
+	Key    string // path of the key, as campaigns.spring-shoes.caps[2].limit; "" for the text as a whole
+	Detail string // what is wrong, with the value as written, and after a colon how to mend it
 }
 
 // Error returns file:line: key: what: mend.
 func (f *Fault) Error() string {
-	return fmt.Sprintf("%s:%d: %s", f.File, f.Line, f.Detail())
-}
-
-// Detail is Error without file and line.
-func (f *Fault) Detail() string {
 	if f.Key == "" {
-		return f.What + ": " + f.Mend
+		return fmt.Sprintf("%s:%d: %s", f.File, f.Line, f.Detail)
 	}
-	return f.Key + ": " + f.What + ": " + f.Mend
+	return fmt.Sprintf("%s:%d: %s: %s", f.File, f.Line, f.Key, f.Detail)
 }
 
 // Faults are all faults of one text, in the order of its lines, at most 1,000

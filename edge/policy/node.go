@@ -72,10 +72,10 @@ func (s *spot) fault(mend, what string, args ...any) {
 func (r *reader) note(line int, key, mend, what string) {
 	switch {
 	case len(r.faults) < maxFaults:
-		r.faults = append(r.faults, Fault{r.file, max(line, 1), key, what, mend})
+		r.faults = append(r.faults, Fault{r.file, max(line, 1), key, what + ": " + mend})
 	case len(r.faults) == maxFaults:
 		r.faults = append(r.faults, Fault{r.file, max(line, 1), "",
-			"there are more than 1000 faults", "mend those above first"})
+			"there are more than 1000 faults: mend those above first"})
 	}
 }
 

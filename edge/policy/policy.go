@@ -11,7 +11,7 @@ type Policy struct {
 	Campaigns []Campaign // in the order written
 	// Held are the keeps of earlier versions that are larger than this version's
 	// own and have still to be honoured. Stored beside the text, they make every
-	// node compile the same Scope.Keep (Options.Previous).
+	// node compile the same Scope.Keep (Options.Held).
 	Held Keeps
 
 	own    []namedScope // scopes that this version's caps read, without Held

@@ -149,19 +149,16 @@ func (src *Source) instant(s *spot) (at uint32, ok bool) {
 func (src *Source) readCaps(s *spot, w *written) {
 	items := s.items(maxCaps)
 	for i := range items {
-		c, ok := src.readCap(&items[i])
-		if ok {
-			w.caps = append(w.caps, c)
-		}
+		w.caps = append(w.caps, src.readCap(&items[i]))
 	}
 }
 
-func (src *Source) readCap(s *spot) (c writtenCap, ok bool) {
-	c = writtenCap{at: s}
+func (src *Source) readCap(s *spot) writtenCap {
+	c := writtenCap{at: s}
 	before := len(s.r.faults)
 	entries := s.entries("per", "channel", "limit", "within")
 	if s.n.Kind != yaml.MappingNode {
-		return c, false
+		return c
 	}
 	for i := range entries {
 		switch e := &entries[i]; e.key {
@@ -180,7 +177,8 @@ func (src *Source) readCap(s *spot) (c writtenCap, ok bool) {
 	s.require("per", "say what is counted, as per: campaign")
 	s.require("limit", "say how many, as limit: 3")
 	s.require("within", "say in what time, as within: 24h")
-	return c, len(s.r.faults) == before
+	c.whole = len(s.r.faults) == before
+	return c
 }
 
 // per reads what a cap counts by.
@@ -193,6 +191,7 @@ func (s *spot) per(text string) (Per, string) {
 	if name, ok := strings.CutPrefix(text, "group:"); ok {
 		if what, mend := badName(name, MaxNameBytes); what != "" {
 			s.fault(mend, "the group's name %s %s", quote(name), what)
+			return PerCampaign, ""
 		}
 		return PerGroup, name
 	}

@@ -106,6 +106,9 @@ func (src *Source) readList(s *spot) {
 		switch e := &entries[i]; e.key {
 		case "id":
 			l.IDs = e.texts(maxSources, MaxNameBytes)
+			if e.n.Kind == yaml.SequenceNode && len(e.n.Content) == 0 {
+				e.fault("name the identifier sources of its members", "the list is empty")
+			}
 		case "items":
 			l.Items = e.flag()
 		case "max_age":

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -83,7 +85,7 @@ func (r *reader) document(text []byte) (root spot, ok bool) {
 		if errors.Is(err, io.EOF) {
 			r.note(1, "", "write at least campaigns: {}", "the text is empty")
 		} else {
-			r.syntax(err)
+			r.syntax(text, err)
 		}
 		return root, false
 	}
@@ -91,7 +93,7 @@ func (r *reader) document(text []byte) (root spot, ok bool) {
 		r.note(more.Line, "", "keep one", "the text has more than one document")
 		return root, false
 	} else if !errors.Is(err, io.EOF) {
-		r.syntax(err)
+		r.syntax(text, err)
 		return root, false
 	}
 	top := spot{r: r, n: &doc}
@@ -104,14 +106,26 @@ func (r *reader) document(text []byte) (root spot, ok bool) {
 	return root, ok
 }
 
-var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
+var (
+	yamlLine   = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
+	yamlAnchor = regexp.MustCompile(`^unknown anchor '(.+)' referenced`)
+)
 
 // syntax notes an error of the YAML reader, which stops at the first.
-func (r *reader) syntax(err error) {
+func (r *reader) syntax(text []byte, err error) {
 	line, what := 1, strings.ReplaceAll(err.Error(), "\n", " ")
 	if m := yamlLine.FindStringSubmatch(what); m != nil {
 		line, _ = strconv.Atoi(m[1])
 		what = what[len(m[0]):]
+	}
+	// The library numbers lines from 0 in what it says of tokens, and gives no
+	// line for an anchor.
+	if line > 0 && strings.HasPrefix(what, "did not find expected") {
+		line++
+	}
+	if m := yamlAnchor.FindStringSubmatch(what); m != nil {
+		before, _, _ := bytes.Cut(text, []byte("*"+m[1]))
+		line = 1 + bytes.Count(before, []byte("\n"))
 	}
 	r.note(line, "", "mend the YAML at or before this line", what)
 }
@@ -129,21 +143,39 @@ func separators(text []byte) int {
 	return n
 }
 
-var surrogates = regexp.MustCompile(`\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}`)
-
-// readable turns the one thing that JSON writes and YAML does not read, a
-// character as two \u escapes, into the character.
+// readable rewrites the two escapes that JSON has and the YAML library does not
+// read: a slash, and a character as two \u escapes. Other texts stay as they are.
 func readable(text []byte) []byte {
-	if !bytes.Contains(text, []byte(`\u`)) || !json.Valid(text) {
+	if !bytes.Contains(text, []byte(`\`)) || !json.Valid(text) {
 		return text
 	}
-	return surrogates.ReplaceAllFunc(text, func(pair []byte) []byte {
-		var s string
-		if err := json.Unmarshal([]byte(`"`+string(pair)+`"`), &s); err != nil {
-			return pair
+	out := make([]byte, 0, len(text))
+	for i := 0; i < len(text); i++ {
+		switch {
+		case text[i] != '\\':
+			out = append(out, text[i])
+		case text[i+1] == '/':
+			i++
+			out = append(out, '/')
+		case text[i+1] == 'u' && i+12 <= len(text) && text[i+6] == '\\' && text[i+7] == 'u' && pair(text[i+2:i+6], text[i+8:i+12]) != 0:
+			out = utf8.AppendRune(out, pair(text[i+2:i+6], text[i+8:i+12]))
+			i += 11
+		default:
+			out = append(out, text[i], text[i+1])
+			i++
 		}
-		return []byte(s)
-	})
+	}
+	return out
+}
+
+// pair decodes a surrogate pair of hexadecimal digits; 0 if it is none.
+func pair(high, low []byte) rune {
+	h, err1 := strconv.ParseUint(string(high), 16, 16)
+	l, err2 := strconv.ParseUint(string(low), 16, 16)
+	if r := utf16.DecodeRune(rune(h), rune(l)); err1 == nil && err2 == nil && r != utf8.RuneError {
+		return r
+	}
+	return 0
 }
 
 func (src *Source) read(root *spot) {
@@ -188,6 +220,9 @@ func (src *Source) read(root *spot) {
 		}
 	}
 	src.readUnknown(unknown)
+	if campaigns == nil && root.n.Kind != yaml.MappingNode {
+		return
+	}
 	if campaigns == nil {
 		root.fault("write campaigns: {} if there are none yet", "campaigns is missing")
 		return

@@ -33,13 +33,13 @@ func parseSpan(text string) (seconds uint32, ok bool) {
 }
 
 // Span writes seconds as a policy writes them, in the largest unit that takes
-// them whole, days only from two days on: 24h, 7d, 90m. 0 is "off".
+// them whole, days only from three days on: 48h, 7d, 90m. 0 is "off".
 func Span(seconds uint32) string {
 	n := uint64(seconds)
 	switch {
 	case n == 0:
 		return "off"
-	case n%day == 0 && n > day:
+	case n%day == 0 && n > 2*day:
 		return strconv.FormatUint(n/day, 10) + "d"
 	case n%hour == 0:
 		return strconv.FormatUint(n/hour, 10) + "h"

@@ -18,6 +18,7 @@ type writtenCap struct {
 	window    Window
 	perText   string
 	withinRaw string
+	whole     bool // everything in it could be read
 	at        *spot
 }
 

@@ -39,11 +39,12 @@ func space(buf []byte, i int) int {
 // bytes: a quote, a backslash, a control character or a byte above ASCII; len(buf) for
 // none. Eight bytes at a time: a subtraction borrows into the top bit of a byte exactly
 // where that byte was too small, and only carries upwards, so the lowest hit is right
-// (the zero-byte test of Bit Twiddling Hacks).
+// (the zero-byte test of Bit Twiddling Hacks). A byte above ASCII keeps its top bit in at
+// least one of the three terms.
 func special(buf []byte, i int) int {
 	for ; i+8 <= len(buf); i += 8 {
 		w := binary.LittleEndian.Uint64(buf[i:])
-		hit := (w | (w - ' '*ones) | ((w ^ '"'*ones) - ones) | ((w ^ '\\'*ones) - ones)) & high
+		hit := ((w - ' '*ones) | ((w ^ '"'*ones) - ones) | ((w ^ '\\'*ones) - ones)) & high
 		if hit != 0 {
 			return i + bits.TrailingZeros64(hit)>>3
 		}

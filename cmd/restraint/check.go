@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"restraint/edge/identity"
 	"restraint/edge/policy"
 )
 
@@ -15,6 +17,7 @@ import (
 // configuration's key.
 type checkCmd struct {
 	Config string `help:"Configuration file; none: everything has its default." placeholder:"FILE"`
+	People bool   `help:"Print for each campaign the most showings a person can get, the sentence they would read, and its fate in the strictest market."`
 	kong.Plugins
 	keys configFlags
 }
@@ -27,8 +30,9 @@ func (c *checkCmd) Run(p *process) error {
 		faults = append(faults, configErr)
 	}
 	text, file, err := policyOf(&cfg)
+	var source *policy.Source
 	if err == nil {
-		_, err = policy.Parse(text, file)
+		source, err = policy.Parse(text, file)
 	}
 	if err != nil {
 		faults = append(faults, err)
@@ -36,8 +40,24 @@ func (c *checkCmd) Run(p *process) error {
 	if len(faults) > 0 {
 		return faults
 	}
+	if c.People {
+		return printPeople(p, source)
+	}
 	_, err = fmt.Fprintf(p.stdout, "configuration (%s) and policy (%s) are without fault\n", nameOr(c.Config, "defaults"), file)
 	return err
+}
+
+// printPeople says what the policy is like for a person.
+func printPeople(p *process, source *policy.Source) error {
+	// Any secret will do: tags show in nothing that is printed.
+	secret, err := identity.ParseSecret(bytes.Repeat([]byte{1}, identity.SecretSize))
+	if err != nil {
+		panic("BUG: " + err.Error())
+	}
+	compiled := policy.Compile(source, policy.Options{
+		Tagger: identity.NewTags(secret).Tag, Version: 1, Now: uint32(p.now().Unix()),
+	})
+	return policy.WritePeople(p.stdout, compiled.People())
 }
 
 // policyOf reads the policy that a node with this configuration would start

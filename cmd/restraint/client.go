@@ -34,6 +34,7 @@ const (
 	answerTimeout = 30 * time.Second // for one answer, all in
 	buildTimeout  = time.Hour        // from the last byte of an upload to the answer: the node builds the list
 	maxAnswer     = 64 << 20         // bytes
+	waitAbove     = 64 << 10         // bytes from which a body waits for the node to want it
 )
 
 // open returns a client of the node that the flags name.
@@ -113,7 +114,9 @@ func (c *client) stream(ctx context.Context, r request) ([]byte, error) {
 	}
 	if r.body != nil {
 		req.Header.Set("Content-Type", r.contentType)
-		req.Header.Set("Expect", "100-continue") // a refusal comes before the body goes
+		if r.bodyBytes == 0 || r.bodyBytes > waitAbove {
+			req.Header.Set("Expect", "100-continue")
+		}
 	}
 	if r.encoding != "" {
 		req.Header.Set("Content-Encoding", r.encoding)

@@ -141,6 +141,7 @@ func TestDiff(t *testing.T) {
 func TestCheck(t *testing.T) {
 	t.Chdir(t.TempDir())
 	inProcess(t, nil, "", "check").must(t, 0, "defaults", "built-in example")
+	inProcess(t, nil, "", "check", "--people").must(t, 0, "CAMPAIGN", "HOUR", "DAY", "WEEK", "LIFE")
 	bad := writeFile(t, "bad.yaml", "campaigns:\n  a: {purpose: nothing, limits: 1}\n")
 	config := writeFile(t, "restraint.yaml", "lisen: x\npolicy: "+bad+"\n")
 	// Every fault of both files.
@@ -158,7 +159,7 @@ func TestReplayWrongUse(t *testing.T) {
 	inProcess(t, nil, "", "replay", "--presets").must(t, 0, "open-bandit", "otto")
 	inProcess(t, nil, "", "replay", "--expect", "many", "x.csv").must(t, 2, `"many"`)
 	inProcess(t, nil, "", "replay", "--addr", "https://h:1", "x.csv").must(t, 2, "over HTTP")
-	inProcess(t, nil, "", "replay", "--preset", "no-such", "x.csv").must(t, 1, `"no-such" is not known`)
+	inProcess(t, nil, "", "replay", "--preset", "no-such", "x.csv").must(t, 2, `"no-such": there is no such preset`)
 }
 
 func TestText(t *testing.T) {

@@ -6,31 +6,33 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 )
 
 // export is a CRM export on its way to the node.
 type export struct {
-	*bufio.Reader
-	io.Closer
+	in          *bufio.Reader
+	file        io.Closer
 	size        int64 // bytes as they are sent; 0: not known
 	contentType string
 	encoding    string // gzip, zstd, or "" for none
-	failed      error  // of reading, as opposed to sending
+
+	// failed is what went wrong with reading, as opposed to sending. The
+	// transport may still read when the command already reports.
+	failed atomic.Pointer[error]
 }
 
-// Read reads as bufio does and remembers what went wrong with the file.
+// Read reads the file as it is, compressed or not.
 func (e *export) Read(b []byte) (int, error) {
-	n, err := e.Reader.Read(b)
+	n, err := e.in.Read(b)
 	if err != nil && err != io.EOF {
-		e.failed = err
+		e.failed.Store(&err)
 	}
 	return n, err
 }
 
-// WriteTo is hidden, or the copy would go around Read.
-func (e *export) WriteTo(w io.Writer) (int64, error) {
-	return io.Copy(w, struct{ io.Reader }{e})
-}
+// Close closes the file.
+func (e *export) Close() error { return e.file.Close() }
 
 var contentTypes = map[string]string{
 	"csv": "text/csv", "ndjson": "application/x-ndjson", "text": "text/plain",
@@ -48,8 +50,8 @@ func (c *pushCmd) openExport(stdin io.Reader) (*export, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &export{Reader: bufio.NewReaderSize(f, 64<<10), Closer: f, size: size, contentType: contentType}
-	start, err := e.Peek(4)
+	e := &export{in: bufio.NewReaderSize(f, 64<<10), file: f, size: size, contentType: contentType}
+	start, err := e.in.Peek(4)
 	if err != nil && err != io.EOF {
 		_ = f.Close() // nothing was written
 		return nil, err

@@ -66,7 +66,8 @@ func (p *progress) add(b []byte, last bool) {
 	if p.rows {
 		p.newlines += int64(bytes.Count(b, []byte{'\n'}))
 	}
-	if last {
+	// The end of a file of known length may be read only after the answer.
+	if last || p.total > 0 && p.bytes >= p.total {
 		p.finishLocked("waiting for the node to build the list")
 		return
 	}
@@ -104,7 +105,7 @@ func (p *progress) finishLocked(then string) {
 // amountLocked is what has been sent: rows where they can be counted, and bytes.
 func (p *progress) amountLocked() string {
 	if p.rows {
-		return grouped(p.newlines) + " rows, " + roughSize(p.bytes)
+		return plural(int(p.newlines), "row") + ", " + roughSize(p.bytes)
 	}
 	return roughSize(p.bytes)
 }

@@ -78,8 +78,8 @@ func (c *pushCmd) Run(ctx context.Context, p *process) error {
 	body, err := node.stream(ctx, r)
 	bar.finish()
 	if err != nil {
-		if in.failed != nil {
-			return fmt.Errorf("read %s: %w", c.File, in.failed)
+		if failed := in.failed.Load(); failed != nil {
+			return fmt.Errorf("read %s: %w", c.File, *failed)
 		}
 		return err
 	}

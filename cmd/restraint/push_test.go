@@ -68,7 +68,7 @@ func TestPushReport(t *testing.T) {
 	addr, _ := fakeNode(t, 200, "application/json", pushedJSON)
 	inProcess(t, nil, "", "push", "--addr", addr, "--list", "acme", "--id", "user.id", file).
 		must(t, 0, "generation       7\n", "keys             1,234,567\n", "false positives  1 in 10,000\n", "size             3.0 MiB\n", "took             1.5s\n",
-			"sent 1 rows, 2 B in 0s; waiting for the node to build the list\n")
+			"sent 1 row, 2 B in 0s; waiting for the node to build the list\n")
 
 	var sample []string
 	for i := range 120 {

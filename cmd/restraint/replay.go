@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -43,6 +44,9 @@ func (c *replayCmd) Run(ctx context.Context, p *process) error {
 	}
 	if c.File == "" {
 		return wrongUse("which log? Give its file, or - for standard input")
+	}
+	if c.Preset != "" && !slices.ContainsFunc(loadtest.Presets(), func(known loadtest.Preset) bool { return known.Name == c.Preset }) {
+		return wrongUse("--preset %q: there is no such preset; restraint replay --presets lists them, or map the columns", c.Preset)
 	}
 	node, err := c.open(p) // for its checks of --addr, and the key
 	if err != nil {

@@ -47,7 +47,8 @@ func ShownCampaign(tag uint64) uint32 { return uint32(tag >> 32) }
 
 // Grant is what a token stands for: one person and what one answer showed.
 // It is for one goroutine at a time. Append and Open use memory that belongs to
-// it, so keep Grants and reuse them; a copy shares that memory.
+// it, so keep Grants and reuse them. Never copy one: a copy shares that memory, and
+// one copied between Begin and Append would seal two tokens under one GCM nonce.
 type Grant struct {
 	// Issued is the Unix second of the answer.
 	Issued uint32
@@ -150,9 +151,9 @@ func (t *Tokens) appendHead(b []byte, g *Grant) []byte {
 	return append(b, byte(g.count>>40), byte(g.count>>32), byte(g.count>>24), byte(g.count>>16), byte(g.count>>8), byte(g.count))
 }
 
-// Append seals g and appends the token to dst; a token is sealed once, so a second
-// Append is another token with another Nonce. It does not allocate once g has been used and dst is large enough, except for the first
-// token of a day.
+// Append seals g and appends the token to dst; a token is sealed once, so a
+// second Append is another token with another Nonce. It does not allocate once g
+// has been used and dst is large enough, except for the first token of a day.
 // It panics when g holds more than MaxTokenKeys or MaxTokenShown.
 func (t *Tokens) Append(dst []byte, g *Grant) []byte {
 	if len(g.Keys) > MaxTokenKeys || len(g.Shown) > MaxTokenShown {
@@ -193,7 +194,7 @@ func (t *Tokens) Append(dst []byte, g *Grant) []byte {
 // It does not allocate once g has been used, except for the first token of each
 // (process, day).
 func (t *Tokens) Open(g *Grant, token []byte, now uint32) error {
-	g.Issued, g.Nonce, g.Store = 0, 0, false
+	g.Issued, g.Nonce, g.Store, g.begun = 0, 0, false, false
 	g.Keys, g.Shown = g.Keys[:0], g.Shown[:0]
 	if len(token) > MaxTokenBytes {
 		return ErrTokenMalformed

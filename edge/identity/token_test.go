@@ -292,6 +292,24 @@ func TestSubkeysKeepWhatIsUsed(t *testing.T) {
 	}
 }
 
+// A grant that was begun and then used to open another token begins anew: its
+// nonce would else be the opened token's.
+func TestTokenBegunThenOpened(t *testing.T) {
+	s := testSecret(t, 0)
+	tokens := NewTokens(s)
+	other := tokens.Append(nil, testGrant(NewHasher(s), 1, 1))
+	g, back := testGrant(NewHasher(s), 1, 1), &Grant{}
+	tokens.Begin(g, testNow)
+	if err := tokens.Open(g, other, testNow); err != nil {
+		t.Fatal(err)
+	}
+	opened := g.Nonce
+	token := tokens.Append(nil, g)
+	if err := tokens.Open(back, token, testNow); err != nil || back.Nonce != g.Nonce || g.Nonce == opened {
+		t.Errorf("sealed as %x, opened as %x, the other is %x: %v", g.Nonce, back.Nonce, opened, err)
+	}
+}
+
 func TestTokenPanicsOverItsBounds(t *testing.T) {
 	s := testSecret(t, 0)
 	for _, g := range []*Grant{{Keys: make([]Key, MaxTokenKeys+1)}, {Shown: make([]Shown, MaxTokenShown+1)}} {

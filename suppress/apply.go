@@ -32,6 +32,9 @@ func (s *Store) Apply(name string, seq uint64, op Op, keys []Key) error {
 	return nil
 }
 
+// journalSlack bytes of journal are never worth a rewrite (chosen).
+const journalSlack = 1 << 20
+
 func (s *Store) isClosed() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -82,6 +85,9 @@ func (s *Store) applyLocked(l *list, c change, keys []Key, sync bool) error {
 		}
 	}
 	l.changedAt = uint64(s.o.Now().Unix())
+	if l.log.size > journalSlack+4*int64(l.changes.len())*(frameHead+keySize) {
+		s.rewriteJournalLocked(l) // mostly of changes that later ones have beaten
+	}
 	if !wasReady && l.declared {
 		l.setEntryLocked()
 		s.publish()

@@ -38,10 +38,13 @@ func (s *Store) commit(l *list, n nextBase) error {
 		l.filter = n.filter
 	}
 	// A new set of changes, since Views still read the old one.
+	had := l.changes.len()
 	l.changes = l.changes.after(l.floor())
 	s.recountLocked(l)
 	s.publish()
-	s.rewriteJournalLocked(l)
+	if l.changes.len() < had {
+		s.rewriteJournalLocked(l)
+	}
 	for _, k := range old {
 		if k != nil && k != n.cur && k != n.prev && k.path != n.cur.path && (n.prev == nil || k.path != n.prev.path) {
 			os.Remove(k.path)

@@ -55,7 +55,8 @@ type Import struct {
 	// other than 0 it is refused.
 	Until uint32
 	// Start is the change sequence at which the upload started; 0 means the
-	// highest that the store has seen. Changes above it apply over the upload.
+	// highest that the store has seen. Changes above it apply over the upload,
+	// whenever they come; those up to it must have been applied before.
 	Start uint64
 }
 

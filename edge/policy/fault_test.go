@@ -201,7 +201,7 @@ func TestFaultsAreBounded(t *testing.T) {
 	}
 	var b strings.Builder
 	b.WriteString("campaigns:\n")
-	for i := range 5000 {
+	for i := range 1200 {
 		fmt.Fprintf(&b, "  c%d: {purpose: 1}\n", i)
 	}
 	_, err = Parse([]byte(b.String()), "p")

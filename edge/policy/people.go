@@ -25,11 +25,11 @@ type PersonView struct {
 	Strictest string
 }
 
-// Steps that People may spend on one campaign and on all of them (chosen: well
-// under a second each).
+// Steps that People may spend on one campaign and on all of them (chosen: a
+// fraction of a second, a few seconds).
 const (
-	campaignSteps = 20_000_000
-	peopleSteps   = 400_000_000
+	campaignSteps = 5_000_000
+	peopleSteps   = 200_000_000
 )
 
 // People says of each campaign what it is like for a person, in the order of the

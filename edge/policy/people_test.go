@@ -55,7 +55,7 @@ func TestMostAgainstViewers(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 7))
-	for range 60 {
+	for range 30 {
 		rules := []rule{{1 + r.IntN(4), Day, 0}}
 		for range r.IntN(3) {
 			rules = append(rules, rule{1 + r.IntN(4), Rolling, 1 + r.Int64N(120)})
@@ -93,7 +93,7 @@ func TestMostAgainstViewers(t *testing.T) {
 func TestSweepAgainstEverySecond(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	end := civil(2025, 9, 1) * day // a Monday
-	for range 200 {
+	for range 60 {
 		rules := []rule{{1 + r.IntN(3), Day, 0}, {1 + r.IntN(5), Week, 0}, {1 + r.IntN(9), Month, 0}}[r.IntN(3):]
 		for range r.IntN(3) {
 			rules = append(rules, rule{1 + r.IntN(4), Rolling, 1 + r.Int64N(60)})

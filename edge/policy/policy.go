@@ -121,7 +121,8 @@ func (p *Policy) Campaign(id []byte) *Campaign {
 	return nil
 }
 
-// index finds campaigns by id.
+// index finds campaigns by id. A Go map is as fast as open addressing over
+// XXH3 hashes at 10 and 1,000 campaigns and faster at 100,000 (BenchmarkCampaign).
 type index map[string]uint32
 
 func newIndex(n int) index { return make(index, n) }

@@ -1,0 +1,108 @@
+package caps
+
+import (
+	"cmp"
+	"slices"
+)
+
+// Exposure is one showing.
+type Exposure struct {
+	// Identity is 32 bits of a hash of what makes the showing this one. The same identity is the same exposure.
+	Identity uint32
+	// At is when it was shown.
+	At Second
+	// Issued is when it was decided, if that is known (from a token), else 0. An exposure issued at or before the user's erasure is ignored.
+	Issued Second
+}
+
+// Counted names a counter that an exposure goes into.
+type Counted struct {
+	// Scope is the tag of the campaign, advertiser, group, ...
+	Scope uint64
+	// Keep is how many of the newest exposures the counter keeps: no less than the largest limit asked of it, and no less than the n that
+	// Run is asked of it. Zero is taken as 1.
+	Keep uint8
+}
+
+// Exposed says what became of an exposure.
+type Exposed struct {
+	// Late: it is older than the retention and was ignored.
+	Late bool
+	// Erased is for how many of the keys it was ignored, because the user was erased later.
+	Erased int
+}
+
+// Expose counts one showing to the person with these keys. beats are the identities of holds that it uses up, besides its own. It is safe
+// to call again with the same exposure, in any order with others; of two times the later stands.
+func (s *Store) Expose(keys []Key, e Exposure, beats []uint32, scopes []Counted, now Second) (x Exposed) {
+	r := s.rules(now)
+	if e.At < r.floor {
+		s.late.Add(1)
+		return Exposed{Late: true}
+	}
+	for i := range keys {
+		key := wordsOf(&keys[i])
+		hash := hashOf(&key)
+		sh := s.shardOf(hash)
+		sh.mu.Lock()
+		erased := sh.erased(hash, &key)
+		if erased != 0 && (e.At <= erased || e.Issued != 0 && e.Issued <= erased) {
+			sh.counts.erased++
+			x.Erased++
+		} else {
+			sh.delta.reset(&key)
+			sh.delta.addShown(&e, scopes)
+			for _, identity := range beats {
+				sh.delta.rows = append(sh.delta.rows, row{identity: identity, end: after(r.now, MaxHold)})
+			}
+			sh.applyDeltaLocked(hash, &key, r.under(erased))
+		}
+		sh.mu.Unlock()
+	}
+	return x
+}
+
+// Release gives back the places held under the identity: its holds that end at or before until, now and whenever they come. An until
+// later than now+MaxHold, or 0, is taken as that.
+func (s *Store) Release(keys []Key, identity uint32, until, now Second) {
+	r := s.rules(now)
+	latest := after(r.now, MaxHold)
+	if until == 0 || until > latest {
+		until = latest
+	}
+	for i := range keys {
+		key := wordsOf(&keys[i])
+		hash := hashOf(&key)
+		sh := s.shardOf(hash)
+		sh.mu.Lock()
+		sh.delta.reset(&key)
+		sh.delta.rows = append(sh.delta.rows, row{identity: identity, end: until})
+		sh.applyDeltaLocked(hash, &key, r.under(sh.erased(hash, &key)))
+		sh.mu.Unlock()
+	}
+}
+
+// applyDeltaLocked joins sh.delta into the key's record.
+func (sh *shard) applyDeltaLocked(hash uint64, key *keyWords, r rules) {
+	words := sh.delta.encode()
+	if words == nil {
+		return
+	}
+	sh.event.load(words)
+	sh.applyLocked(hash, key, &sh.event, r)
+}
+
+// addShown adds an entry of one exposure for each scope.
+func (d *draft) addShown(e *Exposure, scopes []Counted) {
+	multiplier := multiplierOf(&d.key)
+	for _, c := range scopes {
+		tag := tagOf(c.Scope, multiplier)
+		at, found := slices.BinarySearchFunc(d.entries, tag, func(x draftEntry, tag uint32) int { return cmp.Compare(x.tag, tag) })
+		if found {
+			d.entries[at].keep = max(d.entries[at].keep, c.Keep)
+			continue
+		}
+		d.entries = slices.Insert(d.entries, at, draftEntry{tag: tag, at: 0, n: 1, keep: max(1, c.Keep)})
+	}
+	d.shown = append(d.shown, uint32(e.At), e.Identity)
+}

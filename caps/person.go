@@ -1,0 +1,290 @@
+package caps
+
+import "slices"
+
+// A Person is one person's records, locked: what a decision reads and where it takes places. The zero value is ready; used again, it
+// allocates nothing after warm-up. It belongs to one goroutine. Between Lock and Unlock no other call about these keys gets through, so
+// that what was read still holds when a place is taken; do nothing slow there and call no method of the Store.
+type Person struct {
+	store *Store
+	rules rules
+	locks
+	views     [MaxKeys]view // of the keys of which anything is known
+	n         int
+	holds     []liveHold
+	taken     []place
+	takenSig  uint64
+	seen      []uint32
+	leaves    []Second
+	refusals  [MaxKeys][]uint32
+	nrefusals int // -1: not looked up yet
+}
+
+// liveHold is a hold that no record of the person beats.
+type liveHold struct {
+	view int
+	row
+}
+
+// place is a showing of this answer in one scope.
+type place struct {
+	scope    uint64
+	identity uint32
+}
+
+// Lock locks the records of the person with these keys, of which there are at most MaxKeys (it panics on more); a key that comes twice
+// counts once. The keys are copied.
+func (s *Store) Lock(p *Person, keys []Key, now Second) {
+	p.store, p.rules = s, s.rules(now)
+	p.lock(s, keys)
+	p.read()
+}
+
+// Unlock lets go of the records.
+func (p *Person) Unlock() {
+	p.unlock(p.store)
+	clear(p.views[:p.n])
+	clear(p.refusals[:max(0, p.nrefusals)])
+	p.n, p.nrefusals = 0, 0
+	p.holds, p.taken, p.takenSig = p.holds[:0], p.taken[:0], 0
+}
+
+// read looks the records up.
+func (p *Person) read() {
+	p.n, p.nrefusals = 0, -1
+	p.holds, p.taken, p.takenSig = p.holds[:0], p.taken[:0], 0
+	held := false
+	for i := range p.nkeys {
+		v := &p.views[p.n]
+		p.store.shardOf(p.hashes[i]).view(v, p.hashes[i], &p.keys[i])
+		if v.words != nil || v.cut >= p.rules.floor {
+			p.n++
+			held = held || len(v.rows()) > 0
+		}
+	}
+	if held {
+		p.readHolds()
+	}
+}
+
+// readHolds gathers the live holds that no record beats. Within its own record a hold that is beaten has gone already.
+func (p *Person) readHolds() {
+	for i := range p.n {
+		rows := p.views[i].rows()
+		for k := range len(rows) / rowWords {
+			h := rowAt(rows, k)
+			if h.tag != 0 && h.end > p.rules.now && h.issued >= p.rules.floor && !p.beaten(i, h) {
+				p.holds = append(p.holds, liveHold{view: i, row: h})
+			}
+		}
+	}
+}
+
+// beaten reports whether a record other than the hold's own has what beats it.
+func (p *Person) beaten(own int, h row) bool {
+	for i := range p.n {
+		if i == own {
+			continue
+		}
+		rows := p.views[i].rows()
+		for k := range len(rows) / rowWords {
+			x := rowAt(rows, k)
+			if x.tag == 0 && x.identity == h.identity && x.end >= h.end {
+				return true
+			}
+		}
+		for e := range p.views[i].n {
+			entry := p.views[i].entry(e)
+			for k := range entry.len() {
+				if entry.identity(k) == h.identity && after(entry.second(k), MaxHold) >= h.end && entry.second(k) >= p.rules.floor {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// Full reports whether at least limit showings of the scope count from the second since on: exposures (also future ones), united by
+// identity over the person's keys, live holds, and the places taken in this answer. It is also full when something at or after since had
+// to be dropped.
+func (p *Person) Full(scope uint64, limit int, since Second) bool {
+	since = max(since, p.rules.floor)
+	if p.n == 1 && len(p.holds) == 0 && len(p.taken) == 0 {
+		k := p.views[0].find(scope)
+		return k.cut >= since || limit <= 0 || k.len() >= limit && k.second(limit-1) >= since
+	}
+	return p.fullUnited(scope, limit, since)
+}
+
+// fullUnited is Full for several records, holds and places. Showings are told apart by identity only where the sum could reach the limit.
+func (p *Person) fullUnited(scope uint64, limit int, since Second) bool {
+	if limit <= 0 {
+		return true
+	}
+	sum := 0
+	for i := range p.n {
+		k := p.views[i].find(scope)
+		if k.cut >= since || k.len() >= limit && k.second(limit-1) >= since {
+			return true
+		}
+		sum += k.len()
+	}
+	if sum+len(p.holds)+len(p.taken) < limit {
+		return false
+	}
+	p.gather(scope, since, limit, nil)
+	return len(p.seen) >= limit
+}
+
+// gather puts the identities of the showings that count into p.seen, at least limit of them if there are as many, and what leave says of
+// each into p.leaves.
+func (p *Person) gather(scope uint64, since Second, limit int, w *Window) {
+	p.seen, p.leaves = p.seen[:0], p.leaves[:0]
+	for i := range p.n {
+		k := p.views[i].find(scope)
+		others := len(p.seen) // an identity comes once in a record
+		for j := 0; j < k.len() && k.second(j) >= since && len(p.seen) < limit; j++ {
+			at := slices.Index(p.seen[:others], k.identity(j))
+			if at < 0 {
+				p.seen = append(p.seen, k.identity(j))
+				if w != nil {
+					p.leaves = append(p.leaves, w.leave(k.second(j), &p.rules, p.store))
+				}
+			} else if w != nil {
+				p.leaves[at] = max(p.leaves[at], w.leave(k.second(j), &p.rules, p.store))
+			}
+		}
+	}
+	for i := range p.holds {
+		h := &p.holds[i]
+		if len(p.seen) < limit && h.tag == p.views[h.view].tagOf(scope) {
+			p.count(h.identity, h.end, w)
+		}
+	}
+	if p.takenSig>>(scope&63)&1 == 0 {
+		return
+	}
+	for i := range p.taken {
+		if x := &p.taken[i]; len(p.seen) < limit && x.scope == scope {
+			leaves := Second(0)
+			if w != nil {
+				leaves = w.leave(p.rules.now, &p.rules, p.store)
+			}
+			p.count(x.identity, leaves, w)
+		}
+	}
+}
+
+func (p *Person) count(identity uint32, leaves Second, w *Window) {
+	at := slices.Index(p.seen, identity)
+	if at < 0 {
+		p.seen = append(p.seen, identity)
+		if w != nil {
+			p.leaves = append(p.leaves, leaves)
+		}
+	} else if w != nil {
+		p.leaves[at] = max(p.leaves[at], leaves)
+	}
+}
+
+// Newest returns when the scope was shown last: the newest exposure, issue of a live hold, or cut. Places taken in this answer do not
+// count: the ads of one answer are one moment.
+func (p *Person) Newest(scope uint64) (at Second, ok bool) {
+	for i := range p.n {
+		k := p.views[i].find(scope)
+		at = max(at, k.cut)
+		if k.len() > 0 {
+			at = max(at, k.second(0))
+		}
+	}
+	for i := range p.holds {
+		if h := &p.holds[i]; h.issued > at && h.tag == p.views[h.view].tagOf(scope) {
+			at = h.issued
+		}
+	}
+	if at < p.rules.floor {
+		return 0, false
+	}
+	return at, true
+}
+
+// Take takes a place in this answer for a showing under the scopes (of which Keep is not used).
+func (p *Person) Take(identity uint32, scopes []Counted) {
+	for _, c := range scopes {
+		p.taken = append(p.taken, place{c.Scope, identity})
+		p.takenSig |= 1 << (c.Scope & 63)
+	}
+}
+
+// Hold turns the places taken into holds until the given second (at most MaxHold from now), in every record of the person.
+func (p *Person) Hold(until Second) {
+	until = min(until, after(p.rules.now, MaxHold))
+	if len(p.taken) == 0 || until <= p.rules.now {
+		return
+	}
+	for i := range p.nkeys {
+		sh := p.store.shardOf(p.hashes[i])
+		sh.delta.reset(&p.keys[i])
+		multiplier := multiplierOf(&p.keys[i])
+		for _, x := range p.taken {
+			h := row{tag: tagOf(x.scope, multiplier), identity: x.identity, end: until, issued: p.rules.now}
+			sh.delta.rows = append(sh.delta.rows, h)
+		}
+		sh.applyDeltaLocked(p.hashes[i], &p.keys[i], p.rules.under(sh.erased(p.hashes[i], &p.keys[i])))
+	}
+	p.read()
+}
+
+// readRefusals looks the records of refusals up, when they are first asked for.
+func (p *Person) readRefusals() {
+	p.nrefusals = 0
+	for i := range p.nkeys {
+		if _, record := p.store.shardOf(p.hashes[i]).refusals.find(p.hashes[i], &p.keys[i]); record != nil {
+			p.refusals[p.nrefusals] = record
+			p.nrefusals++
+		}
+	}
+}
+
+// Purchase returns when the person last bought what the tag stands for, unless it was given back since, over all keys: a return under
+// one identifier undoes a purchase under another.
+func (p *Person) Purchase(tag uint64) (at Second, ok bool) {
+	if p.nrefusals < 0 {
+		p.readRefusals()
+	}
+	back := Second(0)
+	for _, record := range p.refusals[:p.nrefusals] {
+		e, _ := findRefusal(record, tag&^1|kindPurchase)
+		at, back = max(at, e.a), max(back, e.b)
+	}
+	if at <= back || at < p.rules.purchaseFloor {
+		return 0, false
+	}
+	return at, true
+}
+
+// Choice returns the register of the field, with the largest value over all keys.
+func (p *Person) Choice(field uint64) (stamp Second, value uint32, ok bool) {
+	if p.nrefusals < 0 {
+		p.readRefusals()
+	}
+	for _, record := range p.refusals[:p.nrefusals] {
+		e, found := findRefusal(record, field|kindChoice)
+		if found && (!ok || uint32(e.b) > value || uint32(e.b) == value && e.a > stamp) {
+			stamp, value, ok = e.a, uint32(e.b), true
+		}
+	}
+	return stamp, value, ok
+}
+
+// Erased is the second up to which the person was erased, over all keys; 0: never. What was issued at or before it is to be ignored.
+func (p *Person) Erased() (until Second) {
+	if p.nrefusals < 0 {
+		p.readRefusals()
+	}
+	for _, record := range p.refusals[:p.nrefusals] {
+		until = max(until, Second(record[wordErased]))
+	}
+	return until
+}

@@ -1,0 +1,274 @@
+package caps
+
+import (
+	"cmp"
+	"slices"
+)
+
+// One user's record of refusals, in 32-bit words, in memory and (little-endian) on the wire:
+//
+//	0      size and number of entries n (see table)
+//	1..4   key
+//	5      erased: whatever has a second at or before it does not exist
+//	6      n entries, ascending by tag: tag high, tag low, a, b
+//
+// The lowest bit of a tag is its kind; the rest is the caller's, so that two of one user collide with probability 2^-63 a pair.
+//
+//	kind       a               b             join
+//	purchase   last purchase   last return   each the later
+//	choice     stamp           value         later stamp; of equal stamps the larger value
+//
+// Purchases and returns go at their retention. Choices and erasures never go by age, and nothing here is ever evicted.
+const (
+	wordErased       = 5
+	refusalHeadWords = 6
+	refusalWords     = 4
+
+	kindPurchase = 0
+	kindChoice   = 1
+)
+
+type refusal struct {
+	tag  uint64
+	a, b Second
+}
+
+func refusalCount(record []uint32) int {
+	if record == nil {
+		return 0
+	}
+	return (len(record) - refusalHeadWords) / refusalWords
+}
+
+func refusalTag(record []uint32, i int) uint64 {
+	w := record[refusalHeadWords+refusalWords*i:]
+	return uint64(w[0])<<32 | uint64(w[1])
+}
+
+func refusalAt(record []uint32, i int) refusal {
+	w := record[refusalHeadWords+refusalWords*i:][:refusalWords]
+	return refusal{uint64(w[0])<<32 | uint64(w[1]), Second(w[2]), Second(w[3])}
+}
+
+// findRefusal looks for a tag by bisection.
+func findRefusal(record []uint32, tag uint64) (refusal, bool) {
+	low, high := 0, refusalCount(record)
+	for low < high {
+		mid := (low + high) / 2
+		if refusalTag(record, mid) < tag {
+			low = mid + 1
+		} else {
+			high = mid
+		}
+	}
+	if low < refusalCount(record) && refusalTag(record, low) == tag {
+		return refusalAt(record, low), true
+	}
+	return refusal{tag: tag}, false
+}
+
+// A refusalDraft joins what is held with what happens, as draft does for exposures.
+type refusalDraft struct {
+	erased  Second
+	entries []refusal // ascending by tag
+	words   []uint32
+}
+
+func (d *refusalDraft) join(held []uint32, event *refusalDraft, r rules) {
+	d.erased, d.entries = event.erased, d.entries[:0]
+	if held != nil {
+		d.erased = max(d.erased, Second(held[wordErased]))
+	}
+	r = r.under(d.erased)
+	n := refusalCount(held)
+	for i, j := 0, 0; i < n || j < len(event.entries); {
+		switch {
+		case j == len(event.entries) || i < n && refusalTag(held, i) < event.entries[j].tag:
+			d.add(refusalAt(held, i), refusal{}, r)
+			i++
+		case i == n || event.entries[j].tag < refusalTag(held, i):
+			d.add(event.entries[j], refusal{}, r)
+			j++
+		default:
+			d.add(refusalAt(held, i), event.entries[j], r)
+			i, j = i+1, j+1
+		}
+	}
+}
+
+func (d *refusalDraft) add(x, y refusal, r rules) {
+	if x.tag&1 == kindChoice {
+		if y.a > x.a || y.a == x.a && y.b > x.b {
+			x.a, x.b = y.a, y.b
+		}
+		if x.a > r.erased {
+			d.entries = append(d.entries, x)
+		}
+		return
+	}
+	x.a, x.b = max(x.a, y.a), max(x.b, y.b)
+	if x.a < r.purchaseFloor {
+		x.a = 0
+	}
+	if x.b < r.purchaseFloor {
+		x.b = 0
+	}
+	if x.a != 0 || x.b != 0 {
+		d.entries = append(d.entries, x)
+	}
+}
+
+// encode returns the record's words, valid until the next use of the draft, or nil when it says nothing.
+func (d *refusalDraft) encode(key *keyWords) []uint32 {
+	if d.erased == 0 && len(d.entries) == 0 {
+		return nil
+	}
+	n := len(d.entries)
+	w := append(d.words[:0], uint32(refusalHeadWords+n*refusalWords)|uint32(n)<<countShift, key[0], key[1], key[2], key[3], uint32(d.erased))
+	for _, e := range d.entries {
+		w = append(w, uint32(e.tag>>32), uint32(e.tag), uint32(e.a), uint32(e.b))
+	}
+	d.words = w
+	return w
+}
+
+// sort puts the entries of an event in order; a tag that comes twice is joined.
+func (d *refusalDraft) sort() {
+	slices.SortFunc(d.entries, func(x, y refusal) int {
+		return cmp.Or(cmp.Compare(x.tag, y.tag), cmp.Compare(y.a, x.a), cmp.Compare(y.b, x.b))
+	})
+	d.entries = slices.CompactFunc(d.entries, func(x, y refusal) bool { return x.tag == y.tag })
+}
+
+// erased is the second up to which the key's user was erased.
+func (sh *shard) erased(hash uint64, key *keyWords) Second {
+	if _, record := sh.refusals.find(hash, key); record != nil {
+		return Second(record[wordErased])
+	}
+	return 0
+}
+
+// Purchase notes that the person bought what the tags stand for (the item, its category, its advertiser). It returns ErrFull, and has
+// done nothing, when there is no room.
+func (s *Store) Purchase(keys []Key, tags []uint64, at, now Second) error {
+	var event refusalDraft
+	for _, tag := range tags {
+		event.entries = append(event.entries, refusal{tag: tag&^1 | kindPurchase, a: at})
+	}
+	return s.refuse(keys, &event, now)
+}
+
+// Return notes that the person gave back what the tags stand for: purchases at or before it are undone. It returns ErrFull as Purchase.
+func (s *Store) Return(keys []Key, tags []uint64, at, now Second) error {
+	var event refusalDraft
+	for _, tag := range tags {
+		event.entries = append(event.entries, refusal{tag: tag&^1 | kindPurchase, b: at})
+	}
+	return s.refuse(keys, &event, now)
+}
+
+// Choose sets the person's register for the field, if its stamp is later than the one there (or the same, and the value larger). The
+// stamp is the later of now and one more than the stamp seen; a larger value must be the more restrictive. It returns ErrFull as Purchase.
+func (s *Store) Choose(keys []Key, field uint64, stamp Second, value uint32, now Second) error {
+	event := refusalDraft{entries: []refusal{{tag: field | kindChoice, a: stamp, b: Second(value)}}}
+	return s.refuse(keys, &event, now)
+}
+
+// Erase forgets whatever has a second at or before until about these keys, now and whenever it comes: exposures, holds (by their issue),
+// purchases, choices (by their stamp). A release goes MaxHold before its end. until is the later of now and the newest second held, and
+// the stated skew. It returns ErrFull as Purchase.
+func (s *Store) Erase(keys []Key, until, now Second) error {
+	return s.refuse(keys, &refusalDraft{erased: until}, now)
+}
+
+// refuse joins the event into the refusals of every key, or of none.
+func (s *Store) refuse(keys []Key, event *refusalDraft, now Second) error {
+	r := s.rules(now)
+	event.sort()
+	var l locks
+	l.lock(s, keys)
+	defer l.unlock(s)
+	if !l.reserve(s, len(event.entries)) {
+		s.refused.Add(1)
+		return ErrFull
+	}
+	for i := range l.nkeys {
+		s.shardOf(l.hashes[i]).refuseLocked(l.hashes[i], &l.keys[i], event, r)
+	}
+	return nil
+}
+
+// reserve reports whether every key can take so many entries more.
+func (l *locks) reserve(s *Store, entries int) bool {
+	for _, number := range l.shards[:l.nshards] {
+		sh := &s.shards[number]
+		records, words, grow := 0, 0, 0
+		for i := range l.nkeys {
+			if s.shardOf(l.hashes[i]) != sh {
+				continue
+			}
+			size := refusalHeadWords + entries*refusalWords
+			if _, held := sh.refusals.find(l.hashes[i], &l.keys[i]); held != nil {
+				size += len(held) - refusalHeadWords
+				grow += entries * refusalWords
+			} else {
+				records++
+				grow += size
+			}
+			if size > sh.refusals.maxWords() {
+				return false
+			}
+			words += size
+		}
+		if !sh.hasRoom(records, words, grow) {
+			return false
+		}
+	}
+	return true
+}
+
+// hasRoom reports whether the refusals can take so many new records, so many words to be written anew, by which they grow by so many. The
+// live words may take 7/8 of the budget less two segments, so that moving them together always pays.
+func (sh *shard) hasRoom(records, words, grow int) bool {
+	t := &sh.refusals
+	index := 0
+	if (t.used+records)*4 > len(t.slots)*3 {
+		index = max(t.grown()-len(t.slots), records*2) * 8
+	}
+	if int64(t.live()+grow)*4*8/7+int64(len(t.slots)*8+index)+2*t.segmentBytes() > sh.refusalBudget {
+		return false
+	}
+	for range 4 {
+		need := t.bytes() + int64(index) + t.segmentBytes() // one to move records to
+		if free := t.room(); free < words {
+			need += int64((words-free)*2>>t.bits+1) * t.segmentBytes()
+		}
+		if need <= sh.refusalBudget {
+			return true
+		}
+		if !t.clean() {
+			return false
+		}
+	}
+	return false
+}
+
+// refuseLocked joins the event into the key's refusals, and an erasure into its exposures.
+func (sh *shard) refuseLocked(hash uint64, key *keyWords, event *refusalDraft, r rules) {
+	slot, held := sh.refusals.find(hash, key)
+	before := refusalCount(held)
+	sh.refuse.join(held, event, r)
+	record := sh.refuse.encode(key)
+	sh.counts.refusals += len(sh.refuse.entries) - before
+	switch {
+	case record != nil:
+		sh.refusals.put(slot, hash, record)
+	case slot >= 0:
+		sh.refusals.delete(slot)
+	}
+	if event.erased != 0 {
+		if slot, _ := sh.exposures.find(hash, key); slot >= 0 {
+			sh.applyLocked(hash, key, &view{}, r.under(sh.refuse.erased))
+		}
+	}
+}

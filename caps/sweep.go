@@ -1,0 +1,85 @@
+package caps
+
+// Sweep lets go of what has expired, in the next so many segments of exposures and of refusals (at most 64 KiB each, one shard at a
+// time, under its lock for some 50 us). Call it regularly: nothing else forgets users who never come back, unless memory runs short.
+// Stats.Bytes/64 KiB calls of one segment are a full round, or somewhat more.
+func (s *Store) Sweep(now Second, segments int) {
+	r := s.rules(now)
+	for range segments {
+		sh := &s.shards[(s.cursor.Add(1)-1)%uint64(len(s.shards))]
+		sh.mu.Lock()
+		sh.sweepExposures(r)
+		sh.sweepRefusals(r)
+		sh.mu.Unlock()
+	}
+}
+
+func (sh *shard) sweepExposures(r rules) {
+	sh.exposures.walk(&sh.sweepAt[0], func(record []uint32, ref uint32) { sh.expire(record, ref, r) })
+	sh.exposures.tidy()
+}
+
+// expire takes what has expired out of a record. It reports whether anything is left.
+func (sh *shard) expire(record []uint32, ref uint32, r rules) bool {
+	t := &sh.exposures
+	var held view
+	held.load(record)
+	key := keyWords(record[1:5])
+	sh.out.join(&key, &held, &view{}, r, t.maxWords())
+	left := sh.out.encode()
+	sh.counts.counters += len(sh.out.entries) - held.n
+	if held.cutOnly() {
+		sh.cutOnly--
+	}
+	if left == nil {
+		slot := t.slotOf(record, ref)
+		t.free(ref)
+		t.remove(slot)
+		return false
+	}
+	if len(left) == headWords {
+		sh.cutOnly++
+	}
+	t.rewrite(ref, left)
+	return true
+}
+
+func (sh *shard) sweepRefusals(r rules) {
+	t := &sh.refusals
+	t.walk(&sh.sweepAt[1], func(record []uint32, ref uint32) {
+		key := keyWords(record[1:5])
+		sh.refuse.join(record, &refusalDraft{}, r)
+		sh.counts.refusals += len(sh.refuse.entries) - refusalCount(record)
+		if left := sh.refuse.encode(&key); left == nil {
+			slot := t.slotOf(record, ref)
+			t.free(ref)
+			t.remove(slot)
+		} else {
+			t.rewrite(ref, left)
+		}
+	})
+	t.tidy()
+}
+
+// walk visits the records of the next segment in use after *at. visit may shorten or free the record that it is given, no other.
+func (t *table) walk(at *int, visit func(record []uint32, ref uint32)) {
+	for range t.segments {
+		if *at++; *at >= len(t.segments) {
+			*at = 0
+		}
+		if t.segments[*at].words != nil {
+			break
+		}
+	}
+	if *at >= len(t.segments) {
+		return
+	}
+	g := &t.segments[*at]
+	for i := 0; i < g.end; {
+		size := int(g.words[i] & sizeMask)
+		if g.words[i]&gapBit == 0 {
+			visit(g.words[i:i+size], uint32(*at)<<t.bits|uint32(i))
+		}
+		i += size
+	}
+}

@@ -1,0 +1,170 @@
+package caps
+
+import (
+	"cmp"
+	"slices"
+)
+
+// Window is the time that a limit looks at.
+type Window struct {
+	// Since is its first second.
+	Since Second
+	// Span is the length of a rolling window in seconds: Since is then now-Span, and an exposure at t has left at t+Span+1.
+	Span uint32
+	// Next is when the next calendar window begins, if Span is 0. With neither the window is as long as the retention.
+	Next Second
+}
+
+// leave is the first second at which an exposure at t no longer counts.
+func (w *Window) leave(t Second, r *rules, s *Store) Second {
+	gone := after(after(t, s.retention.Load()), 1)
+	switch {
+	case w.Span != 0:
+		return min(gone, after(after(t, w.Span), 1))
+	case w.Next != 0 && t < w.Next:
+		return min(gone, max(w.Next, after(r.now, 1)))
+	}
+	return gone
+}
+
+// Usage is how far a limit is used up.
+type Usage struct {
+	// Count is the number of showings known, places taken in this answer included. It can be above the limit.
+	Count int
+	// Unknown: something in the window had to be dropped, so it counts as full.
+	Unknown bool
+	// Free is the first second at which the limit passes, if nothing more is shown and what is held is not. Zero: it passes now.
+	Free Second
+}
+
+// Usage is the long answer to what Full answers, for retry_after and explanations.
+func (p *Person) Usage(scope uint64, limit int, w Window) (u Usage) {
+	since := max(w.Since, p.rules.floor)
+	if limit <= 0 {
+		u.Free = Never
+	}
+	cut := Second(0)
+	for i := range p.n {
+		cut = max(cut, p.find(i, scope).cut)
+	}
+	if cut >= since {
+		u.Unknown = true
+		u.Free = max(u.Free, w.leave(cut, &p.rules, p.store))
+	}
+	p.gather(scope, since, 1<<30, &w)
+	u.Count = len(p.seen)
+	if limit > 0 && u.Count >= limit {
+		slices.Sort(p.leaves)
+		u.Free = max(u.Free, p.leaves[u.Count-limit])
+	}
+	return u
+}
+
+func (p *Person) find(i int, scope uint64) kept { return p.views[i].find(scope) }
+
+// Run reports whether the n newest showings of the campaign were all of the creative: the places taken in this answer, then the live holds
+// by issue, then the exposures. An identity of the campaign is one of the creative if it stands in the creative's scope too. In doubt,
+// because something was dropped that would decide it, it is true.
+func (p *Person) Run(campaign, creative uint64, n int) bool {
+	p.seen = p.seen[:0]
+	if n <= 0 {
+		return true
+	}
+	for i := len(p.taken) - 1; i >= 0; i-- {
+		if x := p.taken[i]; x.scope == campaign && !slices.Contains(p.seen, x.identity) {
+			if !slices.Contains(p.taken, place{creative, x.identity}) {
+				return false
+			}
+			if p.seen = append(p.seen, x.identity); len(p.seen) == n {
+				return true
+			}
+		}
+	}
+	if done, run := p.runHolds(campaign, creative, n); done {
+		return run
+	}
+	return p.runExposures(campaign, creative, n)
+}
+
+// runHolds goes on with the live holds, newest first.
+func (p *Person) runHolds(campaign, creative uint64, n int) (done, run bool) {
+	for len(p.holds) > 0 {
+		var newest *liveHold
+		for i := range p.holds {
+			h := &p.holds[i]
+			if h.tag == p.views[h.view].tagOf(campaign) && !slices.Contains(p.seen, h.identity) && (newest == nil || later(h, newest) > 0) {
+				newest = h
+			}
+		}
+		if newest == nil {
+			break
+		}
+		if !p.heldUnder(creative, newest.identity) {
+			return true, false
+		}
+		if p.seen = append(p.seen, newest.identity); len(p.seen) == n {
+			return true, true
+		}
+	}
+	return false, false
+}
+
+func later(x, y *liveHold) int {
+	return cmp.Or(cmp.Compare(x.issued, y.issued), cmp.Compare(x.identity, y.identity))
+}
+
+func (p *Person) heldUnder(scope uint64, identity uint32) bool {
+	for i := range p.holds {
+		if h := &p.holds[i]; h.identity == identity && h.tag == p.views[h.view].tagOf(scope) {
+			return true
+		}
+	}
+	return false
+}
+
+// runExposures goes on with the exposures, newest first over all records.
+func (p *Person) runExposures(campaign, creative uint64, n int) bool {
+	var at [MaxKeys]int
+	cut, creativeCut := Second(0), Second(0)
+	for i := range p.n {
+		cut = max(cut, p.find(i, campaign).cut)
+		k := p.find(i, creative)
+		creativeCut = max(creativeCut, k.cut)
+		if int(k.keep) < n && k.cut != 0 { // it may itself have been dropped, at the cut
+			creativeCut = max(creativeCut, after(k.cut, 1))
+		}
+	}
+	for {
+		newest := -1
+		var k kept
+		for i := range p.n {
+			x := p.find(i, campaign)
+			if at[i] < x.len() && x.second(at[i]) >= p.rules.floor && (newest < 0 || x.newer(at[i], &k, at[newest])) {
+				newest, k = i, x
+			}
+		}
+		if newest < 0 {
+			return cut >= p.rules.floor
+		}
+		second, identity := k.second(at[newest]), k.identity(at[newest])
+		at[newest]++
+		if slices.Contains(p.seen, identity) {
+			continue
+		}
+		if !p.shownUnder(creative, identity) && creativeCut <= second {
+			return cut > second
+		}
+		if p.seen = append(p.seen, identity); len(p.seen) == n {
+			return true
+		}
+	}
+}
+
+func (p *Person) shownUnder(scope uint64, identity uint32) bool {
+	for i := range p.n {
+		if k := p.find(i, scope); k.has(identity, k.len()) {
+			return true
+		}
+	}
+	return false
+}

@@ -32,7 +32,10 @@ var topKeys = []string{
 }
 
 // Parse reads a policy text, YAML or JSON. file names it in faults. The error is
-// Faults with every fault of the text, or nil. The text is not kept.
+// Faults with every fault of the text, or nil; of broken YAML it is the first
+// alone. The text is not kept. Time and memory grow with the text's length: 3 s
+// and 0.6 GiB allocated for 100,000 campaigns (BenchmarkParse), up to three times
+// that for the worst of 16 MiB found.
 func Parse(text []byte, file string) (*Source, error) {
 	r := &reader{file: file}
 	src := &Source{File: file, Settings: defaults()}

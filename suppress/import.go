@@ -92,7 +92,7 @@ type importer struct {
 	decl Declaration
 	im   Import
 	o    *Options
-	add  func(*Key) error
+	add  func(Key) error
 	rep  *Report
 
 	scratch []byte
@@ -258,7 +258,7 @@ func (i *importer) cell(column, source string, id, item []byte) error {
 		}
 		key = ItemKey(key, i.o.Item(i.list, item))
 	}
-	return i.add(&key)
+	return i.add(key)
 }
 
 // bind finds the places of the wanted columns among the names of a file.

@@ -71,6 +71,10 @@ func newLines(r io.Reader, compression string, limits Limits) (*lines, error) {
 	default:
 		return nil, fmt.Errorf("%w: compression %q is none of %q, %q, %q", ErrImport, compression, None, Gzip, Zstd)
 	}
+	if compression != "" && compression != None {
+		ahead, end := newReadAhead(plain), in.close
+		plain, in.close = ahead, func() { ahead.close(); end() }
+	}
 	in.plain = &limited{r: plain, left: limits.Bytes, limit: limits.Bytes, what: "after decompression"}
 	in.b = bufio.NewReaderSize(in.plain, max(in.row+2, 256<<10))
 	if err := in.skipBOM(); err != nil {

@@ -29,9 +29,9 @@ type sorter struct {
 
 func newSorter(tmp string) *sorter { return &sorter{tmp: tmp, limit: chunkKeys} }
 
-func (s *sorter) add(k *Key) error {
+func (s *sorter) add(k Key) error {
 	s.keys++
-	s.chunk = append(s.chunk, pairOf(k))
+	s.chunk = append(s.chunk, pairOf(&k))
 	if len(s.chunk) == s.limit {
 		return s.spill()
 	}

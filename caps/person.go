@@ -30,6 +30,7 @@ type liveHold struct {
 type place struct {
 	scope    uint64
 	identity uint32
+	until    Second
 }
 
 // Lock locks the records of the person with these keys, of which there are at most MaxKeys (it panics on more); a key that comes twice
@@ -209,18 +210,20 @@ func (p *Person) Newest(scope uint64) (at Second, ok bool) {
 	return at, true
 }
 
-// Take takes a place in this answer for a showing under the scopes (of which Keep is not used).
-func (p *Person) Take(identity uint32, scopes []Counted) {
+// Take takes a place in this answer for a showing under the scopes (of which Keep is not used). until is how long Hold keeps it: at most
+// MaxHold from now, or 0 for not at all.
+func (p *Person) Take(identity uint32, until Second, scopes []Counted) {
+	until = min(until, after(p.rules.now, MaxHold))
 	for _, c := range scopes {
-		p.taken = append(p.taken, place{c.Scope, identity})
+		p.taken = append(p.taken, place{c.Scope, identity, until})
 		p.takenSig |= 1 << (c.Scope & 63)
 	}
 }
 
-// Hold turns the places taken into holds until the given second (at most MaxHold from now), in every record of the person.
-func (p *Person) Hold(until Second) {
-	until = min(until, after(p.rules.now, MaxHold))
-	if len(p.taken) == 0 || until <= p.rules.now {
+// Hold turns the places taken into holds, each until the second that Take gave it, in every record of the person. The places that are
+// not held are free again.
+func (p *Person) Hold() {
+	if len(p.taken) == 0 {
 		return
 	}
 	for i := range p.nkeys {
@@ -228,8 +231,10 @@ func (p *Person) Hold(until Second) {
 		sh.delta.reset(&p.keys[i])
 		multiplier := multiplierOf(&p.keys[i])
 		for _, x := range p.taken {
-			h := row{tag: tagOf(x.scope, multiplier), identity: x.identity, end: until, issued: p.rules.now}
-			sh.delta.rows = append(sh.delta.rows, h)
+			if x.until > p.rules.now {
+				h := row{tag: tagOf(x.scope, multiplier), identity: x.identity, end: x.until, issued: p.rules.now}
+				sh.delta.rows = append(sh.delta.rows, h)
+			}
 		}
 		sh.applyDeltaLocked(p.hashes[i], &p.keys[i], p.rules.under(sh.erased(p.hashes[i], &p.keys[i])))
 	}

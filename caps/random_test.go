@@ -206,11 +206,12 @@ func (w *walker) decide() {
 	clear(keys)
 	w.check(m)
 	if w.rand.IntN(3) == 0 {
+		until := w.model.now + 1 + Second(w.rand.IntN(1200))
 		for range 1 + w.rand.IntN(2) {
 			s := w.newShowing()
 			s.keys = m.keys
 			scopes := w.scopes(s)
-			w.person.Take(s.identity, scopes)
+			w.person.Take(s.identity, until, scopes)
 			for _, c := range scopes {
 				m.taken = append(m.taken, modelPlace{c.Scope, s.identity})
 			}
@@ -218,8 +219,7 @@ func (w *walker) decide() {
 			w.check(m)
 		}
 		if w.rand.IntN(2) == 0 {
-			until := w.model.now + 1 + Second(w.rand.IntN(1200))
-			w.person.Hold(until)
+			w.person.Hold()
 			w.model.hold(m.keys, m.taken, until)
 			m.taken = nil
 			w.check(m)

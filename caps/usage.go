@@ -72,7 +72,7 @@ func (p *Person) Run(campaign, creative uint64, n int) bool {
 	}
 	for i := len(p.taken) - 1; i >= 0; i-- {
 		if x := p.taken[i]; x.scope == campaign && !slices.Contains(p.seen, x.identity) {
-			if !slices.Contains(p.taken, place{creative, x.identity}) {
+			if !p.takenUnder(creative, x.identity) {
 				return false
 			}
 			if p.seen = append(p.seen, x.identity); len(p.seen) == n {
@@ -84,6 +84,15 @@ func (p *Person) Run(campaign, creative uint64, n int) bool {
 		return run
 	}
 	return p.runExposures(campaign, creative, n)
+}
+
+func (p *Person) takenUnder(scope uint64, identity uint32) bool {
+	for i := range p.taken {
+		if x := &p.taken[i]; x.scope == scope && x.identity == identity {
+			return true
+		}
+	}
+	return false
 }
 
 // runHolds goes on with the live holds, newest first.

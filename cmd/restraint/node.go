@@ -3,9 +3,158 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"restraint/caps"
+	"restraint/edge"
+	"restraint/edge/identity"
+	"restraint/edge/policy"
 )
 
+// refusalShare is the part of caps.memory that refusals and purchases have.
+// Chosen: a purchase is a sixth of what a user with 20 counters takes.
+const refusalShare = 8
+
 // serve runs a node until ctx ends.
-func serve(_ context.Context, _ Config) error {
-	return errors.New("not built yet")
+func serve(ctx context.Context, cfg Config) error {
+	log := newLog(os.Stderr, cfg.Log.Level)
+	if err := notBuilt(&cfg); err != nil {
+		return err
+	}
+	options, err := nodeOptions(&cfg, log)
+	if err != nil {
+		return err
+	}
+	node, err := edge.Open(options)
+	if err != nil {
+		return fmt.Errorf("start node: %w", err)
+	}
+	stop := onHangup(func() { reloadPolicy(node, cfg.Policy, log) })
+	defer stop()
+	return node.Run(ctx)
+}
+
+// notBuilt refuses settings that this version would not obey: a node that starts
+// without what it was told to do is worse than one that does not start.
+func notBuilt(cfg *Config) error {
+	var faults configFaults
+	for _, setting := range []struct {
+		key string
+		set bool
+	}{
+		{"nats.urls", len(cfg.NATS.URLs) > 0},
+		{"nats.credentials_file", cfg.NATS.CredentialsFile != ""},
+		{"nats.tls", cfg.NATS.TLS.CA+cfg.NATS.TLS.Cert+cfg.NATS.TLS.Key != ""},
+		{"nats.replicas", cfg.NATS.Replicas != 1},
+		{"tls", cfg.TLS.Cert+cfg.TLS.Key+cfg.TLS.ClientCA != ""},
+		{"keys_file", cfg.KeysFile != ""},
+	} {
+		if setting.set {
+			faults = append(faults, configFault{
+				where: "configuration", key: setting.key, what: "this version of the node does not obey it yet: leave it out",
+			})
+		}
+	}
+	if len(faults) > 0 {
+		return faults
+	}
+	return nil
+}
+
+func nodeOptions(cfg *Config, log *slog.Logger) (edge.Options, error) {
+	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
+		return edge.Options{}, fmt.Errorf("make data directory: %w", err)
+	}
+	secret, made, err := identity.OpenSecret(cfg.SecretFile)
+	if err != nil {
+		return edge.Options{}, fmt.Errorf("open secret: %w", err)
+	}
+	if made {
+		log.Info("made an identifier secret", "file", cfg.SecretFile, "fingerprint", secret.Fingerprint())
+	}
+	text, name, err := firstPolicy(cfg, log)
+	if err != nil {
+		return edge.Options{}, err
+	}
+	return edge.Options{
+		Name:            cfg.Node,
+		Listen:          cfg.Listen,
+		AdminListen:     cfg.Admin.Listen,
+		Dir:             cfg.Data,
+		Secret:          secret,
+		Caps:            caps.Options{Memory: int64(cfg.Caps.Memory), RefusalMemory: int64(cfg.Caps.Memory) / refusalShare},
+		MaxRejected:     cfg.Lists.MaxRejected,
+		MaxShrink:       cfg.Lists.MaxShrink,
+		MaxUpload:       int64(cfg.Limits.Upload),
+		Connections:     cfg.Limits.Connections,
+		FirstPolicy:     text,
+		FirstPolicyName: name,
+		RequestClock:    cfg.RequestClock,
+		Version:         programVersion(),
+		Log:             log,
+	}, nil
+}
+
+// firstPolicy is the policy of a node that has none yet: the configured file, or
+// the built-in example where nobody named one and there is none.
+func firstPolicy(cfg *Config, log *slog.Logger) (text []byte, name string, err error) {
+	text, err = os.ReadFile(cfg.Policy)
+	switch {
+	case err == nil:
+		return text, cfg.Policy, nil
+	case errors.Is(err, fs.ErrNotExist) && !cfg.Given("policy"):
+		if !hasPolicies(cfg.Data) {
+			log.Warn("no policy file: using the built-in example, which is for trying out only", "looked_for", cfg.Policy)
+		}
+		return policy.Example, "built-in example", nil
+	}
+	return nil, "", fmt.Errorf("read policy: %w; name another file with --policy, or leave it out for the built-in example", err)
+}
+
+func hasPolicies(data string) bool {
+	names, err := filepath.Glob(filepath.Join(data, "policies", "*.json"))
+	return err == nil && len(names) > 0
+}
+
+// reloadPolicy puts the policy file in force; a faulty one is logged and the
+// policy in force stays.
+func reloadPolicy(node *edge.Node, file string, log *slog.Logger) {
+	text, err := os.ReadFile(file)
+	if err == nil {
+		err = node.PutPolicy(text, file)
+	}
+	if err != nil {
+		log.Error("policy not reloaded, the one in force stays", "file", file, "error", err.Error())
+	}
+}
+
+// onHangup calls f for each SIGHUP until stop is called, which waits for it.
+func onHangup(f func()) (stop func()) {
+	hangups, done := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(hangups, syscall.SIGHUP)
+	go func() {
+		defer close(done)
+		for range hangups {
+			f()
+		}
+	}()
+	return func() {
+		signal.Stop(hangups)
+		close(hangups)
+		<-done
+	}
+}
+
+func newLog(w *os.File, level string) *slog.Logger {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		panic("BUG: a log level that was not checked: " + level)
+	}
+	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: l}))
 }

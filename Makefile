@@ -1,0 +1,52 @@
+# `make` lists the targets.
+
+GO      ?= go
+BIN     := bin/restraint
+# Tools are run at a pinned version and are no part of go.mod.
+GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+# How long each fuzz target runs in `make fuzz`.
+FUZZTIME ?= 20s
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test check bench bench-long fuzz fmt demo clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build bin/restraint
+	@$(GO) build -trimpath -o $(BIN) ./cmd/restraint
+
+run: build ## build and start a node: bids on 127.0.0.1:8080, admin on 127.0.0.1:8081, state in ./data
+	@$(BIN) serve
+
+test: ## run all tests with the race detector, in random order
+	@$(GO) test -race -shuffle=on -timeout 15m ./...
+
+check: ## format, vet, static analysis, and every benchmark and fuzz seed once
+	@unformatted=$$($(GO) run $(GOFUMPT) -l .); if [ -n "$$unformatted" ]; then echo "not formatted, run make fmt:"; echo "$$unformatted"; exit 1; fi
+	@$(GO) mod verify >/dev/null
+	@$(GO) mod tidy -diff
+	@$(GO) vet ./...
+	@$(GO) run $(STATICCHECK) ./...
+	@$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 15m ./...
+
+bench: ## the speed and memory marks, ten runs each
+	@$(GO) test -run '^$$' -bench 'BenchmarkDecide|BenchmarkMemoryRead' -count 10 ./edge
+	@$(GO) test -run '^$$' -bench 'BenchmarkMemoryPerCounter' -benchtime 1x -count 3 ./caps
+
+fuzz: ## fuzz every decoder for FUZZTIME each
+	@set -e; for package in $$($(GO) list ./...); do \
+	  for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+	    echo "$$package $$target"; \
+	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \
+	  done; done
+
+fmt: ## format the code
+	@$(GO) run $(GOFUMPT) -w .
+
+demo: build ## replay a log through a node and print what the policy spared: make demo LOG=path (without LOG, a synthetic one)
+	@$(BIN) demo $(if $(LOG),"$(LOG)")
+
+clean: ## remove what was built; the node's ./data stays
+	@rm -rf bin demo

@@ -1,0 +1,162 @@
+package edge
+
+import (
+	_ "embed"
+	"strings"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"restraint/caps"
+)
+
+// openapi is the description of the API that the node serves.
+//
+//go:embed openapi.yaml
+var openapi []byte
+
+// smallBody bounds the bodies of admin paths that are no uploads.
+const smallBody = 16 << 20
+
+// adminLimits are the limits of an admin path, known before its body is read:
+// uploads have the size and time that the configuration gives them.
+func (n *Node) adminLimits(path []byte) fasthttp.RequestConfig {
+	if strings.HasPrefix(string(path), "/v1/lists/") {
+		return fasthttp.RequestConfig{ReadTimeout: uploadTimeout, WriteTimeout: uploadTimeout, MaxRequestBodySize: int(n.options.MaxUpload)}
+	}
+	if strings.HasPrefix(string(path), "/v1/policy") {
+		return fasthttp.RequestConfig{ReadTimeout: bidReadTimeout, WriteTimeout: bidWriteTimeout, MaxRequestBodySize: smallBody}
+	}
+	return bidLimits(path)
+}
+
+// route is one admin path. A path that ends in "/" takes one or two names below
+// it.
+type route struct {
+	path    string
+	methods string // as the Allow header has them
+	serve   func(*Node, *fasthttp.RequestCtx)
+}
+
+// adminRoutes are the admin paths without a name in them.
+var adminRoutes = []route{
+	{"/healthz", "GET", (*Node).getHealth},
+	{"/readyz", "GET", (*Node).getReady},
+	{"/metrics", "GET", (*Node).getMetrics},
+	{"/openapi.yaml", "GET", (*Node).getOpenAPI},
+	{"/v1/status", "GET", (*Node).getStatus},
+	{"/v1/policy", "GET, PUT", (*Node).servePolicy},
+	{"/v1/policy/history", "GET", (*Node).getPolicyHistory},
+	{"/v1/policy/rollback", "POST", (*Node).postPolicyRollback},
+	{"/v1/lists", "GET", (*Node).getLists},
+}
+
+// serveAdmin routes the admin listener; it serves the bid paths too.
+func (n *Node) serveAdmin(ctx *fasthttp.RequestCtx) {
+	path := string(ctx.Path())
+	for i := range adminRoutes {
+		r := &adminRoutes[i]
+		if r.path != path {
+			continue
+		}
+		if !allowed(r.methods, string(ctx.Method())) {
+			notAllowed(ctx, r.methods)
+			return
+		}
+		r.serve(n, ctx)
+		return
+	}
+	if name, ok := strings.CutPrefix(path, "/v1/lists/"); ok {
+		n.serveList(ctx, name)
+		return
+	}
+	if !n.routeBid(ctx) {
+		notFound(ctx)
+	}
+}
+
+func allowed(methods, method string) bool {
+	for m := range strings.SplitSeq(methods, ", ") {
+		if m == method {
+			return true
+		}
+	}
+	return false
+}
+
+func (n *Node) getHealth(ctx *fasthttp.RequestCtx) {
+	ctx.SetContentType("text/plain; charset=utf-8")
+	ctx.SetBodyString("ok\n")
+}
+
+// condition is one thing that has to hold before the node answers for a cluster.
+type condition struct {
+	Name   string `json:"name"`
+	Ready  bool   `json:"ready"`
+	Detail string `json:"detail,omitempty"`
+}
+
+// ready names each condition of readiness.
+func (n *Node) ready() (all bool, conditions []condition) {
+	conditions = []condition{
+		{Name: "policy", Ready: n.rules.Load() != nil, Detail: "version " + itoa(n.rules.Load().Version)},
+		{Name: "lists", Ready: true, Detail: itoa(len(n.lists.StatusAll())) + " lists"},
+		{Name: "not_draining", Ready: !n.draining.Load()},
+	}
+	all = true
+	for _, c := range conditions {
+		all = all && c.Ready
+	}
+	return all, conditions
+}
+
+func (n *Node) getReady(ctx *fasthttp.RequestCtx) {
+	all, conditions := n.ready()
+	status := fasthttp.StatusOK
+	if !all {
+		status = fasthttp.StatusServiceUnavailable
+		ctx.Response.Header.Set("Retry-After", "1")
+	}
+	sendJSON(ctx, status, map[string]any{"ready": all, "conditions": conditions})
+}
+
+func (n *Node) getMetrics(ctx *fasthttp.RequestCtx) {
+	ctx.SetContentType("text/plain; version=0.0.4; charset=utf-8")
+	n.metrics.write(ctx)
+}
+
+func (n *Node) getOpenAPI(ctx *fasthttp.RequestCtx) {
+	ctx.SetContentType("application/yaml")
+	ctx.SetBody(openapi)
+}
+
+func (n *Node) getStatus(ctx *fasthttp.RequestCtx) {
+	all, _ := n.ready()
+	wall := "wall"
+	if n.clock.request {
+		wall = "request"
+	}
+	sendJSON(ctx, fasthttp.StatusOK, map[string]any{
+		"node":               n.options.Name,
+		"version":            n.options.Version,
+		"ready":              all,
+		"clock":              wall,
+		"now":                n.clock.at(time.Now(), 0),
+		"policy":             n.rules.Load().Version,
+		"lists":              n.lists.StatusAll(),
+		"counters":           countersOf(n.caps.Stats()),
+		"secret_fingerprint": n.options.Secret.Fingerprint(),
+		"replication":        "none",
+	})
+}
+
+// countersOf is what the store of counters holds and gave up, as /v1/status
+// gives it. See caps.Stats for what each means.
+func countersOf(s caps.Stats) map[string]any {
+	return map[string]any{
+		"users": s.Users, "cut_only_users": s.CutOnly, "counters": s.Counters, "bytes": s.Bytes,
+		"refusal_users": s.RefusalUsers, "refusals": s.Refusals, "refusal_bytes": s.RefusalBytes,
+		"evicted_exposures": s.EvictedExposures, "evicted_users": s.EvictedUsers, "evicted_cuts": s.EvictedCuts,
+		"dropped_scopes": s.DroppedScopes, "late_exposures": s.Late, "erased_exposures": s.Erased, "refusals_full": s.Refused,
+	}
+}

@@ -1,0 +1,273 @@
+package edge
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/valyala/fasthttp"
+
+	"restraint/edge/identity"
+	"restraint/edge/openrtb"
+)
+
+// Size limits of the bid paths, from the contract.
+const (
+	decideBytes = 256 << 10
+	eventsBytes = 8 << 20
+)
+
+// bidLimits are the limits of a bid path, known before its body is read.
+func bidLimits(path []byte) fasthttp.RequestConfig {
+	limit := decideBytes
+	if string(path) == "/v1/events" {
+		limit = eventsBytes
+	}
+	return fasthttp.RequestConfig{ReadTimeout: bidReadTimeout, WriteTimeout: bidWriteTimeout, MaxRequestBodySize: limit}
+}
+
+// serveBid routes the bid listener.
+func (n *Node) serveBid(ctx *fasthttp.RequestCtx) {
+	if !n.routeBid(ctx) {
+		notFound(ctx)
+	}
+}
+
+// routeBid serves the paths that ad servers and browsers call; false when the
+// path is none of them. The admin listener serves them too.
+func (n *Node) routeBid(ctx *fasthttp.RequestCtx) bool {
+	switch string(ctx.Path()) {
+	case "/v1/decide":
+		switch {
+		case ctx.IsPost():
+			n.postDecide(ctx)
+		case ctx.IsGet():
+			n.getDecide(ctx)
+		default:
+			notAllowed(ctx, "GET, POST")
+		}
+	case "/v1/events":
+		if !ctx.IsPost() {
+			notAllowed(ctx, "POST")
+			return true
+		}
+		n.postEvents(ctx)
+	case "/v1/impression", "/v1/impression.gif":
+		if !ctx.IsGet() {
+			notAllowed(ctx, "GET")
+			return true
+		}
+		n.getImpression(ctx)
+	case "/v1/release":
+		if !ctx.IsGet() {
+			notAllowed(ctx, "GET")
+			return true
+		}
+		n.getRelease(ctx)
+	default:
+		return false
+	}
+	return true
+}
+
+func notFound(ctx *fasthttp.RequestCtx) {
+	newProblem(fasthttp.StatusNotFound, fmt.Sprintf("there is no path %q here; /openapi.yaml on the admin listener lists them", ctx.Path())).send(ctx)
+}
+
+func notAllowed(ctx *fasthttp.RequestCtx, allow string) {
+	ctx.Response.Header.Set("Allow", allow)
+	newProblem(fasthttp.StatusMethodNotAllowed, fmt.Sprintf("%s does not take %s; use %s", ctx.Path(), ctx.Method(), allow)).send(ctx)
+	linger(ctx)
+}
+
+// postDecide answers POST /v1/decide.
+func (n *Node) postDecide(ctx *fasthttp.RequestCtx) {
+	x := n.exchanges.Get().(*exchange)
+	defer n.exchanges.Put(x)
+	if p := wantType(ctx, jsonTypes); p != nil {
+		p.send(ctx)
+		return
+	}
+	var p *problem
+	if x.body, p = readBody(ctx, x.body, decideBytes); p != nil {
+		p.send(ctx)
+		return
+	}
+	if err := x.req.Parse(x.body); err != nil {
+		faulty(err).send(ctx)
+		return
+	}
+	n.answerDecide(ctx, x)
+}
+
+// getDecide answers the short form, GET /v1/decide.
+func (n *Node) getDecide(ctx *fasthttp.RequestCtx) {
+	x := n.exchanges.Get().(*exchange)
+	defer n.exchanges.Put(x)
+	if err := readQuery(ctx, &x.req); err != nil {
+		faulty(err).send(ctx)
+		return
+	}
+	n.answerDecide(ctx, x)
+}
+
+// readQuery reads the short form's parameters into req, which aliases ctx.
+func readQuery(ctx *fasthttp.RequestCtx, req *openrtb.Request) error {
+	req.Reset()
+	for key, value := range ctx.QueryArgs().All() {
+		req.Set(key, value)
+	}
+	return req.Finish()
+}
+
+func (n *Node) answerDecide(ctx *fasthttp.RequestCtx, x *exchange) {
+	x.explain = ctx.QueryArgs().GetBool("explain")
+	n.decide(x, n.clock.at(ctx.Time(), x.req.At))
+	if x.req.Brief {
+		x.out = x.appendBrief(x.out[:0], x.token)
+	} else {
+		x.out = x.appendAnswer(x.out[:0], x.token)
+	}
+	ctx.SetContentTypeBytes(applicationJSON)
+	ctx.SetBody(x.out)
+	observe(n.metrics.decideSeconds, ctx.Time())
+}
+
+var applicationJSON = []byte("application/json")
+
+// postEvents answers POST /v1/events: one object or NDJSON.
+func (n *Node) postEvents(ctx *fasthttp.RequestCtx) {
+	x := n.exchanges.Get().(*exchange)
+	defer n.exchanges.Put(x)
+	if p := wantType(ctx, eventTypes); p != nil {
+		p.send(ctx)
+		return
+	}
+	var p *problem
+	if x.body, p = readBody(ctx, x.body, eventsBytes); p != nil {
+		p.send(ctx)
+		return
+	}
+	n.takeEvents(ctx, x)
+	observe(n.metrics.eventsSeconds, ctx.Time())
+}
+
+// rejection is one line of a batch that was not taken.
+type rejection struct {
+	Line   int    `json:"line"`
+	Detail string `json:"detail"`
+}
+
+// takeEvents reads all lines, then applies the good ones. A body of a single
+// event that is wrong is a wrong request; in a batch the good lines count.
+func (n *Node) takeEvents(ctx *fasthttp.RequestCtx, x *exchange) {
+	rules, now := n.rules.Load(), n.clock.at(ctx.Time(), 0)
+	x.reports = x.reports[:0]
+	x.spans.reset()
+	var rejected []rejection
+	lines := 0
+	for number, line := range openrtb.Lines(x.body) {
+		if lines++; lines > maxEvents {
+			newProblem(fasthttp.StatusBadRequest, fmt.Sprintf("more than %d events in one request; send several requests", maxEvents)).send(ctx)
+			return
+		}
+		err := x.event.Parse(line)
+		if err == nil {
+			err = n.readEvent(x, &x.event, rules, now)
+		}
+		if err != nil {
+			rejected = append(rejected, rejection{number, err.Error()})
+		}
+	}
+	n.metrics.eventsRejected.Add(len(rejected))
+	switch {
+	case lines == 0:
+		newProblem(fasthttp.StatusBadRequest, "the body holds no event; send one JSON object, or one a line").send(ctx)
+		return
+	case lines == 1 && len(rejected) == 1:
+		newProblem(fasthttp.StatusBadRequest, rejected[0].Detail).send(ctx)
+		return
+	}
+	if err := n.apply(x); err != nil {
+		unavailable(err).send(ctx)
+		return
+	}
+	answerEvents(ctx, len(x.reports), rejected)
+}
+
+// getImpression answers the billing notice and the pixel: the token is the
+// credential, one campaign of it is the showing.
+func (n *Node) getImpression(ctx *fasthttp.RequestCtx) {
+	if !n.notice(ctx, openrtb.Impression) {
+		return
+	}
+	ctx.Response.Header.Set("Cache-Control", "no-store")
+	if strings.HasSuffix(string(ctx.Path()), ".gif") {
+		ctx.SetContentType("image/gif")
+		ctx.SetBodyString(pixel)
+		return
+	}
+	ctx.SetStatusCode(fasthttp.StatusNoContent)
+}
+
+// getRelease answers the loss notice: the holds of the token are given back.
+func (n *Node) getRelease(ctx *fasthttp.RequestCtx) {
+	if n.notice(ctx, openrtb.Release) {
+		ctx.Response.Header.Set("Cache-Control", "no-store")
+		ctx.SetStatusCode(fasthttp.StatusNoContent)
+	}
+}
+
+// notice applies one event given as a query; false when it has answered with a
+// problem.
+func (n *Node) notice(ctx *fasthttp.RequestCtx, kind openrtb.EventType) bool {
+	x := n.exchanges.Get().(*exchange)
+	defer n.exchanges.Put(x)
+	args := ctx.QueryArgs()
+	e := &openrtb.Event{
+		Type: kind, Token: args.Peek("t"),
+		Campaign: args.Peek("campaign"), Creative: args.Peek("creative"), Item: args.Peek("item"),
+	}
+	x.reports = x.reports[:0]
+	x.spans.reset()
+
+	now := n.clock.at(ctx.Time(), 0)
+	err := checkNotice(e)
+	if err == nil {
+		err = n.readEvent(x, e, n.rules.Load(), now)
+	}
+	if err != nil {
+		newProblem(fasthttp.StatusBadRequest, err.Error()).send(ctx)
+		return false
+	}
+	if err := n.apply(x); err != nil {
+		unavailable(err).send(ctx)
+		return false
+	}
+	return true
+}
+
+// checkNotice bounds what came as a query, as the reader of events does for JSON.
+func checkNotice(e *openrtb.Event) error {
+	switch {
+	case len(e.Token) == 0:
+		return errors.New("t: the token is missing; it is the credential of this path")
+	case len(e.Token) > identity.MaxTokenBytes:
+		return fmt.Errorf("t: %d bytes; a token has at most %d", len(e.Token), identity.MaxTokenBytes)
+	case len(e.Campaign) == 0 && e.Type == openrtb.Impression:
+		return errors.New("campaign: missing; name the campaign that was shown")
+	}
+	for name, value := range map[string][]byte{"campaign": e.Campaign, "creative": e.Creative, "item": e.Item} {
+		if len(value) > openrtb.MaxName || !utf8.Valid(value) || bytes.IndexByte(value, 0) >= 0 {
+			return fmt.Errorf("%s: %.140q is not a name: at most %d bytes of UTF-8 without NUL", name, value, openrtb.MaxName)
+		}
+	}
+	return nil
+}
+
+// pixel is a transparent GIF of one pixel: header, a palette of two colours, a
+// graphic control block that makes the first transparent, the image, the end.
+const pixel = "GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\x00\x00\x00" +
+	"!\xf9\x04\x01\x00\x00\x00\x00" + ",\x00\x00\x00\x00\x01\x00\x01\x00\x00" + "\x02\x02D\x01\x00;"

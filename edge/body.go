@@ -1,0 +1,96 @@
+package edge
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/valyala/fasthttp"
+)
+
+// readBody reads the whole body of a request into dst[:0], at most limit bytes.
+// The servers stream bodies, so that a declared length costs no memory before its
+// bytes come; a body shorter than declared is refused here, since the stream only
+// ends.
+func readBody(ctx *fasthttp.RequestCtx, dst []byte, limit int) ([]byte, *problem) {
+	dst = dst[:0]
+	declared := ctx.Request.Header.ContentLength()
+	if declared > limit {
+		return dst, tooLarge(ctx, limit)
+	}
+	body := ctx.RequestBodyStream()
+	if body == nil {
+		return append(dst, ctx.Request.Body()...), nil
+	}
+	for {
+		if len(dst) == cap(dst) {
+			dst = append(dst, 0)[:len(dst)]
+		}
+		n, err := body.Read(dst[len(dst):cap(dst)])
+		dst = dst[:len(dst)+n]
+		if len(dst) > limit {
+			return dst, tooLarge(ctx, limit)
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			if declared >= 0 && len(dst) != declared {
+				return dst, cutOff(ctx, int64(len(dst)), declared)
+			}
+			return dst, nil
+		case err != nil:
+			ctx.SetConnectionClose()
+			return dst, newProblem(fasthttp.StatusBadRequest, "the body could not be read to its end: "+err.Error())
+		}
+	}
+}
+
+// lingerBytes is how much of a refused body is read before its connection is
+// closed. A connection closed over unread bytes is reset, and the caller would see
+// that instead of the answer. Chosen.
+const lingerBytes = 16 << 20
+
+// linger is for refusing a request whose body is still on its way.
+func linger(ctx *fasthttp.RequestCtx) {
+	ctx.SetConnectionClose()
+	if body := ctx.RequestBodyStream(); body != nil {
+		_, _ = io.CopyN(io.Discard, body, lingerBytes) // as far as it comes
+	}
+}
+
+func tooLarge(ctx *fasthttp.RequestCtx, limit int) *problem {
+	linger(ctx)
+	return newProblem(fasthttp.StatusRequestEntityTooLarge,
+		fmt.Sprintf("the body is over the limit of %d bytes of this path; send less at once", limit))
+}
+
+func cutOff(ctx *fasthttp.RequestCtx, got int64, declared int) *problem {
+	ctx.SetConnectionClose()
+	return newProblem(fasthttp.StatusBadRequest,
+		fmt.Sprintf("the body ended after %d of the %d bytes that Content-Length declares", got, declared))
+}
+
+// wholeReader reads a body to its declared end: an end before that is
+// io.ErrUnexpectedEOF, where the server's stream would just end.
+type wholeReader struct {
+	body     io.Reader
+	declared int // -1: chunked, which has an end mark of its own
+	got      int64
+}
+
+func (r *wholeReader) Read(p []byte) (int, error) {
+	n, err := r.body.Read(p)
+	r.got += int64(n)
+	if errors.Is(err, io.EOF) && r.declared >= 0 && r.got < int64(r.declared) {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
+}
+
+// bodyReader streams the body of an upload.
+func bodyReader(ctx *fasthttp.RequestCtx) io.Reader {
+	if body := ctx.RequestBodyStream(); body != nil {
+		return &wholeReader{body: body, declared: ctx.Request.Header.ContentLength()}
+	}
+	return bytes.NewReader(ctx.Request.Body())
+}

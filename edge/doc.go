@@ -1,0 +1,14 @@
+// Package edge is the node: it reads a request, judges each candidate and
+// answers show or skip.
+//
+// The decision itself (decide.go) is a pure function of the request, the
+// person's records, the lists, the policy and one second called now. It does no
+// I/O (one exception: a list declared `exact: true` settles a filter hit in its
+// key file), reads no clock, allocates nothing and logs nothing. Everything that
+// may wait stands around it: the HTTP servers (server.go), the bid paths (bid.go,
+// events.go), the admin paths (admin_*.go) and the files of a node.
+//
+// The package imports caps and suppress for the state, edge/policy for the
+// rules, edge/identity for keys and tokens and edge/openrtb for the wire. It
+// knows nothing of replication.
+package edge

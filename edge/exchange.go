@@ -1,0 +1,178 @@
+package edge
+
+import (
+	"unsafe"
+
+	"restraint/caps"
+	"restraint/edge/identity"
+	"restraint/edge/openrtb"
+	"restraint/edge/policy"
+	"restraint/suppress"
+)
+
+// maxKeys is how many identifiers of a person are used; further ones, in the
+// policy's order of sources, are left out and counted.
+const maxKeys = 16
+
+// exchange is what answering one request needs, kept from request to request so
+// that the hot path allocates nothing. It belongs to one request at a time.
+type exchange struct {
+	body []byte // as read from the wire; req and event alias it
+	out  []byte // the answer
+	req  openrtb.Request
+
+	keys      []caps.Key
+	canonical []byte // scratch of identify
+	probes    []suppress.Probe
+	person    caps.Person
+	judge     judge
+	subject   subject
+	grant     identity.Grant
+	token     []byte
+	counted   []caps.Counted // scratch of take
+
+	explain   bool
+	explained []explanation // one for each verdict, when explain
+
+	event   openrtb.Event
+	reports []report
+	spans   spans
+}
+
+// identify turns the request's identifiers into at most maxKeys user keys, in
+// the policy's order of sources, and returns how many were left out: those beyond
+// maxKeys, and what is no identifier of its source (an email that is not hashed).
+func (n *Node) identify(x *exchange, dst []caps.Key, ids []openrtb.Identifier, p *policy.Policy) (keys []caps.Key, dropped int) {
+	if len(ids) > maxKeys {
+		sortByRank(ids, p)
+		dropped = len(ids) - maxKeys
+		ids = ids[:maxKeys]
+	}
+	for i := range ids {
+		source := lent(ids[i].Source)
+		id, err := suppress.Canonical(x.canonical[:0], source, ids[i].ID)
+		if err != nil {
+			dropped++
+			continue
+		}
+		x.canonical = id
+		dst = append(dst, n.hasher.Key(source, id))
+	}
+	return dst, dropped
+}
+
+// lent is b as a string for the length of a call that keeps nothing of it.
+func lent(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// sortByRank orders identifiers by the policy's preference of sources, keeping
+// the caller's order within one source. Few elements, nearly always in order.
+func sortByRank(ids []openrtb.Identifier, p *policy.Policy) {
+	for i := 1; i < len(ids); i++ {
+		for k := i; k > 0 && p.Rank(ids[k].Source) < p.Rank(ids[k-1].Source); k-- {
+			ids[k], ids[k-1] = ids[k-1], ids[k]
+		}
+	}
+}
+
+// decide judges the candidates of x.req at the second now, in the caller's order.
+// With want it stops after so many that may be shown; those take their places
+// among each other, and with hold keep them. What it decided is in
+// x.judge.verdicts and, where a token was asked for, x.token.
+//
+// The person's records stay locked from the first candidate to the last place
+// held: nobody else can take a place in between.
+func (n *Node) decide(x *exchange, now uint32) {
+	rules := n.rules.Load()
+	var dropped int
+	x.keys, dropped = n.identify(x, x.keys[:0], x.req.Identifiers, rules.Policy)
+	n.metrics.identifiersDropped.Add(dropped + x.req.IdentifiersDropped)
+	x.begin(n, rules, now)
+
+	withToken := x.req.Token || x.req.Hold
+	if withToken {
+		n.tokens.Begin(&x.grant, now)
+		x.grant.Store = true
+		x.grant.Keys = append(x.grant.Keys[:0], x.keys...)
+		x.grant.Shown = x.grant.Shown[:0]
+	}
+
+	n.caps.Lock(&x.person, x.keys, caps.Second(now))
+	x.judgeAll(n)
+	x.person.Hold()
+	x.person.Unlock()
+
+	x.token = x.token[:0]
+	if withToken {
+		x.token = n.tokens.Append(x.token, &x.grant)
+	}
+	n.count(x)
+}
+
+// begin sets the judge for a new request.
+func (x *exchange) begin(n *Node, rules *rules, now uint32) {
+	x.probes = x.probes[:0]
+	for i := range x.keys {
+		var p suppress.Probe
+		p.Reset(x.keys[i])
+		x.probes = append(x.probes, p)
+	}
+	j := &x.judge
+	j.rules, j.lists, j.tags = rules, n.lists.View(), n.tags
+	j.now, j.moment = now, rules.Moment(now)
+	j.channel = x.req.Channel
+	j.person, j.known, j.probes = &x.person, len(x.keys) > 0, x.probes
+	if cap(j.member) < len(rules.lists) {
+		j.member = make([]membership, len(rules.lists))
+	}
+	j.member = j.member[:len(rules.lists)]
+	clear(j.member)
+	j.verdicts = j.verdicts[:0]
+	x.explained = x.explained[:0]
+}
+
+func (x *exchange) judgeAll(n *Node) {
+	j := &x.judge
+	want := x.req.Want
+	left := want
+	for i := range x.req.Candidates {
+		c := &x.req.Candidates[i]
+		if x.explain {
+			x.explained = append(x.explained, explanation{now: j.now, zone: j.rules.Zone})
+			j.because = &x.explained[i]
+		} else {
+			j.because = nil
+		}
+		j.verdicts = append(j.verdicts, verdict{})
+		v := &j.verdicts[i]
+		j.one(c, &x.subject, v)
+		if want == 0 || v.reason != Shown {
+			continue
+		}
+		x.take(n, &x.subject)
+		if left--; left == 0 {
+			return
+		}
+	}
+}
+
+// take gives the candidate its place among what this answer shows, so that the
+// next one finds it taken. Candidates that are alike to the last name share one
+// candidate tag and are told apart by their ordinal.
+func (x *exchange) take(n *Node, s *subject) {
+	c := s.asked
+	candidate := n.tags.Candidate(c.Campaign, c.Creative, c.Item)
+	ordinal := 0
+	for _, shown := range x.grant.Shown {
+		if shown.Candidate == candidate {
+			ordinal++
+		}
+	}
+	x.grant.Shown = append(x.grant.Shown, identity.Shown{Campaign: identity.ShownCampaign(s.Tag), Candidate: candidate})
+	until := caps.Second(0)
+	if x.req.Hold {
+		until = caps.Second(x.judge.now + s.Hold)
+	}
+	place := identity.Place(x.grant.Nonce, candidate, ordinal)
+	x.counted = s.appendScopes(x.counted[:0], n.tags, x.req.Channel)
+	x.person.Take(place, until, x.counted)
+}

@@ -1,0 +1,227 @@
+package edge
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"restraint/edge/policy"
+)
+
+// Check is one rule looked at while a candidate was judged, with the numbers it
+// was decided by. Times are Unix seconds; Within is written as in the policy.
+type Check struct {
+	Rule     string `json:"rule"`
+	Campaign string `json:"campaign,omitempty"` // the name that no campaign has
+	Per      string `json:"per,omitempty"`
+	Channel  string `json:"channel,omitempty"`
+	List     string `json:"list,omitempty"`
+	Within   string `json:"within,omitempty"`
+	Limit    int    `json:"limit,omitempty"`
+	Count    *int   `json:"count,omitempty"`
+	// Unknown: history that was dropped (a raised limit, a full memory) reaches
+	// into the window, so it counts as full.
+	Unknown bool   `json:"unknown,omitempty"`
+	From    uint32 `json:"from,omitempty"`
+	To      uint32 `json:"to,omitempty"`
+	At      uint32 `json:"at,omitempty"`
+	Age     uint32 `json:"age,omitempty"`   // seconds
+	Place   string `json:"place,omitempty"` // where interest was shown
+	Pass    bool   `json:"pass"`
+}
+
+// explanation gathers the checks of one candidate. A nil explanation gathers
+// nothing, so that the decision can note what it sees at no cost.
+type explanation struct {
+	now      uint32
+	zone     *time.Location
+	campaign string
+	checks   []Check
+}
+
+func (e *explanation) add(c Check) {
+	if e != nil {
+		e.checks = append(e.checks, c)
+	}
+}
+
+// interest notes the parts of the interest rule, each as a check of its own.
+func (e *explanation) interest(rule *policy.Interest, age, count uint32, from []byte, soon, over, elsewhere bool) {
+	seen := int(count)
+	e.add(Check{Rule: "interest_after", Within: policy.Span(rule.After), Age: age, Pass: !soon})
+	e.add(Check{Rule: "interest_least", Limit: int(rule.Least), Count: &seen, Pass: count >= rule.Least})
+	e.add(Check{Rule: "interest_until", Within: policy.Span(rule.Until), Age: age, Pass: !over})
+	if len(rule.From) > 0 {
+		e.add(Check{Rule: "interest_from", Place: string(from), Pass: !elsewhere})
+	}
+}
+
+// because says the verdict in one sentence that a person understands, with the
+// numbers of the check that decided it.
+func (e *explanation) because(v verdict) string {
+	if v.reason == Shown {
+		return "Shown: " + e.shown()
+	}
+	return "Not shown: " + e.skipped(v.reason)
+}
+
+// shown names the cap with the least room left, the number people ask for.
+func (e *explanation) shown() string {
+	var tightest *Check
+	for i := range e.checks {
+		c := &e.checks[i]
+		if c.Rule == "cap" && (tightest == nil || c.Limit-*c.Count < tightest.Limit-*tightest.Count) {
+			tightest = c
+		}
+	}
+	if tightest == nil {
+		return "no rule of this campaign speaks against it."
+	}
+	return fmt.Sprintf("%s %s %s; up to %s allowed.",
+		scopeSeen(tightest), times(*tightest.Count), window(tightest.Within), times(tightest.Limit))
+}
+
+func (e *explanation) skipped(r Reason) string {
+	c := e.failed(r)
+	switch r {
+	case UnknownCampaign:
+		return fmt.Sprintf("there is no campaign named %q here.", c.Campaign)
+	case Inactive:
+		if c.From > e.now {
+			return "this campaign begins on " + e.date(c.From) + "."
+		}
+		return "this campaign ended on " + e.date(c.To) + "."
+	case NoID:
+		return "without an identifier nobody can keep count, so it is not shown."
+	case Hidden:
+		return "you asked on " + e.date(c.At) + " not to see this campaign; that holds for 90 days."
+	case Suppressed:
+		return fmt.Sprintf("you are on the list %q, whose members this campaign leaves alone.", c.List)
+	case StaleList:
+		return fmt.Sprintf("the list %q, whose members this campaign leaves alone, has not been refreshed within %s.", c.List, words(c.Within))
+	case Purchased:
+		return purchasedSentence(e, c)
+	case TooSoon:
+		return fmt.Sprintf("you looked at this only %s ago; at least %s must pass.", roughly(c.Age), words(c.Within))
+	case StaleInterest:
+		return interestSentence(c)
+	case Spacing:
+		return fmt.Sprintf("you saw this campaign %s ago; at least %s must lie between two showings.",
+			roughly(e.now-min(e.now, c.At)), words(c.Within))
+	case Cap:
+		if c.Unknown {
+			return fmt.Sprintf("how often you have seen this %s is no longer known in full, and when in doubt we show less; the limit is %d.",
+				window(c.Within), c.Limit)
+		}
+		return fmt.Sprintf("%s %s %s; the limit is %d.", scopeSeen(c), times(*c.Count), window(c.Within), c.Limit)
+	case Diversity:
+		return fmt.Sprintf("you have seen this very advertisement %s in a row; the limit is %d.", times(c.Limit), c.Limit)
+	}
+	panic("BUG: no sentence for " + r.String())
+}
+
+// failed returns the check that gave the reason: the first that failed under one
+// of the rules the reason stands for.
+func (e *explanation) failed(r Reason) *Check {
+	for i := range e.checks {
+		if c := &e.checks[i]; !c.Pass && ruleReason[c.Rule] == r {
+			return c
+		}
+	}
+	panic("BUG: no failed check for " + r.String())
+}
+
+// ruleReason is the reason that a failed check stands for.
+var ruleReason = map[string]Reason{
+	"campaign": UnknownCampaign, "active": Inactive, "id": NoID, "hidden": Hidden, "list": Suppressed,
+	"list_age": StaleList, "purchased": Purchased, "interest_after": TooSoon, "interest": StaleInterest,
+	"interest_least": StaleInterest, "interest_until": StaleInterest, "interest_from": StaleInterest,
+	"spacing": Spacing, "cap": Cap, "diversity": Diversity,
+}
+
+func purchasedSentence(e *explanation, c *Check) string {
+	if c.List != "" {
+		return fmt.Sprintf("you bought this already (list %q).", c.List)
+	}
+	what := map[string]string{"item": "this", "category": "something of this kind", "advertiser": "from this advertiser"}[c.Per]
+	return fmt.Sprintf("you bought %s on %s; it is left alone for %s.", what, e.date(c.At), words(c.Within))
+}
+
+func interestSentence(c *Check) string {
+	switch c.Rule {
+	case "interest_least":
+		return fmt.Sprintf("you looked at this %s; at least %s are asked for.", times(*c.Count), times(c.Limit))
+	case "interest_until":
+		return fmt.Sprintf("you looked at this %s ago; after %s it is let go.", roughly(c.Age), words(c.Within))
+	case "interest_from":
+		return fmt.Sprintf("your interest was shown elsewhere (%q), where this campaign may not look.", c.Place)
+	}
+	return "no interest of yours in this is known."
+}
+
+// scopeSeen begins the sentence of a cap: what has been seen.
+func scopeSeen(c *Check) string {
+	what := map[string]string{
+		"campaign": "this campaign", "advertiser": "advertisements of this advertiser", "creative": "this very advertisement",
+		"item": "advertisements for this item", "category": "advertisements for things of this kind", "all": "advertisements of any kind here",
+	}[c.Per]
+	if what == "" { // group:NAME
+		what = "advertisements of the group " + strconv.Quote(c.Per[len("group:"):])
+	}
+	if c.Channel != "" {
+		what += " in the channel " + strconv.Quote(c.Channel)
+	}
+	return "you have seen " + what
+}
+
+func times(n int) string {
+	if n == 1 {
+		return "1 time"
+	}
+	return strconv.Itoa(n) + " times"
+}
+
+// window says a cap's window as people do.
+func window(within string) string {
+	switch within {
+	case "day":
+		return "today"
+	case "week":
+		return "this week"
+	case "month":
+		return "this month"
+	case "lifetime":
+		return "in all the time we remember"
+	}
+	return "in the last " + words(within)
+}
+
+// roughly says an age as people do, in its largest unit of which there are two.
+func roughly(seconds uint32) string {
+	const minute, hour, day = 60, 60 * 60, 24 * 60 * 60
+	switch {
+	case seconds < 2*minute:
+		return words(strconv.Itoa(int(seconds)) + "s")
+	case seconds < 2*hour:
+		return words(strconv.Itoa(int(seconds/minute)) + "m")
+	case seconds < 2*day:
+		return words(strconv.Itoa(int(seconds/hour)) + "h")
+	}
+	return words(strconv.Itoa(int(seconds/day)) + "d")
+}
+
+// words spells a duration of the policy: 24h is 24 hours.
+func words(d string) string {
+	if d == "" {
+		return ""
+	}
+	n, unit := d[:len(d)-1], map[byte]string{'s': "second", 'm': "minute", 'h': "hour", 'd': "day"}[d[len(d)-1]]
+	if n != "1" {
+		unit += "s"
+	}
+	return n + " " + unit
+}
+
+func (e *explanation) date(at uint32) string {
+	return time.Unix(int64(at), 0).In(e.zone).Format("2 January 2006")
+}

@@ -1,0 +1,70 @@
+package edge
+
+import "restraint/edge/policy"
+
+// fading is the share of a cap that is left while interest grows old: num/den.
+type fading struct{ num, den uint32 }
+
+// unfaded leaves the cap as written.
+var unfaded = fading{1, 1}
+
+// scale returns the faded limit, rounded up as the contract has it.
+func (f fading) scale(limit int) int {
+	if f.num == f.den {
+		return limit
+	}
+	return int((uint64(limit)*uint64(f.num) + uint64(f.den) - 1) / uint64(f.den))
+}
+
+// interest: not for a single glance, not at once, in full while it is fresh,
+// then less and less, and nothing once it is over. Interest shown in places that
+// the policy does not name is none. A campaign that retargets needs a known
+// interest; for others the rule holds only where one is given.
+func (j *judge) interest(v *verdict, s *subject) bool {
+	rule := &s.Interest
+	if !rule.Set {
+		return true
+	}
+	c := s.asked
+	if !c.HasInterestAt {
+		if s.Purpose == policy.Retargeting {
+			j.because.add(Check{Rule: "interest", Pass: false})
+			v.fail(StaleInterest, never)
+		}
+		return j.goOn(v)
+	}
+	count := max(c.InterestCount, 1)
+	age := uint32(0)
+	if j.now > c.InterestAt {
+		age = j.now - c.InterestAt
+	}
+	soon := age < rule.After
+	over := rule.Until > 0 && age >= rule.Until
+	elsewhere := !named(rule.From, c.InterestFrom)
+	if rule.Until > rule.Fresh && age > rule.Fresh && age < rule.Until {
+		s.fading = fading{rule.Until - age, rule.Until - rule.Fresh}
+	}
+	if j.because != nil {
+		j.because.interest(rule, age, count, c.InterestFrom, soon, over, elsewhere)
+	}
+	if soon {
+		v.fail(TooSoon, wait(j.now, c.InterestAt+rule.After))
+	}
+	if over || elsewhere || count < rule.Least {
+		v.fail(StaleInterest, never)
+	}
+	return j.goOn(v)
+}
+
+// named says whether from is one of the places; no places means any.
+func named(places []string, from []byte) bool {
+	if len(places) == 0 {
+		return true
+	}
+	for _, p := range places {
+		if p == string(from) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,66 @@
+package edge_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"restraint/edge"
+)
+
+// No raw identifier is anywhere after a whole run: not in an answer, a log line, a
+// metric, nor in any file that the node wrote.
+func TestNoRawIdentifierAnywhere(t *testing.T) {
+	n := startNode(t, "", testPolicy, func(o *edge.Options) { o.RequestClock = false })
+	secrets := []string{
+		"raw-user-4711", "raw-buyer-4712", "raw-eid-4713", "6d92078a-8246-4ba4-ae5b-76104861e7dc",
+		"raw-member-4714", "raw-order-4715", "raw.person@mail.example", "raw-short-4716",
+	}
+	person := fmt.Sprintf(`"user":{"id":%q,"buyeruid":%q,"eids":[{"source":"uidapi.com","uids":[{"id":%q}]}]},"device":{"ifa":%q}`,
+		secrets[0], secrets[1], secrets[2], secrets[3])
+	var answers bytes.Buffer
+	send := func(method, path, contentType, body string) {
+		status, answer := n.do(method, path, contentType, body)
+		fmt.Fprintf(&answers, "%d %s\n", status, answer)
+	}
+	send("PUT", "/v1/lists/customers?map=c:user.id", "text/csv", "c\n"+secrets[4]+"\n"+secrets[0]+"\n")
+	send("POST", "/v1/lists/customers/add?map=c:email_sha256", "text/csv", "c\n"+secrets[6]+"\n") // refused: not hashed
+	send("PUT", "/v1/lists/orders?map=c:user.id&item_column=i", "text/csv", "c,i\n"+secrets[5]+",sku-1\n")
+	send("POST", "/v1/lists/customers/remove?map=c:user.id", "text/csv", "c\n"+secrets[4]+"\n")
+	send("POST", "/v1/decide?explain=1", "application/json", `{`+person+`,"want":1,"hold":true,"candidates":[{"campaign":"shoes"},{"campaign":"welcome"}]}`)
+	send("POST", "/v1/decide", "application/json", `{`+person+`,"candidates":[{"campaign":7}]}`)
+	send("GET", "/v1/decide?user="+secrets[7]+"&campaign=shoes&explain=1", "", "")
+	for _, kind := range []string{"impression", "purchase", "hide", "complaint", "click"} {
+		send("POST", "/v1/events", "application/json", fmt.Sprintf(`{"type":%q,%s,"campaign":"shoes","item":"sku-2"}`, kind, person))
+	}
+	send("POST", "/v1/events", "application/json", `{"type":"impression",`+person+`,"campaign":"shoes","at":4000000000}`)
+	for _, path := range []string{"/v1/status", "/v1/lists", "/v1/policy", "/metrics", "/readyz"} {
+		send("GET", path, "", "")
+	}
+	n.stop()
+
+	search := func(where string, text []byte) {
+		for _, s := range secrets {
+			if bytes.Contains(text, []byte(s)) {
+				t.Errorf("%s contains %q", where, s)
+			}
+		}
+	}
+	search("an answer", answers.Bytes())
+	search("the log", n.log.Bytes())
+	files := 0
+	err := filepath.WalkDir(n.dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		files++
+		text, err := os.ReadFile(path)
+		search(path, text)
+		return err
+	})
+	if err != nil || files < 4 {
+		t.Errorf("searched %d files: %v", files, err)
+	}
+}

@@ -1,0 +1,146 @@
+package edge
+
+import (
+	"io"
+	"runtime"
+	"strconv"
+	"time"
+
+	vm "github.com/VictoriaMetrics/metrics"
+
+	"restraint/caps"
+	"restraint/edge/openrtb"
+	"restraint/suppress"
+)
+
+// metrics are the node's counters, resolved once so that the hot path only adds.
+// Names are restraint_*, in base units; every label has a closed set of values.
+type metrics struct {
+	set *vm.Set
+
+	decisions [reasonCount]*vm.Counter // by reason; Shown is verdict="show"
+	events    [openrtb.Feedback + 1]*vm.Counter
+	// What is given up or refused.
+	eventsRejected     *vm.Counter
+	eventsNobody       *vm.Counter
+	identifiersDropped *vm.Counter
+	unknownCampaigns   *vm.Counter
+	panics             *vm.Counter
+	responses          map[int]*vm.Counter // by status class, 2 to 5
+
+	decideSeconds *vm.PrometheusHistogram
+	eventsSeconds *vm.PrometheusHistogram
+}
+
+// latencyBounds are microseconds where decisions live and milliseconds above, in
+// seconds. Chosen.
+var latencyBounds = []float64{
+	1e-6, 2e-6, 5e-6, 10e-6, 20e-6, 50e-6, 100e-6, 200e-6, 500e-6, 1e-3, 2e-3, 5e-3, 10e-3, 100e-3, 1,
+}
+
+func newMetrics(n *Node) *metrics {
+	set := vm.NewSet()
+	m := &metrics{
+		set:                set,
+		eventsRejected:     set.NewCounter(`restraint_events_rejected_total`),
+		eventsNobody:       set.NewCounter(`restraint_events_without_identifier_total`),
+		identifiersDropped: set.NewCounter(`restraint_identifiers_dropped_total`),
+		unknownCampaigns:   set.NewCounter(`restraint_events_unknown_campaign_total`),
+		panics:             set.NewCounter(`restraint_panics_total`),
+		decideSeconds:      set.NewPrometheusHistogramExt(`restraint_decide_duration_seconds`, latencyBounds),
+		eventsSeconds:      set.NewPrometheusHistogramExt(`restraint_events_duration_seconds`, latencyBounds),
+		responses:          make(map[int]*vm.Counter),
+	}
+	m.decisions[Shown] = set.NewCounter(`restraint_decisions_total{verdict="show",reason=""}`)
+	for r := Shown + 1; r < reasonCount; r++ {
+		m.decisions[r] = set.NewCounter(`restraint_decisions_total{verdict="skip",reason="` + r.String() + `"}`)
+	}
+	for t := openrtb.Impression; t <= openrtb.Feedback; t++ {
+		m.events[t] = set.NewCounter(`restraint_events_total{type="` + t.String() + `"}`)
+	}
+	for class, label := range map[int]string{2: "2xx", 3: "3xx", 4: "4xx", 5: "5xx"} {
+		m.responses[class] = set.NewCounter(`restraint_http_responses_total{code="` + label + `"}`)
+	}
+	m.stateGauges(n)
+	set.NewGauge(`restraint_build_info{version="`+n.options.Version+`",goversion="`+runtime.Version()+`"}`, func() float64 { return 1 })
+	return m
+}
+
+// stateGauges read the state when they are scraped.
+func (m *metrics) stateGauges(n *Node) {
+	_ = m.set.NewGauge(`restraint_ready`, func() float64 {
+		if n.draining.Load() {
+			return 0
+		}
+		return 1
+	})
+	m.set.NewGauge(`restraint_policy_version`, func() float64 { return float64(n.rules.Load().Version) })
+	m.set.RegisterMetricsWriter(func(w io.Writer) {
+		writeCounters(w, n.caps.Stats())
+		writeLists(w, n.lists.StatusAll())
+	})
+}
+
+// writeCounters writes what the store of counters holds and what it gave up.
+func writeCounters(w io.Writer, s caps.Stats) {
+	gauge := func(name string, v float64) { vm.WriteGaugeFloat64(w, "restraint_"+name, v) }
+	total := func(name string, v uint64) { vm.WriteCounterUint64(w, "restraint_"+name+"_total", v) }
+	gauge("users", float64(s.Users))
+	gauge("users_cut_only", float64(s.CutOnly))
+	gauge("counters", float64(s.Counters))
+	gauge("counters_bytes", float64(s.Bytes))
+	gauge("refusal_users", float64(s.RefusalUsers))
+	gauge("refusals", float64(s.Refusals))
+	gauge("refusals_bytes", float64(s.RefusalBytes))
+	total("evicted_exposures", s.EvictedExposures)
+	total("evicted_users", s.EvictedUsers)
+	total("evicted_cuts", s.EvictedCuts)
+	total("dropped_scopes", s.DroppedScopes)
+	total("late_exposures", s.Late)
+	total("erased_exposures", s.Erased)
+	total("refusals_full", s.Refused)
+}
+
+// writeLists writes one series for each list. Lists come from the policy, so
+// their number is bounded.
+func writeLists(w io.Writer, lists []suppress.Status) {
+	for i := range lists {
+		s := &lists[i]
+		label := `{list=` + strconv.Quote(s.List) + `}`
+		gauge := func(name string, v float64) { vm.WriteGaugeFloat64(w, "restraint_list_"+name+label, v) }
+		gauge("generation", float64(s.Generation))
+		gauge("keys", float64(s.Keys))
+		gauge("age_seconds", float64(s.AgeSeconds))
+		gauge("false_positive_rate", s.FalsePositiveRate)
+		gauge("bytes", float64(s.Bytes))
+		gauge("rejected_rows", float64(s.Rejected))
+		ready := 0.0
+		if s.State == suppress.StateReady {
+			ready = 1
+		}
+		gauge("ready", ready)
+		vm.WriteCounterUint64(w, "restraint_list_doubts_total"+label, s.Doubts)
+	}
+}
+
+// observe notes how long a request took since the server began with it.
+func observe(h *vm.PrometheusHistogram, since time.Time) { h.Update(time.Since(since).Seconds()) }
+
+// write writes everything in the Prometheus text form.
+func (m *metrics) write(w io.Writer) {
+	m.set.WritePrometheus(w)
+	vm.WriteProcessMetrics(w)
+}
+
+// count adds what a request decided, once for each reason it met.
+func (n *Node) count(x *exchange) {
+	var seen [reasonCount]int
+	for i := range x.judge.verdicts {
+		seen[x.judge.verdicts[i].reason]++
+	}
+	for r, k := range seen {
+		if k > 0 {
+			n.metrics.decisions[r].Add(k)
+		}
+	}
+}

@@ -1,0 +1,148 @@
+package edge
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"restraint/caps"
+	"restraint/edge/identity"
+	"restraint/suppress"
+)
+
+// Options are what a node is made of. Every field without a stated default is
+// required.
+type Options struct {
+	// Name of the node, as status and metrics give it.
+	Name string
+	// Listen and AdminListen are host:port or unix:/path. A node without keys
+	// answers everybody, so it refuses any address that is not loopback.
+	Listen, AdminListen string
+	// Dir is where the node keeps policies and lists; it is made when missing.
+	Dir string
+	// Secret keys every identifier, tag and token.
+	Secret identity.Secret
+	// Caps are the budgets of the counters. Its retention is the policy's and
+	// need not be set.
+	Caps caps.Options
+	// MaxRejected and MaxShrink are the shares of rejected rows and of lost
+	// members above which a list's replacement is refused.
+	MaxRejected, MaxShrink float64
+	// MaxUpload bounds the bytes of one list upload.
+	MaxUpload int64
+	// Connections bounds the connections of each listener.
+	Connections int
+	// FirstPolicy is the policy of a node that has none yet, FirstPolicyName
+	// where it comes from.
+	FirstPolicy     []byte
+	FirstPolicyName string
+	// RequestClock takes "now" from the requests' `at`, for replays of old logs.
+	RequestClock bool
+	// Version of the program, as status and metrics give it.
+	Version string
+	// Log receives changes of state; never a request, never an identifier.
+	Log *slog.Logger
+}
+
+// Node is one running node: the state, the rules and the two servers around
+// them. Safe for concurrent use.
+type Node struct {
+	options Options
+	log     *slog.Logger
+	clock   clock
+	hasher  *identity.Hasher
+	tags    *identity.Tags
+	tokens  *identity.Tokens
+	caps    *caps.Store
+	lists   *suppress.Store
+	metrics *metrics
+
+	policies policies
+	rules    atomic.Pointer[rules]
+
+	exchanges sync.Pool // of *exchange
+	bid       *server
+	admin     *server
+	draining  atomic.Bool
+}
+
+// Open loads what the node keeps in its directory and binds both listeners; it
+// answers nobody before Run. On an error nothing is left open.
+func Open(o Options) (*Node, error) {
+	for _, addr := range []string{o.Listen, o.AdminListen} {
+		if err := loopbackOnly(addr); err != nil {
+			return nil, err
+		}
+	}
+	n, err := load(o)
+	if err != nil {
+		return nil, err
+	}
+	if err := n.listen(); err != nil {
+		n.lists.Close()
+		return nil, err
+	}
+	return n, nil
+}
+
+// load makes the node's state from its directory.
+func load(o Options) (*Node, error) {
+	n := &Node{
+		options: o,
+		log:     o.Log,
+		clock:   clock{request: o.RequestClock},
+		hasher:  identity.NewHasher(o.Secret),
+		tags:    identity.NewTags(o.Secret),
+		tokens:  identity.NewTokens(o.Secret),
+		caps:    caps.New(o.Caps),
+	}
+	n.exchanges.New = func() any { return new(exchange) }
+	n.metrics = newMetrics(n)
+	if err := n.openLists(); err != nil {
+		return nil, err
+	}
+	if err := n.openPolicies(); err != nil {
+		n.lists.Close()
+		return nil, err
+	}
+	return n, nil
+}
+
+// Addr and AdminAddr are the addresses the listeners are bound to.
+func (n *Node) Addr() string      { return n.bid.addr() }
+func (n *Node) AdminAddr() string { return n.admin.addr() }
+
+// Run answers requests until ctx ends, then drains: not ready, what is in flight
+// is finished, the lists are closed. It returns nil after a clean end.
+func (n *Node) Run(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	failed := make(chan error, 2)
+	var running sync.WaitGroup
+	for _, s := range []*server{n.bid, n.admin} {
+		running.Go(func() { failed <- s.serve() })
+	}
+	running.Go(func() { n.sweep(ctx) })
+	n.log.Info("ready", "node", n.options.Name, "listen", n.Addr(), "admin", n.AdminAddr(), "policy", n.rules.Load().Version)
+
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	stop()
+	n.draining.Store(true)
+	n.log.Info("draining", "node", n.options.Name)
+	for _, s := range []*server{n.bid, n.admin} {
+		if e := s.shutdown(); e != nil && err == nil {
+			err = fmt.Errorf("drain %s: %w", s.addr(), e)
+		}
+	}
+	running.Wait()
+	if e := n.lists.Close(); e != nil && err == nil {
+		err = fmt.Errorf("close lists: %w", e)
+	}
+	return err
+}

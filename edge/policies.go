@@ -1,0 +1,224 @@
+package edge
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sort"
+	"sync"
+	"time"
+
+	"restraint/edge/identity"
+	"restraint/edge/policy"
+	"restraint/suppress"
+)
+
+// policyVersion is one policy as it was put, kept as one JSON file.
+type policyVersion struct {
+	Version int       `json:"version"`
+	At      time.Time `json:"at"`
+	From    string    `json:"from"` // a file, "built-in", or "api"
+	SHA256  string    `json:"sha256"`
+	Text    string    `json:"text"`
+}
+
+// policies keeps the versions of the policy on disk, one file each, and puts new
+// ones into force. The newest file is the policy in force.
+type policies struct {
+	mu       sync.Mutex // one change at a time
+	dir      string
+	versions []policyVersion // oldest first
+}
+
+// errPolicy marks a policy that was refused for its faults.
+type errPolicy struct{ faults policy.Faults }
+
+func (e errPolicy) Error() string { return e.faults.Error() }
+
+// openPolicies reads the versions on disk and puts the newest in force, or the
+// first policy where there is none yet.
+func (n *Node) openPolicies() error {
+	p := &n.policies
+	p.dir = filepath.Join(n.options.Dir, "policies")
+	if err := os.MkdirAll(p.dir, 0o700); err != nil {
+		return fmt.Errorf("make policy directory: %w", err)
+	}
+	names, err := filepath.Glob(filepath.Join(p.dir, "*.json"))
+	if err != nil {
+		return fmt.Errorf("list policies: %w", err)
+	}
+	sort.Strings(names)
+	for _, name := range names {
+		v, err := readPolicyVersion(name)
+		if err != nil {
+			return err
+		}
+		p.versions = append(p.versions, v)
+	}
+	if len(p.versions) == 0 {
+		_, err := n.putPolicy(n.options.FirstPolicy, n.options.FirstPolicyName)
+		return err
+	}
+	return n.replayPolicies()
+}
+
+// replayPolicies compiles every version in turn, since a scope's number of kept
+// exposures is the largest limit of any version within the retention.
+func (n *Node) replayPolicies() error {
+	var before *policy.Policy
+	for i := range n.policies.versions {
+		v := &n.policies.versions[i]
+		compiled, err := n.compile(v, before)
+		if err != nil {
+			return fmt.Errorf("policy version %d: %w", v.Version, err)
+		}
+		before = compiled
+	}
+	return n.enforce(before)
+}
+
+func readPolicyVersion(name string) (v policyVersion, err error) {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return v, fmt.Errorf("read policy: %w", err)
+	}
+	if err := json.Unmarshal(text, &v); err != nil {
+		return v, fmt.Errorf("read policy %s: %w; move the file away to go back to the version before", name, err)
+	}
+	if sum(v.Text) != v.SHA256 {
+		return v, fmt.Errorf("read policy %s: its text does not have the SHA-256 it states; move the file away to go back to the version before", name)
+	}
+	return v, nil
+}
+
+func sum(text string) string {
+	s := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(s[:])
+}
+
+// putPolicy checks text, keeps it as the next version and puts it in force. The
+// text in force already is no new version. from says where the text came from.
+func (n *Node) putPolicy(text []byte, from string) (policyVersion, error) {
+	p := &n.policies
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	v := policyVersion{Version: 1, At: time.Now().UTC(), From: from, SHA256: sum(string(text)), Text: string(text)}
+	var before *policy.Policy
+	if len(p.versions) > 0 {
+		last := p.versions[len(p.versions)-1]
+		if last.SHA256 == v.SHA256 {
+			return last, nil
+		}
+		v.Version = last.Version + 1
+		before = n.rules.Load().Policy
+	}
+	compiled, err := n.compile(&v, before)
+	if err != nil {
+		return v, err
+	}
+	if err := writePolicyVersion(p.dir, &v); err != nil {
+		return v, err
+	}
+	p.versions = append(p.versions, v)
+	if err := n.enforce(compiled); err != nil {
+		return v, err
+	}
+	n.log.Info("policy in force", "version", v.Version, "from", from, "sha256", v.SHA256)
+	return v, nil
+}
+
+func (n *Node) compile(v *policyVersion, before *policy.Policy) (*policy.Policy, error) {
+	source, err := policy.Parse([]byte(v.Text), v.From)
+	if err != nil {
+		var faults policy.Faults
+		if errors.As(err, &faults) {
+			return nil, errPolicy{faults}
+		}
+		return nil, err
+	}
+	compiled := policy.Compile(source, policy.Options{Tagger: n.tags.Tag, Previous: before, Now: uint32(v.At.Unix())})
+	compiled.Version = v.Version
+	return compiled, nil
+}
+
+// enforce makes a compiled policy the one that decisions read.
+func (n *Node) enforce(p *policy.Policy) error {
+	declared := make([]suppress.Declaration, len(p.Lists))
+	for i := range p.Lists {
+		declared[i] = declare(&p.Lists[i])
+	}
+	if err := n.lists.Declare(declared); err != nil {
+		return fmt.Errorf("declare lists: %w", err)
+	}
+	n.caps.SetRetention(p.Retention.Exposures, p.Retention.Purchases)
+	r := &rules{Policy: p, lists: make([]int, len(p.Lists)), listTags: make([]uint64, len(p.Lists))}
+	view := n.lists.View()
+	for i := range p.Lists {
+		r.lists[i] = view.List(p.Lists[i].Name)
+		r.listTags[i] = n.tags.Tag(identity.KindList, 0, p.Lists[i].Name)
+	}
+	n.rules.Store(r)
+	return nil
+}
+
+// writePolicyVersion writes the version so that a crash leaves it whole or not at
+// all.
+func writePolicyVersion(dir string, v *policyVersion) error {
+	text, err := json.MarshalIndent(v, "", " ")
+	if err != nil {
+		return fmt.Errorf("encode policy: %w", err)
+	}
+	name := filepath.Join(dir, fmt.Sprintf("%08d.json", v.Version))
+	if err := writeWhole(name, text); err != nil {
+		return fmt.Errorf("keep policy: %w", err)
+	}
+	return nil
+}
+
+// writeWhole writes a file by temporary name, fsync and rename.
+func writeWhole(name string, text []byte) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+			os.Remove(f.Name())
+		}
+	}()
+	if _, err = f.Write(text); err != nil {
+		return err
+	}
+	if err = f.Sync(); err != nil {
+		return err
+	}
+	if err = f.Close(); err != nil {
+		return err
+	}
+	if err = os.Rename(f.Name(), name); err != nil {
+		return err
+	}
+	d, err := os.Open(filepath.Dir(name))
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
+// version returns the policy with the number, newest for 0.
+func (p *policies) version(number int) (policyVersion, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := len(p.versions) - 1; i >= 0; i-- {
+		if number == 0 || p.versions[i].Version == number {
+			return p.versions[i], true
+		}
+	}
+	return policyVersion{}, false
+}

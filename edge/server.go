@@ -1,0 +1,207 @@
+package edge
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// Timeouts and sizes of the servers. Chosen: an ad server answers its own caller
+// within 100 ms or so, a list upload may take as long as a slow line needs.
+const (
+	headerBytes     = 16 << 10 // longest request line and headers
+	bidReadTimeout  = 10 * time.Second
+	bidWriteTimeout = 10 * time.Second
+	idleTimeout     = 2 * time.Minute
+	uploadTimeout   = 6 * time.Hour
+	drainTimeout    = 10 * time.Second
+)
+
+// server is one listener with its fasthttp server.
+type server struct {
+	listener net.Listener
+	http     *fasthttp.Server
+	network  string
+}
+
+// listen binds both listeners.
+func (n *Node) listen() error {
+	var err error
+	if n.bid, err = n.newServer(n.options.Listen, n.serveBid, bidLimits); err != nil {
+		return fmt.Errorf("listen for bids: %w", err)
+	}
+	if n.admin, err = n.newServer(n.options.AdminListen, n.serveAdmin, n.adminLimits); err != nil {
+		n.bid.listener.Close()
+		return fmt.Errorf("listen for admin: %w", err)
+	}
+	return nil
+}
+
+// newServer binds addr. limits gives the body size and time of a path, before its
+// body is read.
+func (n *Node) newServer(addr string, handler fasthttp.RequestHandler, limits func(path []byte) fasthttp.RequestConfig) (*server, error) {
+	network, address := "tcp", addr
+	if path, unix := strings.CutPrefix(addr, "unix:"); unix {
+		network, address = "unix", path
+		if err := removeStaleSocket(path); err != nil {
+			return nil, err
+		}
+	}
+	listener, err := net.Listen(network, address)
+	if err != nil {
+		return nil, err
+	}
+	return &server{listener: listener, network: network, http: &fasthttp.Server{
+		Handler:                            n.guard(handler),
+		ErrorHandler:                       n.transportError,
+		HeaderReceived:                     headerReceived(limits),
+		Name:                               "",
+		Concurrency:                        n.options.Connections,
+		ReadBufferSize:                     headerBytes,
+		WriteBufferSize:                    16 << 10,
+		ReadTimeout:                        bidReadTimeout,
+		WriteTimeout:                       bidWriteTimeout,
+		IdleTimeout:                        idleTimeout,
+		MaxConnsPerIP:                      0, // one ad server may hold them all
+		MaxRequestsPerConn:                 0,
+		MaxIdleWorkerDuration:              10 * time.Second,
+		TCPKeepalive:                       true,
+		TCPKeepalivePeriod:                 time.Minute,
+		MaxRequestBodySize:                 decideBytes,
+		SleepWhenConcurrencyLimitsExceeded: 0,
+		DisableKeepalive:                   false,
+		ReduceMemoryUsage:                  false,
+		GetOnly:                            false,
+		DisablePreParseMultipartForm:       true,
+		LogAllErrors:                       false,
+		SecureErrorLogMessage:              true,
+		DisableHeaderNamesNormalizing:      false,
+		NoDefaultServerHeader:              true,
+		NoDefaultDate:                      true,
+		NoDefaultContentType:               true,
+		KeepHijackedConns:                  false,
+		CloseOnShutdown:                    true,
+		StreamRequestBody:                  true, // a declared length costs nothing before its bytes come
+		Logger:                             quietLogger{n.log},
+	}}, nil
+}
+
+func (s *server) addr() string {
+	if s.network == "unix" {
+		return "unix:" + s.listener.Addr().String()
+	}
+	return s.listener.Addr().String()
+}
+
+func (s *server) serve() error { return s.http.Serve(s.listener) }
+
+// shutdown waits for what is in flight; silent connections are cut at the
+// deadline.
+func (s *server) shutdown() error {
+	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
+	defer cancel()
+	err := s.http.ShutdownWithContext(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return nil
+	}
+	return err
+}
+
+// headerReceived sets the limits of a path, and closes the connection after a
+// request with both Content-Length and Transfer-Encoding, which fasthttp would
+// serve on (request smuggling).
+func headerReceived(limits func(path []byte) fasthttp.RequestConfig) func(*fasthttp.RequestHeader) fasthttp.RequestConfig {
+	return func(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
+		if h.ContentLength() == -1 {
+			h.SetConnectionClose()
+		}
+		path, _, _ := bytes.Cut(h.RequestURI(), []byte("?"))
+		return limits(path)
+	}
+}
+
+// guard turns a panic of a handler into a 500 for that one request, counts the
+// answer, and is the one exit of every request.
+func (n *Node) guard(handler fasthttp.RequestHandler) fasthttp.RequestHandler {
+	return func(ctx *fasthttp.RequestCtx) {
+		defer func() {
+			if r := recover(); r != nil {
+				n.metrics.panics.Inc()
+				n.log.Error("handler panicked", "panic", fmt.Sprint(r), "stack", stack())
+				ctx.SetConnectionClose()
+				newProblem(fasthttp.StatusInternalServerError, "this request met a fault of the node; it is logged").send(ctx)
+			}
+			if c := n.metrics.responses[ctx.Response.StatusCode()/100]; c != nil {
+				c.Inc()
+			}
+		}()
+		handler(ctx)
+	}
+}
+
+// transportError answers what never became a request.
+func (n *Node) transportError(ctx *fasthttp.RequestCtx, err error) {
+	p := newProblem(fasthttp.StatusBadRequest, "the request could not be read")
+	var tooLong *fasthttp.ErrSmallBuffer
+	var netErr net.Error
+	switch {
+	case errors.Is(err, fasthttp.ErrBodyTooLarge):
+		p = newProblem(fasthttp.StatusRequestEntityTooLarge, "the body is over the limit of this path")
+	case errors.As(err, &tooLong):
+		p = newProblem(fasthttp.StatusRequestHeaderFieldsTooLarge, "request line and headers are over "+strconv.Itoa(headerBytes)+" bytes")
+	case errors.As(err, &netErr) && netErr.Timeout():
+		p = newProblem(fasthttp.StatusRequestTimeout, "the request did not come within its time")
+	}
+	ctx.SetConnectionClose()
+	p.send(ctx)
+	n.metrics.responses[4].Inc()
+}
+
+// loopbackOnly refuses an address that others can reach: without keys the node
+// answers everybody.
+func loopbackOnly(addr string) error {
+	if strings.HasPrefix(addr, "unix:") {
+		return nil
+	}
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return fmt.Errorf("listen address %q: %w; write host:port or unix:/path", addr, err)
+	}
+	if host == "localhost" {
+		return nil
+	}
+	if ip, err := netip.ParseAddr(host); err == nil && ip.IsLoopback() {
+		return nil
+	}
+	return fmt.Errorf("listen address %q: without keys a node serves loopback only; use 127.0.0.1, ::1 or unix:/path", addr)
+}
+
+// removeStaleSocket removes a socket that nobody listens on any more.
+func removeStaleSocket(path string) error {
+	if info, err := os.Lstat(path); err != nil || info.Mode()&os.ModeSocket == 0 {
+		return nil // nothing there, or a file that Listen will name
+	}
+	if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
+		c.Close()
+		return fmt.Errorf("socket %q: another process listens on it", path)
+	}
+	return os.Remove(path)
+}
+
+// quietLogger takes fasthttp's own messages, which are about broken connections,
+// to the debug level.
+type quietLogger struct{ log *slog.Logger }
+
+func (l quietLogger) Printf(format string, args ...any) {
+	l.log.Debug("http", "message", fmt.Sprintf(format, args...))
+}

@@ -387,10 +387,7 @@ func looksLikePeople(names []string) bool {
 	return false
 }
 
-// trim takes the white space off both ends, and what spreadsheets put there.
-func trim(b []byte) []byte {
-	b = bytes.TrimSpace(b)
-	return b
-}
+// trim takes the white space off both ends.
+func trim(b []byte) []byte { return bytes.TrimSpace(b) }
 
 var errNoHeader = errors.New("the file is empty; a header row with the column names comes first")

@@ -148,7 +148,7 @@ func (s *Store) add(name string) *list {
 			name: name, dir: filepath.Join(s.root(), dirOfName(name)),
 			index: len(s.order), next: 1, changes: new(changes),
 		}
-		l.entry.Store(&entry{filter: new(filter), changes: new(changes), doubts: &l.doubts})
+		l.entry.Store(&entry{changes: new(changes), doubts: &l.doubts})
 		s.lists[name] = l
 		s.order = append(s.order, l)
 	}
@@ -246,12 +246,13 @@ func filterOf(k *keyFile, d Declaration) (*filter, error) {
 
 // setEntryLocked makes what readers will see of l with the next publish.
 func (l *list) setEntryLocked() {
-	e := &entry{filter: l.filter, changes: l.changes, doubts: &l.doubts, declared: l.declared}
+	e := &entry{changes: l.changes, doubts: &l.doubts, declared: l.declared}
 	if !l.declared || l.filter == nil {
-		e.filter, e.changes = new(filter), new(changes)
+		e.changes = new(changes)
 		l.entry.Store(e)
 		return
 	}
+	e.filter = *l.filter
 	e.ready = !l.damaged && (l.hasBase() || l.changes.len() > 0)
 	e.uploaded = l.changedAt
 	if l.cur != nil {

@@ -11,7 +11,7 @@ type View struct {
 
 // entry is what a reader needs of a list.
 type entry struct {
-	filter   *filter
+	filter   filter // by value: one pointer less to follow for each list
 	changes  *changes
 	start    uint64   // changes above this sequence apply over the filter
 	exact    *keyFile // nil: the filter's answer stands

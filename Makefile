@@ -46,7 +46,7 @@ fmt: ## format the code
 	@$(GO) run $(GOFUMPT) -w .
 
 demo: build ## replay a log through a node and print what the policy spared: make demo LOG=path (without LOG, a synthetic one)
-	@$(BIN) demo $(if $(LOG),"$(LOG)")
+	@$(BIN) replay --policy deploy/examples $(if $(LOG),"$(LOG)",--synthetic demo/synthetic.csv)
 
 clean: ## remove what was built; the node's ./data stays
 	@rm -rf bin demo

@@ -13,7 +13,7 @@ import (
 // replayCmd feeds a real event log through a node.
 type replayCmd struct {
 	nodeFlags
-	Preset     string `help:"How a known public log is read; see --presets." placeholder:"NAME"`
+	Preset     string `help:"How a known public log is read; see --presets. Default: the one that the file is named after, if any." placeholder:"NAME"`
 	Presets    bool   `help:"List the presets and what a row of each log stands for, and end."`
 	Name       string `help:"Name of the log; part of its events' identities. Default: the preset's, else replay." placeholder:"NAME"`
 	Advertiser string `help:"Advertiser of the purchases. Default: the preset's, else the log's name." placeholder:"NAME"`
@@ -24,6 +24,11 @@ type replayCmd struct {
 	Window     int    `help:"Rows shared out before the workers wait for one another. Default: 1024." placeholder:"N"`
 	First      int    `help:"Replay only so many events, the earliest." placeholder:"N"`
 	MaxRows    int    `help:"Refuse a longer log." placeholder:"N"`
+
+	Policy    string `help:"Replay through a node of its own, made for this and gone afterwards, under this policy: a file, or a folder that has PRESET.yaml." placeholder:"FILE|DIR"`
+	Synthetic bool   `help:"First write a made-up log to FILE, the same for the same --seed."`
+	Seed      uint64 `help:"Seed of the made-up log." default:"1"`
+	JSON      string `name:"json" help:"Write the summary as JSON to this file, too." placeholder:"FILE"`
 
 	Expect []string `help:"Recount the verdicts against a cap of the policy, such as 3/24h or item:5/30d; may repeat." placeholder:"[PER:]LIMIT/WITHIN" sep:"none"`
 
@@ -45,8 +50,24 @@ func (c *replayCmd) Run(ctx context.Context, p *process) error {
 	if c.File == "" {
 		return wrongUse("which log? Give its file, or - for standard input")
 	}
+	if c.Synthetic {
+		if err := c.writeSynthetic(p); err != nil {
+			return err
+		}
+	}
+	if c.Preset == "" {
+		c.Preset = presetOf(c.File)
+	}
 	if c.Preset != "" && !slices.ContainsFunc(loadtest.Presets(), func(known loadtest.Preset) bool { return known.Name == c.Preset }) {
 		return wrongUse("--preset %q: there is no such preset; restraint replay --presets lists them, or map the columns", c.Preset)
+	}
+	if c.Policy != "" {
+		own, err := startReplayNode(c.Policy, c.Preset)
+		if err != nil {
+			return err
+		}
+		defer own.close()
+		c.Addr = own.addr
 	}
 	node, err := c.open(p) // for its checks of --addr, and the key
 	if err != nil {
@@ -71,8 +92,11 @@ func (c *replayCmd) Run(ctx context.Context, p *process) error {
 		}
 		o.Check = append(o.Check, expected)
 	}
-	_, err = loadtest.Replay(ctx, o)
-	return err
+	summary, err := loadtest.Replay(ctx, o)
+	if err != nil || c.JSON == "" {
+		return err
+	}
+	return writeJSON(c.JSON, &summary)
 }
 
 // replayProgress draws how many rows have been replayed, as often as a bar.

@@ -5,7 +5,7 @@ import "testing"
 // After warm-up no call of a decision allocates, with one key and with several, with holds and places.
 func TestDecisionAllocations(t *testing.T) {
 	keys := benchKeys(300)
-	s := benchStore(keys, 20, false)
+	s := benchStore(keys, 20)
 	scopes := make([]Counted, 150)
 	for i := range scopes {
 		scopes[i] = Counted{scopeTag(9, i*7), 5}
@@ -31,10 +31,10 @@ func TestDecisionAllocations(t *testing.T) {
 			p.Hold()
 			p.Unlock()
 		}
-		for range 500 {
+		for range 100 {
 			decide()
 		}
-		if got := testing.AllocsPerRun(200, decide); got != 0 {
+		if got := testing.AllocsPerRun(50, decide); got != 0 {
 			t.Errorf("%d keys: %v allocations for a decision, want 0", n, got)
 		}
 	}
@@ -43,7 +43,7 @@ func TestDecisionAllocations(t *testing.T) {
 // In the steady state, where users come and go within the memory that is there, an exposure and a release allocate nothing.
 func TestExposeAllocations(t *testing.T) {
 	keys := benchKeys(300)
-	s := benchStore(keys, 20, false)
+	s := benchStore(keys, 20)
 	scopes := []Counted{{scopeTag(9, 1), 5}, {scopeTag(9, 51), 5}, {scopeTag(9, 101), 5}}
 	i := uint32(0)
 	expose := func() {
@@ -55,7 +55,7 @@ func TestExposeAllocations(t *testing.T) {
 	for range 20000 {
 		expose()
 	}
-	if got := testing.AllocsPerRun(2000, expose); got != 0 {
+	if got := testing.AllocsPerRun(500, expose); got != 0 {
 		t.Errorf("%v allocations for an exposure, want 0", got)
 	}
 }

@@ -1,6 +1,7 @@
 package caps
 
 import (
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"runtime"
@@ -19,52 +20,67 @@ func benchKeys(n int) []Key {
 	return keys
 }
 
-// benchStore gives every user so many counters of one exposure each. In step, all users get their first counter, then all their second, ...
-func benchStore(keys []Key, counters int, inStep bool) *Store {
+// benchStore gives every user so many counters of one exposure each, one user after the other.
+func benchStore(keys []Key, counters int) *Store { return benchGrown(keys, counters, "at-once") }
+
+// benchGrown grows users in one of three shapes: all counters of a user by one event, one by one, or all users in step: each its first
+// counter, then each its second.
+func benchGrown(keys []Key, counters int, shape string) *Store {
 	s := New(Options{Memory: int64(len(keys))*int64(counters)*32 + 64<<20, RefusalMemory: 16 << 20})
-	expose := func(user, counter int) {
-		// 1,000 scopes; of each user some twenty
-		scope := scopeTag(9, (user*7+counter*50)%1000)
-		e := Exposure{Identity: uint32(user*31 + counter), At: benchNow - Second(counter*1000)}
-		s.Expose(keys[user:user+1], e, nil, []Counted{{scope, 10}}, benchNow)
+	all := make([]Counted, counters)
+	expose := func(user, from, to int) {
+		for i := from; i < to; i++ { // of 1,000 scopes each user has some twenty
+			all[i] = Counted{scopeTag(9, (user*7+i*50)%1000), 10}
+		}
+		e := Exposure{Identity: uint32(user*31 + from), At: benchNow - Second(from*1000)}
+		s.Expose(keys[user:user+1], e, nil, all[from:to], benchNow)
 	}
-	if inStep {
-		for counter := range counters {
-			for user := range keys {
-				expose(user, counter)
+	switch shape {
+	case "at-once":
+		for user := range keys {
+			expose(user, 0, counters)
+		}
+	case "one-by-one":
+		for user := range keys {
+			for i := range counters {
+				expose(user, i, i+1)
 			}
 		}
-		return s
-	}
-	for user := range keys {
-		for counter := range counters {
-			expose(user, counter)
+	case "in-step":
+		for i := range counters {
+			for user := range keys {
+				expose(user, i, i+1)
+			}
 		}
 	}
 	return s
 }
 
-// The mark: at most 24 bytes a counter, all in, by the runtime's own accounting.
+var largeFlag = flag.Bool("large", false, "benchmarks with a million users also where that takes long")
+
+// The mark: at most 24 bytes a counter, all in, by the runtime's own accounting, however the users grow.
 func BenchmarkMemoryPerCounter(b *testing.B) {
 	const counters = 20
-	for _, users := range []int{1e5, 1e6} {
-		for _, shape := range []string{"one-by-one", "in-step"} {
-			b.Run(fmt.Sprintf("users=%.0e/%s", float64(users), shape), func(b *testing.B) {
-				keys := benchKeys(users)
-				for b.Loop() {
-					before := heapBytes()
-					s := benchStore(keys, counters, shape == "in-step")
-					after := heapBytes()
-					stats := s.Stats()
-					if stats.Counters != users*counters {
-						b.Fatalf("%d counters, want %d", stats.Counters, users*counters)
-					}
-					b.ReportMetric(float64(after-before)/float64(users*counters), "bytes/counter")
-					b.ReportMetric(float64(stats.Bytes+stats.Pooled)/float64(users*counters), "own-bytes/counter")
-					runtime.KeepAlive(s)
-				}
-			})
+	for _, shape := range []string{"at-once", "one-by-one", "in-step"} {
+		users := int(1e6)
+		if shape != "at-once" && !*largeFlag {
+			users = 1e5
 		}
+		b.Run(fmt.Sprintf("users=%.0e/%s", float64(users), shape), func(b *testing.B) {
+			keys := benchKeys(users)
+			for b.Loop() {
+				before := heapBytes()
+				s := benchGrown(keys, counters, shape)
+				after := heapBytes()
+				stats := s.Stats()
+				if stats.Counters != users*counters || stats.EvictedUsers != 0 {
+					b.Fatalf("%d counters, want %d: %+v", stats.Counters, users*counters, stats)
+				}
+				b.ReportMetric(float64(after-before)/float64(users*counters), "bytes/counter")
+				b.ReportMetric(float64(stats.Bytes+stats.RefusalBytes+stats.Pooled)/float64(users*counters), "own-bytes/counter")
+				runtime.KeepAlive(s)
+			}
+		})
 	}
 }
 
@@ -89,7 +105,7 @@ func benchScopes(user int) []uint64 {
 func BenchmarkFull(b *testing.B) {
 	const users = 1e5
 	keys := benchKeys(users)
-	s := benchStore(keys, 20, false)
+	s := benchStore(keys, 20)
 	scopes := make([][]uint64, 1024)
 	for i := range scopes {
 		scopes[i] = benchScopes(i)
@@ -121,7 +137,7 @@ func BenchmarkFull(b *testing.B) {
 func BenchmarkLock(b *testing.B) {
 	const users = 1e5
 	keys := benchKeys(users)
-	s := benchStore(keys, 20, false)
+	s := benchStore(keys, 20)
 	for _, warm := range []bool{true, false} {
 		b.Run(fmt.Sprintf("users=1e5/warm=%v", warm), func(b *testing.B) {
 			b.ReportAllocs()
@@ -144,7 +160,7 @@ func BenchmarkExpose(b *testing.B) {
 	keys := benchKeys(users)
 	for _, scopes := range []int{1, 5} {
 		b.Run(fmt.Sprintf("users=1e5/scopes=%d", scopes), func(b *testing.B) {
-			s := benchStore(keys, 20, false)
+			s := benchStore(keys, 20)
 			counted := make([]Counted, scopes)
 			b.ReportAllocs()
 			i := uint32(0)
@@ -163,7 +179,7 @@ func BenchmarkExpose(b *testing.B) {
 // Asking with a hold: two places taken under five scopes each, then given back.
 func BenchmarkHold(b *testing.B) {
 	keys := benchKeys(1000)
-	s := benchStore(keys, 20, false)
+	s := benchStore(keys, 20)
 	counted := make([]Counted, 5)
 	for k := range counted {
 		counted[k] = Counted{scopeTag(9, k*50), 4}

@@ -11,7 +11,8 @@ type Person struct {
 	locks
 	views     [MaxKeys]view // of the keys of which anything is known
 	n         int
-	holds     []liveHold
+	holds     []liveHold // by view
+	fates     []fate
 	taken     []place
 	takenSig  uint64
 	seen      []uint32
@@ -24,6 +25,13 @@ type Person struct {
 type liveHold struct {
 	view int
 	row
+}
+
+// fate is whether a hold of the identity that ends then is beaten.
+type fate struct {
+	identity uint32
+	end      Second
+	beaten   bool
 }
 
 // place is a showing of this answer in one scope.
@@ -70,36 +78,49 @@ func (p *Person) read() {
 
 // readHolds gathers the live holds that no record beats. Within its own record a hold that is beaten has gone already.
 func (p *Person) readHolds() {
+	p.fates = p.fates[:0]
 	for i := range p.n {
 		rows := p.views[i].rows()
 		for k := range len(rows) / rowWords {
 			h := rowAt(rows, k)
-			if h.tag != 0 && h.end > p.rules.now && h.issued >= p.rules.floor && !p.beaten(i, h) {
+			if h.tag != 0 && h.end > p.rules.now && h.issued >= p.rules.floor && !p.beaten(h.identity, h.end) {
 				p.holds = append(p.holds, liveHold{view: i, row: h})
 			}
 		}
 	}
 }
 
-// beaten reports whether a record other than the hold's own has what beats it.
-func (p *Person) beaten(own int, h row) bool {
-	for i := range p.n {
-		if i == own {
-			continue
+// beaten reports whether a record of the person beats a hold of the identity that ends then. One hold stands under several scopes in
+// several records, so what was found is kept.
+func (p *Person) beaten(identity uint32, end Second) bool {
+	for i := range p.fates {
+		if f := &p.fates[i]; f.identity == identity && f.end == end {
+			return f.beaten
 		}
-		rows := p.views[i].rows()
-		for k := range len(rows) / rowWords {
-			x := rowAt(rows, k)
-			if x.tag == 0 && x.identity == h.identity && x.end >= h.end {
+	}
+	beaten := false
+	for i := 0; i < p.n && p.n > 1 && !beaten; i++ {
+		beaten = p.views[i].beats(identity, end, p.rules.floor)
+	}
+	p.fates = append(p.fates, fate{identity, end, beaten})
+	return beaten
+}
+
+// beats reports whether the record has a release of the identity, or an exposure, that a hold which ends then does not outlast.
+func (v *view) beats(identity uint32, end, floor Second) bool {
+	rows := v.rows()
+	for i := range len(rows) / rowWords {
+		if x := rowAt(rows, i); x.tag != 0 {
+			break
+		} else if x.identity == identity && x.end >= end {
+			return true
+		}
+	}
+	for i := range v.n {
+		k := v.entry(i)
+		for j := 0; j < k.len() && k.second(j) >= floor && after(k.second(j), MaxHold) >= end; j++ {
+			if k.identity(j) == identity {
 				return true
-			}
-		}
-		for e := range p.views[i].n {
-			entry := p.views[i].entry(e)
-			for k := range entry.len() {
-				if entry.identity(k) == h.identity && after(entry.second(k), MaxHold) >= h.end && entry.second(k) >= p.rules.floor {
-					return true
-				}
 			}
 		}
 	}
@@ -157,9 +178,13 @@ func (p *Person) gather(scope uint64, since Second, limit int, w *Window) {
 			}
 		}
 	}
+	tag, of := uint32(0), -1
 	for i := range p.holds {
 		h := &p.holds[i]
-		if len(p.seen) < limit && h.tag == p.views[h.view].tagOf(scope) {
+		if h.view != of {
+			tag, of = p.views[h.view].tagOf(scope), h.view
+		}
+		if h.tag == tag && len(p.seen) < limit {
 			p.count(h.identity, h.end, w)
 		}
 	}

@@ -72,6 +72,11 @@ func (d *draft) join(key *keyWords, a, b *view, r rules, maxWords int) {
 
 func (d *draft) joinEntry(tag uint32, x, y kept, r rules) {
 	keep := max(x.keep, y.keep)
+	if n := x.len(); y.keep == 0 && y.cut <= x.cut && n > 0 && x.second(n-1) >= r.floor && (x.cut == 0 || x.cut >= r.floor) {
+		d.entries = append(d.entries, draftEntry{tag: tag, keep: keep, at: len(d.shown), n: n, cut: x.cut}) // nothing happens to it
+		d.shown = append(d.shown, x.shown...)
+		return
+	}
 	e := draftEntry{tag: tag, keep: keep, at: len(d.shown), cut: max(x.cutUnder(keep), y.cutUnder(keep))}
 	i, j := 0, 0
 	for i < x.len() || j < y.len() {

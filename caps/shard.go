@@ -100,6 +100,10 @@ func (sh *shard) makeRoom(r rules) {
 		sh.evict(r, i > 4*len(t.segments))
 		for n := 0; n < 4 && t.gaps*8 > t.words && t.clean(); n++ {
 		}
+		if t.used == 0 {
+			t.release()
+			return
+		}
 	}
 }
 

@@ -177,9 +177,23 @@ func (t *table) open() {
 // tidy moves records together once gaps take more than an eighth: at most one segment for each change, which is enough, since a change
 // makes a gap of at most one record and the fullest of gaps has at least an eighth of a segment.
 func (t *table) tidy() {
+	if t.used == 0 {
+		t.release()
+		return
+	}
 	if t.gaps*8 > t.words {
 		t.clean()
 	}
+}
+
+// release lets go of all segments, of which none has a record.
+func (t *table) release() {
+	for _, g := range t.segments {
+		if g.words != nil {
+			t.pool.put(g.words)
+		}
+	}
+	t.segments, t.spare, t.active, t.words, t.gaps = t.segments[:0], t.spare[:0], -1, 0, 0
 }
 
 // clean empties the segment with the most gaps. It reports whether there was one.

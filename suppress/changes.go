@@ -156,8 +156,9 @@ func newSieve(keys int) *sieve {
 }
 
 func (s *sieve) maybe(p *Probe) bool {
-	for _, at := range p.pos[:sieveProbes] {
-		at &= s.mask
+	at := p.x
+	for range sieveProbes {
+		at = (at + p.y) & s.mask
 		if s.word[at>>6].Load()&(1<<(at&63)) == 0 {
 			return false
 		}
@@ -166,8 +167,9 @@ func (s *sieve) maybe(p *Probe) bool {
 }
 
 func (s *sieve) set(p *Probe) {
-	for _, at := range p.pos[:sieveProbes] {
-		at &= s.mask
+	at := p.x
+	for range sieveProbes {
+		at = (at + p.y) & s.mask
 		s.word[at>>6].Or(1 << (at & 63))
 	}
 }

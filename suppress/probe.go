@@ -4,53 +4,53 @@ import (
 	"math/bits"
 )
 
-// maxProbes bounds the positions of one key: 24 reach a rate of 1e-12 at 0.6
-// probes for each halving (see newBloom).
+// maxProbes bounds the filter bits of one key; 1e-9 needs 22.
 const maxProbes = 24
 
-// eagerProbes positions are computed by Reset; the default rate asks for 8.
+// eagerProbes places are computed by Reset; the default rate asks for 11.
 const eagerProbes = 12
 
-// Probe holds the filter positions of one key, computed once and used for every
-// list of a request, whatever the lists' sizes. The zero Probe is of the zero
-// key after Reset only. It is for one goroutine at a time and holds no pointer.
+// Probe holds the filter places of one key, computed once and used for every
+// list of a request, whatever the lists' sizes. Reset it before its first use.
+// It is for one goroutine at a time and holds no pointer.
 type Probe struct {
 	key  Key
+	x, y uint64 // the halves of the key
 	fuse uint64 // what a binary fuse filter is asked for
-	x, y uint64 // state from which position n follows
+	z    uint64 // state from which the places after n follow
 	n    int
-	pos  [maxProbes]uint64
+	off  [maxProbes]uint16 // bit within a block of the filter
 }
 
 // Reset makes p the probe of key. It does not allocate.
 //
-// The positions follow by enhanced double hashing (Dillinger and Manolios,
-// "Bloom Filters in Probabilistic Verification", 2004) from the two halves of
-// the key, which is a keyed hash already. A filter takes them modulo its size.
+// The key is a keyed hash already: its first half chooses the block of a filter
+// by multiplication (Lemire, "Fast Random Integer Generation in an Interval",
+// 2019), its second half, stirred, gives the bits within the block.
 func (p *Probe) Reset(key Key) {
 	k := pairOf(&key)
-	p.key = key
+	p.key, p.x, p.y = key, k.hi, k.lo
 	p.fuse = k.hi ^ bits.RotateLeft64(k.lo, 32)
-	x, y := k.hi, k.lo
-	for i := range eagerProbes {
-		p.pos[i] = x
-		x += y
-		y += uint64(i) + 1
+	p.z, p.n = k.lo, 0
+	p.extend(eagerProbes)
+}
+
+// extend computes at least n places, six from each stirring.
+func (p *Probe) extend(n int) {
+	for p.n < n {
+		p.z = mix(p.z + 0x9e3779b97f4a7c15)
+		z := p.z
+		off := p.off[p.n : p.n+6 : p.n+6]
+		for i := range off {
+			off[i] = uint16(z % blockBits)
+			z /= blockBits
+		}
+		p.n += 6
 	}
-	p.x, p.y, p.n = x, y, eagerProbes
 }
 
 // Key is the key that p was reset to.
 func (p *Probe) Key() Key { return p.key }
-
-// extend computes the positions up to n, for rates that need more than Reset gave.
-func (p *Probe) extend(n int) {
-	for ; p.n < n; p.n++ {
-		p.pos[p.n] = p.x
-		p.x += p.y
-		p.y += uint64(p.n) + 1
-	}
-}
 
 // ItemKey is the member that stands for (user, item) in a list of items: the
 // user's key stirred with the item's tag. For one item it is a bijection of the

@@ -73,9 +73,9 @@ func (s *Store) replace(l *list, decl Declaration, im Import, m manifest, run *s
 		return err
 	}
 	if im.DryRun {
-		m, k := bloomSize(w.keys, decl.Rate)
-		rep.FalsePositiveRate, rep.Bytes = 0.9*decl.Rate, int64(m/8)+int64(len(w.index))*keySize
-		if k == 0 || w.keys == 0 || decl.Exact {
+		blocks, _ := bloomSize(w.keys, decl.Rate)
+		rep.FalsePositiveRate, rep.Bytes = 0.9*decl.Rate, int64(blocks*blockBits/8)+int64(len(w.index))*keySize
+		if w.keys == 0 || decl.Exact {
 			rep.FalsePositiveRate = 0
 		}
 		return nil

@@ -241,7 +241,7 @@ func filterOf(k *keyFile, d Declaration) (*filter, error) {
 	if k == nil {
 		return &filter{}, nil
 	}
-	return buildFilter(d.Filter, d.Rate, k.keys, k.stream())
+	return buildFilter(d.Filter, d.Rate, k.keys, k.stream)
 }
 
 // setEntryLocked makes what readers will see of l with the next publish.

@@ -1,16 +1,10 @@
 package suppress_test
 
 import (
-	"encoding/binary"
 	"errors"
-	"flag"
 	"fmt"
-	"io"
 	"math"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -18,123 +12,6 @@ import (
 
 	"restraint/suppress"
 )
-
-var big = flag.Bool("big", false, "measure false positives at 1e7 keys too")
-
-// number is the key of a number, uniform as a keyed hash is.
-func number(n uint64) (k suppress.Key) {
-	binary.LittleEndian.PutUint64(k[:8], splitmix(2*n))
-	binary.LittleEndian.PutUint64(k[8:], splitmix(2*n+1))
-	return k
-}
-
-func splitmix(n uint64) uint64 {
-	n *= 0x9e3779b97f4a7c15
-	n = (n ^ n>>30) * 0xbf58476d1ce4e5b9
-	n = (n ^ n>>27) * 0x94d049bb133111eb
-	return n ^ n>>31
-}
-
-// numberHash makes the key of an identifier that is a decimal number, so that
-// tests at size do not measure SHA-256.
-func numberHash(_ string, id []byte) suppress.Key {
-	n := uint64(0)
-	for _, c := range id {
-		n = n*10 + uint64(c-'0')
-	}
-	return number(n)
-}
-
-// numbers is a file of the numbers from..to, one a line.
-type numbers struct {
-	at, to uint64
-	buf    []byte
-}
-
-func (n *numbers) Read(p []byte) (int, error) {
-	for len(n.buf) < len(p) && n.at < n.to {
-		n.buf = append(strconv.AppendUint(n.buf, n.at, 10), '\n')
-		n.at++
-	}
-	if len(n.buf) == 0 {
-		return 0, io.EOF
-	}
-	k := copy(p, n.buf)
-	n.buf = append(n.buf[:0], n.buf[k:]...)
-	return k, nil
-}
-
-func numberStore(t testing.TB, d suppress.Declaration, keys uint64) *suppress.Store {
-	t.Helper()
-	s := open(t, suppress.Options{Dir: t.TempDir(), Hash: numberHash})
-	declare(t, s, d)
-	if keys > 0 {
-		if _, err := s.Replace(d.Name, &numbers{to: keys}, plain); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return s
-}
-
-// TestFalsePositives looks every member up and a number of strangers: the
-// members are all in, and of the strangers no more than the stated rate, with
-// three standard deviations for the sample.
-func TestFalsePositives(t *testing.T) {
-	sizes := []uint64{1e4, 1e6}
-	if *big {
-		sizes = append(sizes, 1e7)
-	}
-	for _, keys := range sizes {
-		for _, kind := range []string{suppress.FilterBloom, suppress.FilterFuse} {
-			for _, exact := range []bool{false, true} {
-				if exact && keys > 1e4 && !*big {
-					continue
-				}
-				t.Run(fmt.Sprintf("keys=%.0e/%s/exact=%v", float64(keys), kind, exact), func(t *testing.T) {
-					d := people("l")
-					d.Filter, d.Exact = kind, exact
-					began := time.Now()
-					s := numberStore(t, d, keys)
-					built := time.Since(began)
-					measure(t, s, keys, exact)
-					t.Logf("built in %v", built)
-				})
-			}
-		}
-	}
-}
-
-func measure(t *testing.T, s *suppress.Store, keys uint64, exact bool) {
-	v := s.View()
-	at := v.List("l")
-	var p suppress.Probe
-	for n := range keys {
-		p.Reset(number(n))
-		if !v.Contains(at, &p) {
-			t.Fatalf("member %d is let through", n)
-		}
-	}
-	strangers, wrong := uint64(500_000), 0
-	if *big {
-		strangers *= 20
-	}
-	for n := range strangers {
-		p.Reset(number(1<<40 + n))
-		if v.Contains(at, &p) {
-			wrong++
-		}
-	}
-	most := float64(strangers) * suppress.DefaultRate
-	if got := float64(wrong); got > most+3*math.Sqrt(most) || exact && wrong > 0 {
-		t.Fatalf("%d of %d strangers are taken for members", wrong, strangers)
-	}
-	st, err := s.Status("l")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("measured %.2e, estimated %.2e, %.3f bytes a key in memory",
-		float64(wrong)/float64(strangers), st.FalsePositiveRate, float64(st.Bytes)/float64(keys))
-}
 
 // TestWholeGenerations swaps two sets of members that have nothing in common
 // while readers look: a view holds one of them whole.
@@ -367,122 +244,6 @@ func TestState(t *testing.T) {
 	}
 }
 
-// corrupt changes one byte of the file at a place counted from its end.
-func corrupt(t *testing.T, path string, fromEnd int) {
-	t.Helper()
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b[len(b)-fromEnd] ^= 0x40
-	if err := os.WriteFile(path, b, 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func TestDamage(t *testing.T) {
-	dir := t.TempDir()
-	keys := func(g int) string {
-		all, _ := filepath.Glob(filepath.Join(dir, "lists", "l", fmt.Sprintf("%010d-*.keys", g)))
-		if len(all) != 1 {
-			t.Fatalf("generation %d has %q", g, all)
-		}
-		return all[0]
-	}
-	reopen := func() *suppress.Store {
-		s := open(t, suppress.Options{Dir: dir, Hash: numberHash})
-		declare(t, s, people("l"))
-		return s
-	}
-	upload := func(s *suppress.Store, to uint64) {
-		if _, err := s.Replace("l", &numbers{to: to}, plain); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want := func(s *suppress.Store, state suppress.State, members int64, notices int) {
-		t.Helper()
-		st, _ := s.Status("l")
-		if st.State != state || st.Keys != members || len(s.Notices()) != notices {
-			t.Fatalf("got %+v\n%v", st, s.Notices())
-		}
-	}
-	s := reopen()
-	upload(s, 100)
-	upload(s, 200)
-	if _, err := s.Change("l", suppress.Add, &numbers{at: 500, to: 505}, plain); err != nil {
-		t.Fatal(err)
-	}
-	s.Close()
-	corrupt(t, keys(2), 40)
-	s = reopen()
-	want(s, suppress.StateReady, 105, 1) // the generation before, and the changes over it
-	upload(s, 300)
-	s.Close()
-
-	corrupt(t, filepath.Join(dir, "lists", "l", "current"), 3)
-	s = reopen()
-	want(s, suppress.StateReady, 300, 1)
-	if _, err := s.Change("l", suppress.Add, &numbers{at: 500, to: 501}, plain); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.Change("l", suppress.Add, &numbers{at: 501, to: 503}, plain); err != nil {
-		t.Fatal(err)
-	}
-	s.Close()
-
-	log := filepath.Join(dir, "lists", "l", "changes.log")
-	st, err := os.Stat(log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Truncate(log, st.Size()-1); err != nil { // a torn tail
-		t.Fatal(err)
-	}
-	s = reopen()
-	want(s, suppress.StateReady, 301, 1)
-	s.Close()
-	s = reopen()
-	want(s, suppress.StateReady, 301, 0)
-	s.Close()
-
-	corrupt(t, keys(1), 1)
-	corrupt(t, keys(3), 1)
-	for range 2 { // it stays known that the list is damaged
-		s = reopen()
-		if st, _ := s.Status("l"); st.State != suppress.StateDamaged || s.View().Ready(0) || len(s.Notices()) == 0 {
-			t.Fatalf("got %+v", st)
-		}
-		s.Close()
-	}
-	s = reopen()
-	upload(s, 10)
-	if st, _ := s.Status("l"); st.State != suppress.StateReady || st.Generation < 4 {
-		t.Fatalf("got %+v", st)
-	}
-}
-
-func TestOtherSecret(t *testing.T) {
-	o := suppress.Options{Dir: t.TempDir(), Hash: numberHash, Fingerprint: "one"}
-	s := open(t, o)
-	declare(t, s, people("l"), people("changes only"))
-	if _, err := s.Replace("l", &numbers{to: 3}, plain); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Apply("changes only", 1, suppress.Add, []suppress.Key{number(1)}); err != nil {
-		t.Fatal(err)
-	}
-	s.Close()
-	o.Fingerprint = "two"
-	_, err := suppress.Open(o)
-	if !errors.Is(err, suppress.ErrFingerprint) || !strings.Contains(err.Error(), `"one"`) || !strings.Contains(err.Error(), `"two"`) {
-		t.Fatal(err)
-	}
-	os.RemoveAll(filepath.Join(o.Dir, "lists", "l"))
-	if _, err := suppress.Open(o); !errors.Is(err, suppress.ErrFingerprint) {
-		t.Fatalf("a journal of another secret: %v", err)
-	}
-}
-
 func TestFull(t *testing.T) {
 	s := open(t, suppress.Options{Dir: t.TempDir(), Hash: numberHash, MaxChanges: 10})
 	declare(t, s, people("l"))
@@ -504,33 +265,5 @@ func TestFull(t *testing.T) {
 	}
 	if st, _ := s.Status("l"); st.Keys != 11 {
 		t.Fatalf("got %+v", st)
-	}
-}
-
-func TestAllocations(t *testing.T) {
-	for _, kind := range []string{suppress.FilterBloom, suppress.FilterFuse} {
-		for _, exact := range []bool{false, true} {
-			d := people("l")
-			d.Filter, d.Exact, d.Rate = kind, exact, 1e-8
-			s := numberStore(t, d, 1000)
-			if err := s.Apply("l", 1, suppress.Add, []suppress.Key{number(5000)}); err != nil {
-				t.Fatal(err)
-			}
-			var p suppress.Probe
-			for _, n := range []uint64{1, 5000, 1 << 40} { // base, change, stranger
-				key := number(n)
-				if got := testing.AllocsPerRun(100, func() {
-					v := s.View()
-					p.Reset(key)
-					v.Contains(v.List("l"), &p)
-				}); got >= 1 {
-					t.Errorf("%s, exact %v, key %d: %v allocations", kind, exact, n, got)
-				}
-			}
-		}
-	}
-	id, dst := []byte(" "+base64Of("a@example.com")), make([]byte, 0, 64)
-	if got := testing.AllocsPerRun(100, func() { dst, _ = suppress.Canonical(dst[:0], "email_sha256", id) }); got >= 1 {
-		t.Errorf("Canonical: %v allocations", got)
 	}
 }

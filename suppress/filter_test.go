@@ -1,0 +1,65 @@
+package suppress
+
+import (
+	"math/bits"
+	"testing"
+)
+
+// locations are the places of p in f's bloom filter, as bloom/v3 takes them.
+func (f *filter) locations(p *Probe) []uint64 {
+	p.extend(f.probes)
+	block, _ := bits.Mul64(p.x, f.blocks)
+	var out []uint64
+	for _, off := range p.off[:f.probes] {
+		out = append(out, block*blockBits+uint64(off))
+	}
+	return out
+}
+
+// TestRates: a filter of any size keeps its rate by its own account.
+func TestRates(t *testing.T) {
+	for _, n := range []uint64{1, 10, 100, 1000, 5000} {
+		for _, rate := range []float64{0.1, 1e-4, 1e-9} {
+			f, err := buildFilter(FilterBloom, rate, n, func() keyStream {
+				var keys sliceStream
+				for i := range n {
+					keys = append(keys, pair{mix(i), mix(i + 1<<40)})
+				}
+				return &keys
+			})
+			if err != nil || f.rate > rate {
+				t.Errorf("%d keys at %g: %g, %v", n, rate, f.rate, err)
+			}
+		}
+	}
+}
+
+// TestBloomLocations: our look-up reads what bloom/v3's own does.
+func TestBloomLocations(t *testing.T) {
+	for _, rate := range []float64{0.1, 1e-2, 1e-4, 1e-9} {
+		var keys sliceStream
+		for n := range uint64(2000) {
+			keys = append(keys, pair{n << 52, mix(n)})
+		}
+		f, err := newBloom(rate, 1, 2000, &keys)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("rate %.0e: %d probes, %.1f bits a key, expected %.2e", rate, f.probes, float64(8*f.bytes)/2000, f.rate)
+		hits := 0
+		for n := range uint64(4000) {
+			var p Probe
+			p.Reset(pair{n << 52, mix(n)}.key())
+			got := f.maybe(&p)
+			if want := f.bloom.TestLocations(f.locations(&p)); got != want || n < 2000 && !got {
+				t.Fatalf("rate %g, key %d: %v, bloom/v3 says %v", rate, n, got, want)
+			}
+			if got {
+				hits++
+			}
+		}
+		if hits == 4000 {
+			t.Fatalf("rate %g: everything is a member", rate)
+		}
+	}
+}

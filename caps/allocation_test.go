@@ -52,7 +52,7 @@ func TestExposeAllocations(t *testing.T) {
 		s.Expose(keys[at:at+2], Exposure{Identity: i, At: benchNow}, nil, scopes, benchNow)
 		s.Release(keys[at:at+2], i, 0, benchNow+Second(i))
 	}
-	for range 20000 {
+	for range 5000 {
 		expose()
 	}
 	if got := testing.AllocsPerRun(500, expose); got != 0 {

@@ -200,3 +200,17 @@ func BenchmarkHold(b *testing.B) {
 		p.Unlock()
 	}
 }
+
+// One showing to a new user in a store that is full: what it costs to make room.
+func BenchmarkExposeEvicting(b *testing.B) {
+	keys := benchKeys(200_000)
+	s := New(Options{Memory: 8 << 20})
+	scopes := []Counted{{scopeTag(1, 1), 5}, {scopeTag(2, 1), 5}, {scopeTag(3, 1), 5}}
+	b.ReportAllocs()
+	i := uint32(0)
+	for b.Loop() {
+		i++
+		at := int(i) % len(keys)
+		s.Expose(keys[at:at+1], Exposure{Identity: i, At: benchNow + Second(i/100)}, nil, scopes, benchNow+Second(i/100))
+	}
+}

@@ -32,6 +32,27 @@ func (s *Store) Apply(name string, seq uint64, op Op, keys []Key) error {
 	return nil
 }
 
+// Member settles in changes and key file, whatever the filter says, whether the
+// key is a member of a list, declared or not: for the look-up of a person. An
+// unknown list has no members. At most one pread of 4 KiB.
+func (s *Store) Member(name string, key Key) (bool, error) {
+	s.mu.Lock()
+	l := s.lists[name]
+	s.mu.Unlock()
+	if l == nil {
+		return false, nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c, ok := l.changes.m[key]; ok && c.seq > l.startLocked() {
+		return c.op == Add, nil
+	}
+	if l.cur == nil {
+		return false, nil
+	}
+	return l.cur.contains(&key)
+}
+
 // journalSlack bytes of journal are never worth a rewrite (chosen).
 const journalSlack = 1 << 20
 
@@ -84,7 +105,7 @@ func (s *Store) applyLocked(l *list, c change, keys []Key, sync bool) error {
 			l.members--
 		}
 	}
-	l.changedAt = uint64(s.o.Now().Unix())
+	l.changedAt.Store(uint64(s.o.Now().Unix()))
 	if l.log.size > journalSlack+4*int64(l.changes.len())*(frameHead+keySize) {
 		s.rewriteJournalLocked(l) // mostly of changes that later ones have beaten
 	}

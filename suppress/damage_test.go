@@ -103,6 +103,15 @@ func TestDamage(t *testing.T) {
 	if st, _ := s.Status("l"); st.State != suppress.StateReady || st.Generation < 4 {
 		t.Fatalf("got %+v", st)
 	}
+	if err := s.Delete("l"); err != nil {
+		t.Fatal(err)
+	}
+	left, _ := os.ReadDir(filepath.Join(dir, "lists", "l"))
+	for _, f := range left {
+		if st, err := f.Info(); err != nil || st.Size() > 1000 {
+			t.Errorf("after delete %q is left, of %d bytes", f.Name(), st.Size())
+		}
+	}
 }
 
 func TestOtherSecret(t *testing.T) {

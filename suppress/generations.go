@@ -190,6 +190,15 @@ func (s *Store) Delete(name string) error {
 		os.Remove(k.path)
 		return fmt.Errorf("delete list %q: %w", name, err)
 	}
+	aside, err := filepath.Glob(filepath.Join(l.dir, "*"+damagedName))
+	for _, path := range aside {
+		if e := os.Remove(path); e != nil {
+			err = e
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("delete list %q: remove what was set aside: %w", name, err)
+	}
 	return nil
 }
 

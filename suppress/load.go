@@ -71,6 +71,7 @@ func (s *Store) load(l *list) error {
 	if err := s.loadJournal(l); err != nil {
 		return err
 	}
+	l.lastWritten()
 	if err := s.tidy(l, known && len(kept) == len(candidates), stored); err != nil {
 		return err
 	}
@@ -193,10 +194,26 @@ func (s *Store) loadJournal(l *list) error {
 	if err := f.Truncate(l.log.size); err != nil {
 		return err
 	}
-	if l.changes.len() > 0 {
-		l.changedAt = uint64(s.o.Now().Unix())
-	}
 	return nil
+}
+
+// lastWritten dates the changes of a list that was never replaced by the file
+// that was written last.
+func (l *list) lastWritten() {
+	for _, k := range []*keyFile{l.cur, l.prev} {
+		if k != nil {
+			l.dateBy(k.file)
+		}
+	}
+	if l.log != nil {
+		l.dateBy(l.log.file)
+	}
+}
+
+func (l *list) dateBy(f *os.File) {
+	if st, err := f.Stat(); err == nil {
+		l.changedAt.Store(max(l.changedAt.Load(), uint64(max(0, st.ModTime().Unix()))))
+	}
 }
 
 // tidy brings the pointer into line with what was loaded and removes generations

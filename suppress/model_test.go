@@ -17,7 +17,7 @@ import (
 
 var (
 	seed  = flag.Uint64("seed", 0, "seed of the random operations; 0 takes one from the clock and prints it")
-	steps = flag.Int("steps", 120, "random operations of the model test")
+	steps = flag.Int("steps", 80, "random operations of the model test")
 )
 
 func testHash(source string, id []byte) suppress.Key {

@@ -257,7 +257,6 @@ func (s *Store) countChange(l *list, run *sorter, rep *Report) error {
 func (l *list) describe(rep *Report) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	rep.Generation = l.next
 	if l.cur != nil {
 		rep.Generation = l.cur.generation
 		rep.Bytes = int64(len(l.cur.index)) * keySize

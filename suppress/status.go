@@ -87,7 +87,7 @@ func (s *Store) status(l *list) Status {
 		}
 	}
 	st.Bytes += int64(st.Changes) * changeBytes
-	since := l.changedAt
+	since := l.changedAt.Load()
 	for _, k := range []*keyFile{l.cur, l.prev} {
 		if k != nil {
 			st.Bytes += int64(len(k.index)) * keySize

@@ -42,9 +42,9 @@ type list struct {
 	changes   *changes
 	log       *journal // nil until the first change
 	members   int64
-	changedAt uint64 // Unix seconds of the last change in this process
-	damaged   bool   // no generation could be read
-	last      Report // of the last upload in this process
+	changedAt atomic.Uint64 // Unix seconds of the last change; after a start, of the file it is in
+	damaged   bool          // no generation could be read
+	last      Report        // of the last upload in this process
 	doubts    atomic.Uint64
 
 	entry atomic.Pointer[entry]
@@ -148,7 +148,7 @@ func (s *Store) add(name string) *list {
 			name: name, dir: filepath.Join(s.root(), dirOfName(name)),
 			index: len(s.order), next: 1, changes: new(changes),
 		}
-		l.entry.Store(&entry{changes: new(changes), doubts: &l.doubts})
+		l.entry.Store(&entry{changes: new(changes), doubts: &l.doubts, changedAt: &l.changedAt})
 		s.lists[name] = l
 		s.order = append(s.order, l)
 	}
@@ -246,7 +246,7 @@ func filterOf(k *keyFile, d Declaration) (*filter, error) {
 
 // setEntryLocked makes what readers will see of l with the next publish.
 func (l *list) setEntryLocked() {
-	e := &entry{changes: l.changes, doubts: &l.doubts, declared: l.declared}
+	e := &entry{changes: l.changes, doubts: &l.doubts, changedAt: &l.changedAt, declared: l.declared}
 	if !l.declared || l.filter == nil {
 		e.changes = new(changes)
 		l.entry.Store(e)
@@ -254,12 +254,9 @@ func (l *list) setEntryLocked() {
 	}
 	e.filter = *l.filter
 	e.ready = !l.damaged && (l.hasBase() || l.changes.len() > 0)
-	e.uploaded = l.changedAt
 	if l.cur != nil {
 		e.start = l.cur.start
-		if l.cur.uploaded != 0 {
-			e.uploaded = l.cur.uploaded
-		}
+		e.uploaded = l.cur.uploaded
 		if l.decl.Exact {
 			e.exact = l.cur
 		}

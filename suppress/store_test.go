@@ -21,7 +21,7 @@ func TestWholeGenerations(t *testing.T) {
 	s := numberStore(t, d, 300)
 	stop := make(chan struct{})
 	var readers sync.WaitGroup
-	for range 4 {
+	for range 2 {
 		readers.Go(func() {
 			var p suppress.Probe
 			for {
@@ -47,7 +47,7 @@ func TestWholeGenerations(t *testing.T) {
 			}
 		})
 	}
-	for i := range 20 {
+	for i := range 10 {
 		from := uint64(i%2) * 300
 		if _, err := s.Replace("l", &numbers{at: from, to: from + 300}, plain); err != nil {
 			t.Error(err)
@@ -235,6 +235,12 @@ func TestState(t *testing.T) {
 	want(suppress.StateStale, 3601) // a change does not make an old export young
 	if v := s.View(); v.Uploaded(v.List("l")) != 1_800_000_000 {
 		t.Fatal(v.Uploaded(v.List("l")))
+	}
+	if in, err := s.Member("l", number(5)); !in || err != nil {
+		t.Fatal(in, err)
+	}
+	if in, err := s.Member("l", number(4)); in || err != nil {
+		t.Fatal(in, err)
 	}
 	if err := s.Delete("l"); err != nil {
 		t.Fatal(err)

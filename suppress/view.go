@@ -11,14 +11,15 @@ type View struct {
 
 // entry is what a reader needs of a list.
 type entry struct {
-	filter   filter // by value: one pointer less to follow for each list
-	changes  *changes
-	start    uint64   // changes above this sequence apply over the filter
-	exact    *keyFile // nil: the filter's answer stands
-	doubts   *atomic.Uint64
-	uploaded uint64
-	ready    bool
-	declared bool
+	filter    filter // by value: one pointer less to follow for each list
+	changes   *changes
+	start     uint64   // changes above this sequence apply over the filter
+	exact     *keyFile // nil: the filter's answer stands
+	doubts    *atomic.Uint64
+	changedAt *atomic.Uint64
+	uploaded  uint64
+	ready     bool
+	declared  bool
 }
 
 // List is the index of a declared list, or -1. An index belongs to its name for
@@ -66,11 +67,15 @@ func (v *View) Ready(list int) bool {
 }
 
 // Uploaded is when the list was last replaced, in Unix seconds; 0 means never.
-// A list that lives by changes alone has the second of its first change since
-// the Store was opened or the last Compact, which see.
+// A list that was never replaced, and lives by changes alone, has the second of
+// its last change.
 func (v *View) Uploaded(list int) uint32 {
 	if uint(list) >= uint(len(v.lists)) {
 		return 0
 	}
-	return uint32(v.lists[list].uploaded)
+	e := &v.lists[list]
+	if e.uploaded == 0 && e.ready {
+		return uint32(e.changedAt.Load())
+	}
+	return uint32(e.uploaded)
 }

@@ -33,7 +33,6 @@ type showing struct {
 	identity           uint32
 	campaign, creative int
 	issued             Second
-	held               bool
 	keys               []Key
 }
 

@@ -159,7 +159,7 @@ func (v *view) exposuresSince(floor Second) (n int) {
 	return n
 }
 
-// sampled records give the threshold of eviction. Chosen.
+// sampled users give the threshold of eviction; they are looked for among eight times as many records. Chosen.
 const sampled = 32
 
 // sample estimates below which activity a user is among the idlest quarter, and below which a cut is among the older half, if cuts must
@@ -169,9 +169,10 @@ func (sh *shard) sample() (idle, oldCut Second) {
 	if t.used == 0 {
 		return 0, 0
 	}
-	var users, cuts [sampled]Second
+	var users [sampled]Second
+	var cuts [8 * sampled]Second
 	nu, nc := 0, 0
-	for range sampled {
+	for try := 0; try < 8*sampled && nu < sampled; try++ {
 		sh.random = sh.random*6364136223846793005 + 1442695040888963407 // Knuth's MMIX
 		i := int((sh.random >> 32) * uint64(len(t.slots)) >> 32)
 		for t.slots[i] == 0 {

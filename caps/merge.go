@@ -16,7 +16,11 @@ import (
 //     it ends at or before s+MaxHold, or a release that ends no sooner than it. A dropped exposure leaves a release until s+MaxHold
 //   - what is below the floor (retention, erasure) does not exist, and a hold or release that has ended is gone
 //
-// One identity is issued once: holds of one identity have one issue. Where they differ, the issue of the later end stands.
+// The laws ask this of the callers: one identity is issued once, and is shown or released no earlier. Otherwise the order may decide, for
+// as long as the hold lasts, whether it counts.
+//
+// The release that a dropped exposure leaves takes 16 bytes until it ends. Only who is shown a scope more than Keep times within MaxHold
+// has any, and MaxHoldRows bounds them.
 //
 // A draft's memory is used again: a join allocates nothing after warm-up.
 type draft struct {

@@ -203,7 +203,8 @@ func (sh *shard) sample() (idle, oldCut Second) {
 }
 
 // bucket is the default cut of a key that has no record. A bucket is a word for each 256 bytes of the budget; all keys of a bucket that
-// have no record share the newest cut that was put there, until no window reaches back to it.
+// have no record share the newest cut that was put there, until no window reaches back to it. It is nobody's own: an erasure leaves it, and
+// AppendExposures does not encode it.
 func (sh *shard) bucket(hash uint64) Second {
 	if sh.cuts == nil {
 		return 0

@@ -1,6 +1,7 @@
 package suppress_test
 
 import (
+	"encoding/hex"
 	"flag"
 	"fmt"
 	"strings"
@@ -122,6 +123,14 @@ func emails(n int) string {
 	return b.String()
 }
 
+// hexHash takes the key from a canonical hash itself, which is uniform already.
+func hexHash(_ string, id []byte) (k suppress.Key) {
+	if _, err := hex.Decode(k[:], id[:32]); err != nil {
+		panic("BUG: not canonical")
+	}
+	return k
+}
+
 // BenchmarkReplace uploads 1e6 hashed emails; rows/s is the figure. The hash of
 // identifiers costs nothing here: add that of the caller.
 func BenchmarkReplace(b *testing.B) {
@@ -133,9 +142,7 @@ func BenchmarkReplace(b *testing.B) {
 			packed = string(compress(b, how, body))
 		}
 		b.Run(how, func(b *testing.B) {
-			s := open(b, suppress.Options{Dir: b.TempDir(), Hash: func(_ string, id []byte) suppress.Key {
-				return suppress.Key(id[8:])
-			}})
+			s := open(b, suppress.Options{Dir: b.TempDir(), Hash: hexHash})
 			declare(b, s, suppress.Declaration{Name: "l", Sources: []string{"email_sha256"}})
 			b.ReportAllocs()
 			for b.Loop() {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/valyala/fasthttp"
 )
@@ -45,17 +46,22 @@ func readBody(ctx *fasthttp.RequestCtx, dst []byte, limit int) ([]byte, *problem
 	}
 }
 
-// lingerBytes is how much of a refused body is read before its connection is
-// closed. A connection closed over unread bytes is reset, and the caller would see
-// that instead of the answer. Chosen.
-const lingerBytes = 16 << 20
+// lingerBytes and lingerTime are how much of a refused body is read, and for how
+// long, before its connection is closed. A connection closed over unread bytes is
+// reset, and the caller would see that instead of the answer. Chosen.
+const (
+	lingerBytes = 16 << 20
+	lingerTime  = time.Second
+)
 
 // linger is for refusing a request whose body is still on its way.
 func linger(ctx *fasthttp.RequestCtx) {
 	ctx.SetConnectionClose()
-	if body := ctx.RequestBodyStream(); body != nil {
-		_, _ = io.CopyN(io.Discard, body, lingerBytes) // as far as it comes
+	body := ctx.RequestBodyStream()
+	if body == nil || ctx.Conn().SetReadDeadline(time.Now().Add(lingerTime)) != nil {
+		return
 	}
+	_, _ = io.CopyN(io.Discard, body, lingerBytes) // as far as it comes
 }
 
 func tooLarge(ctx *fasthttp.RequestCtx, limit int) *problem {

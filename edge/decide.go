@@ -17,14 +17,6 @@ const never = 0
 // and Google's "mute this ad" have it.
 const hideSeconds = 90 * 24 * 60 * 60
 
-// rules is one policy version with what the decision needs beside it: where each
-// of the policy's lists stands in the suppress store. Immutable.
-type rules struct {
-	*policy.Policy
-	lists    []int    // by index of Policy.Lists
-	listTags []uint64 // likewise: the namespace of a list's items
-}
-
 // verdict is the judgement of one candidate.
 type verdict struct {
 	reason Reason
@@ -66,7 +58,7 @@ type judge struct {
 	tags    *identity.Tags
 	now     uint32
 	moment  policy.Moment
-	channel []byte
+	channel uint32       // number in rules.channels
 	person  *caps.Person // locked
 	known   bool         // the person has at least one identifier
 	probes  []suppress.Probe
@@ -79,9 +71,10 @@ type judge struct {
 // subject is a candidate together with its campaign and its tags.
 type subject struct {
 	*policy.Campaign
+	plan                     *plan
 	asked                    *openrtb.Candidate
-	creative, item, category uint64 // the advertiser's own; 0 when the candidate names none
-	run                      uint64 // the creative within this campaign
+	creative, item, category uint64 // the advertiser's own; 0: none named, or no rule asks
+	run                      uint64 // the creative within this campaign, likewise
 	fading                   fading
 }
 
@@ -96,7 +89,8 @@ func (j *judge) one(c *openrtb.Candidate, s *subject, v *verdict) {
 		}
 		return
 	}
-	s.tagNames(j.tags, c.Creative, c.Item, c.Category)
+	s.plan = &j.rules.plans[s.Index]
+	s.tagNames(c.Creative, c.Item, c.Category)
 	s.fading = unfaded
 
 	if !j.active(v, s) {
@@ -116,25 +110,43 @@ func (j *judge) one(c *openrtb.Candidate, s *subject, v *verdict) {
 func (j *judge) goOn(v *verdict) bool { return !v.stuck || j.because != nil }
 
 // tagNames sets the tags of what the candidate, or an event, names.
-func (s *subject) tagNames(tags *identity.Tags, creative, item, category []byte) {
+func (s *subject) tagNames(creative, item, category []byte) {
 	s.creative, s.run, s.item, s.category = 0, 0, 0, 0
 	if len(creative) > 0 {
-		s.creative = tags.TagBytes(identity.KindCreative, s.AdvertiserTag, creative)
-		if s.CreativeScope >= 0 {
-			s.run = tags.TagBytes(identity.KindCreative, s.Tag, creative)
+		if s.plan.creative != 0 {
+			s.creative = s.plan.creative.Tag(creative)
+		}
+		if s.plan.run != 0 {
+			s.run = s.plan.run.Tag(creative)
 		}
 	}
-	if len(item) > 0 {
-		s.item = tags.TagBytes(identity.KindItem, s.AdvertiserTag, item)
+	if len(item) > 0 && s.plan.item != 0 {
+		s.item = s.plan.item.Tag(item)
 	}
-	if len(category) > 0 {
-		s.category = tags.TagBytes(identity.KindCategory, s.AdvertiserTag, category)
+	if len(category) > 0 && s.plan.category != 0 {
+		s.category = s.plan.category.Tag(category)
 	}
+}
+
+// named is the tag under which what the candidate names is counted; 0 when it
+// names nothing of the kind.
+func (s *subject) named(per policy.Per) uint64 {
+	switch per {
+	case policy.PerCreative:
+		return s.creative
+	case policy.PerItem:
+		return s.item
+	case policy.PerCategory:
+		return s.category
+	case policy.PerRun:
+		return s.run
+	}
+	return 0
 }
 
 // active: the campaign runs from From until To.
 func (j *judge) active(v *verdict, s *subject) bool {
-	pass := j.now >= s.From && j.now < s.To
+	pass := j.now >= s.plan.from && j.now < s.plan.to
 	if j.because != nil {
 		check := Check{Rule: "active", From: s.From, Pass: pass}
 		if s.To != math.MaxUint32 {
@@ -166,7 +178,7 @@ func (j *judge) anonymous(v *verdict, s *subject) {
 
 // hidden: the person hid this campaign or complained about it.
 func (j *judge) hidden(v *verdict, s *subject) bool {
-	stamp, _, hid := j.person.Choice(hideField(s.Tag))
+	stamp, _, hid := j.person.Choice(hideField(s.plan.tag))
 	pass := !hid || j.now-uint32(stamp) > hideSeconds && j.now > uint32(stamp)
 	if j.because != nil {
 		check := Check{Rule: "hidden", Pass: pass, Within: "90d"}
@@ -184,6 +196,9 @@ func (j *judge) hidden(v *verdict, s *subject) bool {
 // suppressed: none of the campaign's lists may contain the person, and a list
 // that has to be fresh must be.
 func (j *judge) suppressed(v *verdict, s *subject) bool {
+	if s.plan.further&hasLists == 0 {
+		return true
+	}
 	for _, list := range s.Suppress {
 		in := j.contains(list)
 		if j.because != nil {
@@ -230,12 +245,15 @@ func (j *judge) contains(list int) bool {
 // purchased: not what the person bought already, item, category and advertiser
 // each for its own time, from purchase events and from lists of orders.
 func (j *judge) purchased(v *verdict, s *subject) bool {
+	if s.plan.further&hasPurchased == 0 {
+		return true
+	}
 	p := &s.Campaign.Purchased
 	j.bought(v, "item", s.item, p.Item)
 	j.bought(v, "category", s.category, p.Category)
-	j.bought(v, "advertiser", s.AdvertiserTag, p.Advertiser)
-	if s.item == 0 {
-		return true
+	j.bought(v, "advertiser", s.plan.advertiser, p.Advertiser)
+	if len(s.asked.Item) == 0 {
+		return j.goOn(v)
 	}
 	for _, list := range p.Lists {
 		item := j.tags.TagBytes(identity.KindItem, j.rules.listTags[list], s.asked.Item)
@@ -277,11 +295,11 @@ func (j *judge) bought(v *verdict, per string, tag uint64, within uint32) {
 // spacing: the least time between two showings of a campaign. The ads of one
 // answer are one moment and do not stand in each other's way here.
 func (j *judge) spacing(v *verdict, s *subject) bool {
-	if s.Spacing == 0 {
+	if s.plan.spacing == 0 {
 		return true
 	}
-	newest, seen := j.person.Newest(s.Tag)
-	free := uint32(newest) + s.Spacing
+	newest, seen := j.person.Newest(s.plan.tag)
+	free := uint32(newest) + s.plan.spacing
 	pass := !seen || j.now >= free
 	if j.because != nil {
 		check := Check{Rule: "spacing", Per: "campaign", Within: policy.Span(s.Spacing), Pass: pass}
@@ -298,82 +316,85 @@ func (j *judge) spacing(v *verdict, s *subject) bool {
 
 // caps: all of them must have room.
 func (j *judge) caps(v *verdict, s *subject) bool {
-	for i := range s.Caps {
-		limit := &s.Caps[i]
-		scope := &s.Scopes[limit.Scope]
-		tag := s.scopeTag(scope, j.tags, j.channel)
+	limits := j.rules.limits[s.plan.limit:][:s.plan.limits]
+	for i := range limits {
+		l := &limits[i]
+		if l.channel != 0 && l.channel != j.channel {
+			continue
+		}
+		tag := l.tag
 		if tag == 0 {
+			tag = s.named(l.per)
+			if l.channel != 0 {
+				tag = inChannel(j.tags, tag, j.rules.scopeOf(s.Campaign, i).Channel)
+			}
+			if tag == 0 {
+				continue
+			}
+		}
+		most := int(l.most)
+		if s.fading != unfaded && (l.per == policy.PerCampaign || l.per == policy.PerItem) {
+			most = s.fading.scale(most)
+		}
+		window := j.window(l)
+		if j.because == nil && !j.person.Full(tag, most, window.Since) {
 			continue
 		}
-		n := int(limit.Limit)
-		if scope.Per == policy.PerCampaign || scope.Per == policy.PerItem {
-			n = s.fading.scale(n)
-		}
-		window := j.window(limit.Window)
-		if j.because == nil && !j.person.Full(tag, n, window.Since) {
-			continue
-		}
-		u := j.person.Usage(tag, n, window)
-		pass := u.Count < n && !u.Unknown
-		if j.because != nil {
-			j.because.add(Check{
-				Rule: "cap", Per: limit.Per, Channel: scope.Channel, Within: limit.Within,
-				Limit: n, Count: &u.Count, Unknown: u.Unknown && u.Count < n, Pass: pass,
-			})
-		}
-		if !pass {
-			v.fail(Cap, wait(j.now, uint32(u.Free)))
-		}
+		j.capped(v, s, i, tag, most, window)
 	}
 	return j.goOn(v)
 }
 
-// scopeTag returns what a scope of the campaign is for this subject in a channel;
-// 0 where it does not fall under it: it names no creative, item or category, or
-// the scope is another channel's.
-func (s *subject) scopeTag(scope *policy.Scope, tags *identity.Tags, channel []byte) uint64 {
-	if scope.Channel != "" && scope.Channel != string(channel) {
-		return 0
+// capped looks at a cap in full: when it is free again, and what to say of it.
+func (j *judge) capped(v *verdict, s *subject, i int, tag uint64, most int, window caps.Window) {
+	u := j.person.Usage(tag, most, window)
+	pass := u.Count < most && !u.Unknown
+	if j.because != nil {
+		written, count := &s.Caps[i], u.Count
+		j.because.add(Check{
+			Rule: "cap", Per: written.Per, Channel: s.Scopes[written.Scope].Channel, Within: written.Within,
+			Limit: most, Count: &count, Unknown: u.Unknown && u.Count < most, Pass: pass,
+		})
 	}
-	var base uint64
-	switch scope.Per {
-	case policy.PerCreative:
-		base = s.creative
-	case policy.PerItem:
-		base = s.item
-	case policy.PerCategory:
-		base = s.category
-	case policy.PerRun:
-		base = s.run
-	default:
-		return scope.Tag
+	if !pass {
+		v.fail(Cap, wait(j.now, uint32(u.Free)))
 	}
-	if base != 0 && scope.Channel != "" {
-		base = tags.Tag(identity.KindChannel, base, scope.Channel)
-	}
-	return base
 }
 
-// appendScopes appends what a showing of the subject is counted under.
+// appendScopes appends what a showing of the subject in a channel is counted
+// under: every scope of its campaign, but for those of other channels and of names
+// that it does not have.
 func (s *subject) appendScopes(dst []caps.Counted, tags *identity.Tags, channel []byte) []caps.Counted {
 	for i := range s.Scopes {
-		if tag := s.scopeTag(&s.Scopes[i], tags, channel); tag != 0 {
-			dst = append(dst, caps.Counted{Scope: tag, Keep: s.Scopes[i].Keep})
+		scope := &s.Scopes[i]
+		if scope.Channel != "" && scope.Channel != string(channel) {
+			continue
+		}
+		tag := scope.Tag
+		if tag == 0 {
+			tag = inChannel(tags, s.named(scope.Per), scope.Channel)
+		}
+		if tag != 0 {
+			dst = append(dst, caps.Counted{Scope: tag, Keep: scope.Keep})
 		}
 	}
 	return dst
 }
 
+// inChannel is the scope of a name in one channel, or in all for "".
+func inChannel(tags *identity.Tags, tag uint64, channel string) uint64 {
+	if tag == 0 || channel == "" {
+		return tag
+	}
+	return tags.Tag(identity.KindChannel, tag, channel)
+}
+
 // diversity: a creative at most n times in a row within its campaign.
 func (j *judge) diversity(v *verdict, s *subject) bool {
-	if s.Diversity == 0 || s.CreativeScope < 0 {
+	if s.plan.further&hasDiversity == 0 || s.run == 0 {
 		return true
 	}
-	creative := s.scopeTag(&s.Scopes[s.CreativeScope], j.tags, j.channel)
-	if creative == 0 {
-		return true
-	}
-	pass := !j.person.Run(s.Tag, creative, s.Diversity)
+	pass := !j.person.Run(s.plan.tag, s.run, s.Diversity)
 	if j.because != nil {
 		j.because.add(Check{Rule: "diversity", Per: "creative", Limit: s.Diversity, Pass: pass})
 	}
@@ -384,11 +405,11 @@ func (j *judge) diversity(v *verdict, s *subject) bool {
 }
 
 // window is the time a cap looks at, now.
-func (j *judge) window(w policy.Window) caps.Window {
+func (j *judge) window(l *limit) caps.Window {
 	m := &j.moment
-	switch w.Kind {
+	switch l.window {
 	case policy.Rolling:
-		return caps.Window{Since: caps.Second(j.now - min(j.now, w.Seconds)), Span: w.Seconds}
+		return caps.Window{Since: caps.Second(j.now - min(j.now, l.seconds)), Span: l.seconds}
 	case policy.Day:
 		return caps.Window{Since: caps.Second(m.Day), Next: caps.Second(m.NextDay)}
 	case policy.Week:

@@ -71,7 +71,7 @@ func fill(tb testing.TB, n *Node, users int) {
 			// the campaigns that nobody asks for.
 			advertiser := (u + i) % benchAdvertisers
 			campaign := advertiser + benchAdvertisers*random.IntN(benchCampaigns/benchAdvertisers) + i/benchSeen*benchCampaigns
-			s := subject{Campaign: &rules.Campaigns[campaign]}
+			s := subject{Campaign: &rules.Campaigns[campaign], plan: &rules.plans[campaign]}
 			scopes = s.appendScopes(scopes[:0], n.tags, nil)
 			at := caps.Second(benchNow - 3600 - random.IntN(80000))
 			n.caps.Expose([]caps.Key{key}, caps.Exposure{Identity: random.Uint32(), At: at}, nil, scopes, benchNow)
@@ -134,13 +134,13 @@ func BenchmarkDecide(b *testing.B) {
 			requests := benchRequests(b, k)
 			b.Run(fmt.Sprintf("users=%d/candidates=%d", users, k), func(b *testing.B) {
 				random := rand.New(rand.NewPCG(5, 6))
-				name := make([]byte, 0, 16)
+				name, source := make([]byte, 0, 16), []byte(openrtb.SourceUserID)
 				capped, asked := 0, 0
 				b.ReportAllocs()
 				for i := 0; b.Loop(); i++ {
 					x := requests[i%len(requests)]
 					name = strconv.AppendInt(append(name[:0], 'u'), int64(random.IntN(users)), 10)
-					x.req.Identifiers[0] = openrtb.Identifier{Source: []byte(openrtb.SourceUserID), ID: name}
+					x.req.Identifiers[0] = openrtb.Identifier{Source: source, ID: name}
 					n.decide(x, benchNow)
 					for v := range x.judge.verdicts {
 						if x.judge.verdicts[v].reason == Cap {

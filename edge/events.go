@@ -235,8 +235,8 @@ func (n *Node) eventScopes(dst []caps.Counted, e *openrtb.Event, rules *rules, c
 		unknown := policy.UnknownScope(c.Tag)
 		return append(dst, caps.Counted{Scope: unknown.Tag, Keep: unknown.Keep})
 	}
-	s := subject{Campaign: c.Campaign}
-	s.tagNames(n.tags, e.Creative, e.Item, e.Category)
+	s := subject{Campaign: c.Campaign, plan: &rules.plans[c.Index]}
+	s.tagNames(e.Creative, e.Item, e.Category)
 	return s.appendScopes(dst, n.tags, e.Channel)
 }
 

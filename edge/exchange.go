@@ -119,7 +119,7 @@ func (x *exchange) begin(n *Node, rules *rules, now uint32) {
 	j := &x.judge
 	j.rules, j.lists, j.tags = rules, n.lists.View(), n.tags
 	j.now, j.moment = now, rules.Moment(now)
-	j.channel = x.req.Channel
+	j.channel = rules.channels[lent(x.req.Channel)]
 	j.person, j.known, j.probes = &x.person, len(x.keys) > 0, x.probes
 	if cap(j.member) < len(rules.lists) {
 		j.member = make([]membership, len(rules.lists))

@@ -21,10 +21,10 @@ func (f fading) scale(limit int) int {
 // the policy does not name is none. A campaign that retargets needs a known
 // interest; for others the rule holds only where one is given.
 func (j *judge) interest(v *verdict, s *subject) bool {
-	rule := &s.Interest
-	if !rule.Set {
+	if s.plan.further&hasInterest == 0 {
 		return true
 	}
+	rule := &s.Interest
 	c := s.asked
 	if !c.HasInterestAt {
 		if s.Purpose == policy.Retargeting {

@@ -155,7 +155,8 @@ func (n *Node) enforce(p *policy.Policy) error {
 		return fmt.Errorf("declare lists: %w", err)
 	}
 	n.caps.SetRetention(p.Retention.Exposures, p.Retention.Purchases)
-	r := &rules{Policy: p, lists: make([]int, len(p.Lists)), listTags: make([]uint64, len(p.Lists))}
+	r := newRules(p, n.tags)
+	r.lists, r.listTags = make([]int, len(p.Lists)), make([]uint64, len(p.Lists))
 	view := n.lists.View()
 	for i := range p.Lists {
 		r.lists[i] = view.List(p.Lists[i].Name)

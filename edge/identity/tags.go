@@ -58,6 +58,18 @@ func (t *Tags) TagBytes(kind Kind, namespace uint64, name []byte) uint64 {
 	return notZero(xxh3.HashSeed(name, t.frame(kind, namespace)))
 }
 
+// Namespace is a kind and a namespace made ready, for tagging many names in it.
+type Namespace uint64
+
+// Namespace returns the namespace in which Namespace.Tag gives what TagBytes gives
+// for the kind and the namespace.
+func (t *Tags) Namespace(kind Kind, namespace uint64) Namespace {
+	return Namespace(t.frame(kind, namespace))
+}
+
+// Tag returns the tag of a name; the name is not kept.
+func (n Namespace) Tag(name []byte) uint64 { return notZero(xxh3.HashSeed(name, uint64(n))) }
+
 func (t *Tags) frame(kind Kind, namespace uint64) uint64 {
 	var b [9]byte
 	b[0] = kind

@@ -1,0 +1,158 @@
+package edge
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"restraint/edge/openrtb"
+	"restraint/suppress"
+)
+
+// allocationPolicy has a campaign for each reason that a decision can give.
+const allocationPolicy = `
+markets: [{name: all, require: none}]
+lists:
+  customers: {id: [user.id], source: first_party, basis: contract}
+  fresh: {id: [user.id], max_age: 1h, when_stale: skip, source: first_party, basis: contract}
+  orders: {id: [user.id], items: true, source: first_party, basis: contract}
+campaigns:
+  shown:
+    advertiser: a
+    suppress: [customers]
+    purchased: {item: 90d, category: 30d, advertiser: off, lists: [orders]}
+    caps: [{per: campaign, limit: 200, within: 24h}, {per: all, limit: 255, within: day}, {per: item, limit: 9, within: lifetime}]
+    spacing: 1s
+    diversity: {same_creative_in_a_row: 200}
+  inactive: {advertiser: a, active: {from: 2030-01-01}}
+  hidden: {advertiser: a}
+  suppressed: {advertiser: a, suppress: [customers]}
+  stale: {advertiser: a, suppress: [fresh]}
+  bought: {advertiser: b, purchased: {item: 90d}}
+  ordered: {advertiser: a, purchased: {lists: [orders]}}
+  interest: {advertiser: a, interest: {least: 2, after: 30m, fresh: 3d, until: 14d, from: [own]}}
+  spacing: {advertiser: a, spacing: 1h}
+  cap: {advertiser: a, caps: [{per: campaign, limit: 1, within: 24h}, {per: campaign, limit: 5, within: month}]}
+  diversity: {advertiser: a, diversity: {same_creative_in_a_row: 2}}
+`
+
+// Every verdict is reached without an allocation, however many identifiers the
+// person has; so are holds and tokens.
+func TestDecisionDoesNotAllocate(t *testing.T) {
+	n := benchNode(t, 32<<20, []byte(allocationPolicy))
+	for name, members := range map[string]string{"customers": "u\nmember\n", "orders": "u,i\nmember,sku-1\nu-1,sku-1\n"} {
+		im := suppress.Import{Format: suppress.Plain, ID: "user.id"}
+		if name == "orders" {
+			im = suppress.Import{Format: suppress.CSV, Map: []suppress.Column{{Column: "u", Source: "user.id"}}, ItemColumn: "i"}
+		}
+		if _, err := n.lists.Replace(name, strings.NewReader(members), im); err != nil {
+			t.Fatal(err)
+		}
+	}
+	many := `"user":{"id":"u-1","buyeruid":"b-1","eids":[{"source":"x.example","uids":[{"id":"x1"},{"id":"x2"},{"id":"x3"}]}]}`
+	tell(t, n, `{"type":"hide",`+many+`,"campaign":"hidden"}`,
+		`{"type":"purchase",`+many+`,"advertiser":"b","item":"sku-1"}`,
+		`{"type":"impression",`+many+`,"campaign":"spacing"}`,
+		`{"type":"impression",`+many+`,"campaign":"cap","id":"1"}`,
+		`{"type":"impression",`+many+`,"campaign":"diversity","creative":"a","id":"1"}`,
+		`{"type":"impression",`+many+`,"campaign":"diversity","creative":"a","id":"2"}`,
+		`{"type":"impression",`+many+`,"campaign":"shown","creative":"b","item":"i","id":"3"}`)
+
+	member := `"user":{"id":"member"}`
+	one := func(who, candidate string) string { return "{" + who + `,"candidates":[` + candidate + `]}` }
+	for name, c := range map[string]struct {
+		request string
+		reason  Reason
+	}{
+		"shown":            {one(many, `{"campaign":"shown","creative":"a","item":"sku-9","category":"k"}`), Shown},
+		"unknown_campaign": {one(many, `{"campaign":"nope"}`), UnknownCampaign},
+		"inactive":         {one(many, `{"campaign":"inactive"}`), Inactive},
+		"no_id":            {`{"candidates":[{"campaign":"shown"}]}`, NoID},
+		"hidden":           {one(many, `{"campaign":"hidden"}`), Hidden},
+		"suppressed":       {one(member, `{"campaign":"suppressed"}`), Suppressed},
+		"stale_list":       {one(many, `{"campaign":"stale"}`), StaleList},
+		"purchased":        {one(many, `{"campaign":"bought","item":"sku-1"}`), Purchased},
+		"purchased, list":  {one(many, `{"campaign":"ordered","item":"sku-1"}`), Purchased},
+		"too_soon":         {one(many, fmt.Sprintf(`{"campaign":"interest","interest_at":%d,"interest_count":2,"interest_from":"own"}`, benchNow-60)), TooSoon},
+		"stale_interest":   {one(many, `{"campaign":"interest"}`), StaleInterest},
+		"spacing":          {one(many, `{"campaign":"spacing"}`), Spacing},
+		"cap":              {one(many, `{"campaign":"cap"}`), Cap},
+		"diversity":        {one(many, `{"campaign":"diversity","creative":"a"}`), Diversity},
+		"want":             {`{` + many + `,"want":2,"candidates":[{"campaign":"shown","creative":"a"},{"campaign":"shown","creative":"b"}]}`, Shown},
+		"token":            {`{` + many + `,"want":1,"token":true,"candidates":[{"campaign":"shown"}]}`, Shown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			x := new(exchange)
+			body := make([]byte, 0, 4096)
+			var reason Reason
+			now := uint32(benchNow) + 60
+			run := func() {
+				body = append(body[:0], c.request...)
+				if err := x.req.Parse(body); err != nil {
+					t.Fatal(err)
+				}
+				n.decide(x, now)
+				reason = x.judge.verdicts[0].reason
+				x.out = x.appendAnswer(x.out[:0], x.token)
+				overwrite(body)
+			}
+			if allocations := testing.AllocsPerRun(100, run); allocations != 0 {
+				t.Errorf("%v allocations", allocations)
+			}
+			if reason != c.reason {
+				t.Errorf("reason %s, want %s", reason, c.reason)
+			}
+		})
+	}
+}
+
+// Holding places allocates nothing in the steady state, in which old holds end as
+// new ones come.
+func TestHoldDoesNotAllocate(t *testing.T) {
+	n := benchNode(t, 32<<20, []byte(allocationPolicy))
+	x := new(exchange)
+	body := make([]byte, 0, 4096)
+	now := uint32(benchNow)
+	allocations := testing.AllocsPerRun(1000, func() {
+		body = append(body[:0], `{"user":{"id":"u-1"},"want":1,"hold":true,"candidates":[{"campaign":"shown","creative":"a"}]}`...)
+		if err := x.req.Parse(body); err != nil {
+			t.Fatal(err)
+		}
+		n.decide(x, now)
+		now += 61
+	})
+	if allocations != 0 {
+		t.Errorf("%v allocations", allocations)
+	}
+}
+
+// tell reports events to a node without servers.
+func tell(t testing.TB, n *Node, events ...string) {
+	t.Helper()
+	x := new(exchange)
+	for _, e := range events {
+		line := []byte(e)
+		var event openrtb.Event
+		if err := event.Parse(line); err != nil {
+			t.Fatal(err)
+		}
+		x.reports = x.reports[:0]
+		x.spans.reset()
+		if err := n.readEvent(x, &event, n.rules.Load(), benchNow); err != nil {
+			t.Fatal(err)
+		}
+		overwrite(line)
+		if err := n.apply(x); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// overwrite makes what was kept of a request's buffer fail.
+func overwrite(b []byte) {
+	junk := byte('a' + rand.IntN(26))
+	for i := range b {
+		b[i] = junk
+	}
+}

@@ -1,0 +1,132 @@
+package edge
+
+import (
+	"restraint/edge/identity"
+	"restraint/edge/policy"
+)
+
+// rules is one policy version in the form that the decision walks. Immutable.
+type rules struct {
+	*policy.Policy
+	plans    []plan            // by Campaign.Index
+	limits   []limit           // of all campaigns, those of one together
+	channels map[string]uint32 // that a cap names, numbered from 1
+	lists    []int             // by index of Policy.Lists: where the list stands in the suppress store
+	listTags []uint64          // likewise: the namespace of a list's items
+}
+
+// plan is what is looked at of a campaign for every candidate, in two lines of
+// memory. The rest, for the campaigns that have it, is in policy.Campaign.
+type plan struct {
+	tag        uint64
+	advertiser uint64
+	// Namespaces of the names that a candidate may have; 0 where no rule of the
+	// campaign asks for the name.
+	creative, item, category, run identity.Namespace
+
+	from, to uint32
+	spacing  uint32
+	limit    uint32 // the first of its limits
+	limits   uint16
+	further  further
+}
+
+// further are the rules that not every campaign has.
+type further uint8
+
+const (
+	hasLists further = 1 << iota
+	hasPurchased
+	hasInterest
+	hasDiversity
+)
+
+// limit is one cap.
+type limit struct {
+	tag     uint64 // of its scope; 0: that of the candidate's creative, item or category
+	seconds uint32 // of a rolling window
+	channel uint32 // number in rules.channels; 0: every channel
+	window  policy.WindowKind
+	per     policy.Per
+	most    uint8
+}
+
+// newRules makes a compiled policy ready for decisions.
+func newRules(p *policy.Policy, tags *identity.Tags) *rules {
+	r := &rules{Policy: p, plans: make([]plan, len(p.Campaigns)), channels: make(map[string]uint32)}
+	for i := range p.Campaigns {
+		c := &p.Campaigns[i]
+		r.plans[i] = plan{
+			tag: c.Tag, advertiser: c.AdvertiserTag, from: c.From, to: c.To, spacing: c.Spacing,
+			limit: uint32(len(r.limits)), limits: uint16(len(c.Caps)), further: furtherOf(c),
+		}
+		r.plans[i].nameSpaces(c, tags)
+		for k := range c.Caps {
+			r.limits = append(r.limits, r.newLimit(c, &c.Caps[k]))
+		}
+	}
+	return r
+}
+
+func furtherOf(c *policy.Campaign) (f further) {
+	if len(c.Suppress) > 0 {
+		f |= hasLists
+	}
+	if b := &c.Purchased; b.Item > 0 || b.Category > 0 || b.Advertiser > 0 || len(b.Lists) > 0 {
+		f |= hasPurchased
+	}
+	if c.Interest.Set {
+		f |= hasInterest
+	}
+	if c.Diversity > 0 && c.CreativeScope >= 0 {
+		f |= hasDiversity
+	}
+	return f
+}
+
+// nameSpaces sets the namespaces of the names that scopes and rules ask for.
+func (l *plan) nameSpaces(c *policy.Campaign, tags *identity.Tags) {
+	for i := range c.Scopes {
+		switch s := &c.Scopes[i]; s.Per {
+		case policy.PerCreative:
+			l.creative = tags.Namespace(identity.KindCreative, s.Base)
+		case policy.PerItem:
+			l.item = tags.Namespace(identity.KindItem, s.Base)
+		case policy.PerCategory:
+			l.category = tags.Namespace(identity.KindCategory, s.Base)
+		case policy.PerRun:
+			l.run = tags.Namespace(identity.KindCreative, s.Base)
+		}
+	}
+	if c.Purchased.Item > 0 {
+		l.item = tags.Namespace(identity.KindItem, c.AdvertiserTag)
+	}
+	if c.Purchased.Category > 0 {
+		l.category = tags.Namespace(identity.KindCategory, c.AdvertiserTag)
+	}
+}
+
+func (r *rules) newLimit(c *policy.Campaign, limited *policy.Cap) limit {
+	scope := &c.Scopes[limited.Scope]
+	return limit{
+		tag: scope.Tag, per: scope.Per, most: limited.Limit,
+		window: limited.Window.Kind, seconds: limited.Window.Seconds, channel: r.channel(scope.Channel),
+	}
+}
+
+// channel returns the number of a channel, which it has from the first cap that
+// names it; 0 for none.
+func (r *rules) channel(name string) uint32 {
+	if name == "" {
+		return 0
+	}
+	if r.channels[name] == 0 {
+		r.channels[name] = uint32(len(r.channels)) + 1
+	}
+	return r.channels[name]
+}
+
+// scopeOf is the scope of a campaign's i-th cap.
+func (r *rules) scopeOf(c *policy.Campaign, i int) *policy.Scope {
+	return &c.Scopes[c.Caps[i].Scope]
+}

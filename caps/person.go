@@ -15,6 +15,9 @@ type Person struct {
 	fates     []fate
 	taken     []place
 	takenSig  uint64
+	// What Unseen goes by: every bit of sig is set unless one record alone says all there is to say, no cut among it.
+	sig        uint64
+	multiplier uint64
 	seen      []uint32
 	leaves    []Second
 	refusals  [MaxKeys][]uint32
@@ -74,7 +77,19 @@ func (p *Person) read() {
 	if held {
 		p.readHolds()
 	}
+	p.sig, p.multiplier = 0, 1
+	switch {
+	case p.n == 0:
+	case p.n == 1 && len(p.holds) == 0 && p.views[0].cut < p.rules.floor:
+		p.sig, p.multiplier = p.views[0].sig, p.views[0].multiplier
+	default:
+		p.sig = ^uint64(0)
+	}
 }
+
+// Unseen reports whether nothing at all counts in the scope, so that every limit of at least 1 and every spacing passes. False says
+// nothing: ask. It is one bit test, for the many scopes that a person has never seen.
+func (p *Person) Unseen(scope uint64) bool { return p.sig>>(tagOf(scope, p.multiplier)&63)&1 == 0 }
 
 // readHolds gathers the live holds that no record beats. Within its own record a hold that is beaten has gone already.
 func (p *Person) readHolds() {
@@ -239,6 +254,7 @@ func (p *Person) Newest(scope uint64) (at Second, ok bool) {
 // MaxHold from now, or 0 for not at all.
 func (p *Person) Take(identity uint32, until Second, scopes []Counted) {
 	until = min(until, after(p.rules.now, MaxHold))
+	p.sig = ^uint64(0)
 	for _, c := range scopes {
 		p.taken = append(p.taken, place{c.Scope, identity, until})
 		p.takenSig |= 1 << (c.Scope & 63)

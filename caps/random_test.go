@@ -26,6 +26,7 @@ type walker struct {
 	exact   bool
 	checked int
 	fuller  int // verdicts fuller than the model's
+	unseen  int // scopes that the person had never seen
 	person  Person
 }
 
@@ -275,6 +276,15 @@ func (w *walker) checkScope(m *modelPerson, scope uint64) {
 		w.t.Fatalf("newest: %d, want %d, now %d", at, want, now)
 	}
 	u := w.person.Usage(scope, limit, win)
+	if free := w.person.Free(scope, limit, win); free != u.Free {
+		w.t.Fatalf("free: %d, want %d as in %+v, limit %d", free, u.Free, u, limit)
+	}
+	if w.person.Unseen(scope) {
+		w.unseen++
+		if full || at >= w.person.rules.floor {
+			w.t.Fatalf("unseen, but full %v or shown at %d", full, at)
+		}
+	}
 	if full != (u.Count >= limit || u.Unknown) || full != (u.Free != 0) {
 		w.t.Fatalf("usage %+v, full %v, limit %d", u, full, limit)
 	}
@@ -319,7 +329,7 @@ func (w *walker) run() {
 			}
 		}
 	}
-	w.t.Logf("%d verdicts, %d fuller than the model's; %+v", w.checked, w.fuller, w.store.Stats())
+	w.t.Logf("%d verdicts, %d fuller than the model's, %d scopes unseen; %+v", w.checked, w.fuller, w.unseen, w.store.Stats())
 }
 
 // With enough memory, the same Keep throughout and no bound met, no verdict differs from the model's.

@@ -60,6 +60,27 @@ func (p *Person) Usage(scope uint64, limit int, w Window) (u Usage) {
 	return u
 }
 
+// Free is Usage's Free alone, at a fraction of its cost.
+func (p *Person) Free(scope uint64, limit int, w Window) Second {
+	if p.n != 1 || len(p.holds) != 0 || len(p.taken) != 0 || limit <= 0 {
+		if !p.Full(scope, limit, w.Since) {
+			return 0
+		}
+		return p.Usage(scope, limit, w).Free
+	}
+	since := max(w.Since, p.rules.floor)
+	k := p.views[0].find(scope)
+	free := Second(0)
+	if k.cut >= since {
+		free = w.leave(k.cut, &p.rules, p.store)
+	}
+	// Newest first: the limit passes when the last exposure that fills it has left.
+	if k.len() >= limit && k.second(limit-1) >= since {
+		free = max(free, w.leave(k.second(limit-1), &p.rules, p.store))
+	}
+	return free
+}
+
 func (p *Person) find(i int, scope uint64) kept { return p.views[i].find(scope) }
 
 // Run reports whether the n newest showings of the campaign were all of the creative: the places taken in this answer, then the live holds

@@ -81,15 +81,13 @@ type subject struct {
 // one judges a single candidate. It sets s, and of v what is not zero.
 func (j *judge) one(c *openrtb.Candidate, s *subject, v *verdict) {
 	s.asked = c
-	s.Campaign = j.rules.Campaign(c.Campaign)
-	if s.Campaign == nil {
+	if !s.find(j.rules, j.rules.campaign.Tag(c.Campaign)) {
 		v.fail(UnknownCampaign, never)
 		if j.because != nil {
 			j.because.add(Check{Rule: "campaign", Campaign: string(c.Campaign)})
 		}
 		return
 	}
-	s.plan = &j.rules.plans[s.Index]
 	s.tagNames(c.Creative, c.Item, c.Category)
 	s.fading = unfaded
 
@@ -103,6 +101,16 @@ func (j *judge) one(c *openrtb.Candidate, s *subject, v *verdict) {
 	// In the order of the reasons; each says whether to go on.
 	_ = j.hidden(v, s) && j.suppressed(v, s) && j.purchased(v, s) && j.interest(v, s) &&
 		j.spacing(v, s) && j.caps(v, s) && j.diversity(v, s)
+}
+
+// find sets the campaign with a tag; false when the policy has none.
+func (s *subject) find(r *rules, tag uint64) bool {
+	i := r.find(tag)
+	if i < 0 {
+		return false
+	}
+	s.Campaign, s.plan = &r.Campaigns[i], &r.plans[i]
+	return true
 }
 
 // goOn says whether there is anything left to find out: a rule that can never
@@ -295,7 +303,7 @@ func (j *judge) bought(v *verdict, per string, tag uint64, within uint32) {
 // spacing: the least time between two showings of a campaign. The ads of one
 // answer are one moment and do not stand in each other's way here.
 func (j *judge) spacing(v *verdict, s *subject) bool {
-	if s.plan.spacing == 0 {
+	if s.plan.spacing == 0 || j.person.Unseen(s.plan.tag) && j.because == nil {
 		return true
 	}
 	newest, seen := j.person.Newest(s.plan.tag)
@@ -336,29 +344,27 @@ func (j *judge) caps(v *verdict, s *subject) bool {
 		if s.fading != unfaded && (l.per == policy.PerCampaign || l.per == policy.PerItem) {
 			most = s.fading.scale(most)
 		}
-		window := j.window(l)
-		if j.because == nil && !j.person.Full(tag, most, window.Since) {
+		if j.because != nil {
+			j.explainCap(s, i, tag, most)
+		}
+		if j.person.Unseen(tag) {
 			continue
 		}
-		j.capped(v, s, i, tag, most, window)
+		if free := j.person.Free(tag, most, j.window(l)); free != 0 {
+			v.fail(Cap, wait(j.now, uint32(free)))
+		}
 	}
 	return j.goOn(v)
 }
 
-// capped looks at a cap in full: when it is free again, and what to say of it.
-func (j *judge) capped(v *verdict, s *subject, i int, tag uint64, most int, window caps.Window) {
-	u := j.person.Usage(tag, most, window)
-	pass := u.Count < most && !u.Unknown
-	if j.because != nil {
-		written, count := &s.Caps[i], u.Count
-		j.because.add(Check{
-			Rule: "cap", Per: written.Per, Channel: s.Scopes[written.Scope].Channel, Within: written.Within,
-			Limit: most, Count: &count, Unknown: u.Unknown && u.Count < most, Pass: pass,
-		})
-	}
-	if !pass {
-		v.fail(Cap, wait(j.now, uint32(u.Free)))
-	}
+// explainCap notes how far a cap is used up.
+func (j *judge) explainCap(s *subject, i int, tag uint64, most int) {
+	u := j.person.Usage(tag, most, j.window(&j.rules.limits[int(s.plan.limit)+i]))
+	written := &s.Caps[i]
+	j.because.add(Check{
+		Rule: "cap", Per: written.Per, Channel: s.Scopes[written.Scope].Channel, Within: written.Within,
+		Limit: most, Count: &u.Count, Unknown: u.Unknown && u.Count < most, Pass: u.Free == 0,
+	})
 }
 
 // appendScopes appends what a showing of the subject in a channel is counted

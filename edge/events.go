@@ -126,11 +126,9 @@ func (n *Node) readCampaign(x *exchange, e *openrtb.Event, rules *rules) (eventC
 	if len(e.Campaign) == 0 {
 		return eventCampaign{}, nil
 	}
-	c := eventCampaign{Campaign: rules.Campaign(e.Campaign)}
-	if c.Campaign != nil {
-		c.Tag = c.Campaign.Tag
-	} else {
-		c.Tag = n.tags.TagBytes(identity.KindCampaign, 0, e.Campaign)
+	c := eventCampaign{Tag: rules.campaign.Tag(e.Campaign)}
+	if i := rules.find(c.Tag); i >= 0 {
+		c.Campaign = &rules.Campaigns[i]
 	}
 	if len(e.Token) > 0 && !x.names(c.Tag) {
 		return c, fmt.Errorf("campaign: the token does not name %q; report the campaigns that its answer showed", e.Campaign)

@@ -1,6 +1,8 @@
 package edge
 
 import (
+	"math/bits"
+
 	"restraint/edge/identity"
 	"restraint/edge/policy"
 )
@@ -8,11 +10,13 @@ import (
 // rules is one policy version in the form that the decision walks. Immutable.
 type rules struct {
 	*policy.Policy
-	plans    []plan            // by Campaign.Index
-	limits   []limit           // of all campaigns, those of one together
-	channels map[string]uint32 // that a cap names, numbered from 1
-	lists    []int             // by index of Policy.Lists: where the list stands in the suppress store
-	listTags []uint64          // likewise: the namespace of a list's items
+	campaign identity.Namespace // of campaigns' names
+	index    []slot             // of campaigns by tag: a power of two, at most half full
+	plans    []plan             // by Campaign.Index
+	limits   []limit            // of all campaigns, those of one together
+	channels map[string]uint32  // that a cap names, numbered from 1
+	lists    []int              // by index of Policy.Lists: where the list stands in the suppress store
+	listTags []uint64           // likewise: the namespace of a list's items
 }
 
 // plan is what is looked at of a campaign for every candidate, in two lines of
@@ -51,11 +55,45 @@ type limit struct {
 	most    uint8
 }
 
+// slot is a place of the index of campaigns: open addressing, linear probing. Tags
+// are keyed, so nobody can choose names that fall into one place. Two names share a
+// tag once in 2^64, as the counters take for granted too; so names are not compared.
+type slot struct {
+	tag      uint64 // 0: empty
+	campaign uint32
+}
+
+// find returns the index of the campaign with a tag, or -1.
+func (r *rules) find(tag uint64) int {
+	for i := tag; ; i++ {
+		s := &r.index[i&uint64(len(r.index)-1)]
+		if s.tag == tag {
+			return int(s.campaign)
+		}
+		if s.tag == 0 {
+			return -1
+		}
+	}
+}
+
+func (r *rules) put(tag uint64, campaign int) {
+	for i := tag; ; i++ {
+		s := &r.index[i&uint64(len(r.index)-1)]
+		if s.tag == 0 {
+			*s = slot{tag, uint32(campaign)}
+			return
+		}
+	}
+}
+
 // newRules makes a compiled policy ready for decisions.
 func newRules(p *policy.Policy, tags *identity.Tags) *rules {
 	r := &rules{Policy: p, plans: make([]plan, len(p.Campaigns)), channels: make(map[string]uint32)}
+	r.campaign = tags.Namespace(identity.KindCampaign, 0)
+	r.index = make([]slot, 1<<bits.Len(uint(2*len(p.Campaigns)+1)))
 	for i := range p.Campaigns {
 		c := &p.Campaigns[i]
+		r.put(c.Tag, i)
 		r.plans[i] = plan{
 			tag: c.Tag, advertiser: c.AdvertiserTag, from: c.From, to: c.To, spacing: c.Spacing,
 			limit: uint32(len(r.limits)), limits: uint16(len(c.Caps)), further: furtherOf(c),

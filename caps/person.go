@@ -9,19 +9,18 @@ type Person struct {
 	store *Store
 	rules rules
 	locks
-	views     [MaxKeys]view // of the keys of which anything is known
-	n         int
-	holds     []liveHold // by view
-	fates     []fate
-	taken     []place
-	takenSig  uint64
-	// What Unseen goes by: every bit of sig is set unless one record alone says all there is to say, no cut among it.
-	sig        uint64
-	multiplier uint64
-	seen      []uint32
-	leaves    []Second
-	refusals  [MaxKeys][]uint32
-	nrefusals int // -1: not looked up yet
+	views      [MaxKeys]view // of the keys of which anything is known
+	n          int
+	holds      []liveHold // by view
+	fates      []fate
+	taken      []place
+	takenSig   uint64
+	unseen     filter
+	multiplier uint64 // of the tags in unseen
+	seen       []uint32
+	leaves     []Second
+	refusals   [MaxKeys][]uint32
+	nrefusals  int // -1: not looked up yet
 }
 
 // liveHold is a hold that no record of the person beats.
@@ -77,19 +76,37 @@ func (p *Person) read() {
 	if held {
 		p.readHolds()
 	}
-	p.sig, p.multiplier = 0, 1
 	switch {
 	case p.n == 0:
+		p.unseen, p.multiplier = filter{}, 1
 	case p.n == 1 && len(p.holds) == 0 && p.views[0].cut < p.rules.floor:
-		p.sig, p.multiplier = p.views[0].sig, p.views[0].multiplier
+		p.unseen, p.multiplier = filter{}, p.views[0].multiplier
+		for i := range p.views[0].n {
+			p.unseen.add(p.views[0].tag(i))
+		}
 	default:
-		p.sig = ^uint64(0)
+		p.unseen = anything
 	}
 }
 
+// filter is a set of tags with false positives: for a user with 20 scopes, one scope in 50 that is none of them. The signature in a
+// record, which takes less memory, lets one in four pass.
+type filter [16]uint64
+
+func (f *filter) add(tag uint32)      { f[tag>>6&15] |= 1 << (tag & 63) }
+func (f *filter) has(tag uint32) bool { return f[tag>>6&15]>>(tag&63)&1 != 0 }
+
+// anything is the filter of a person of whom one record does not say everything.
+var anything = func() (f filter) {
+	for i := range f {
+		f[i] = ^uint64(0)
+	}
+	return f
+}()
+
 // Unseen reports whether nothing at all counts in the scope, so that every limit of at least 1 and every spacing passes. False says
 // nothing: ask. It is one bit test, for the many scopes that a person has never seen.
-func (p *Person) Unseen(scope uint64) bool { return p.sig>>(tagOf(scope, p.multiplier)&63)&1 == 0 }
+func (p *Person) Unseen(scope uint64) bool { return !p.unseen.has(tagOf(scope, p.multiplier)) }
 
 // readHolds gathers the live holds that no record beats. Within its own record a hold that is beaten has gone already.
 func (p *Person) readHolds() {
@@ -254,7 +271,7 @@ func (p *Person) Newest(scope uint64) (at Second, ok bool) {
 // MaxHold from now, or 0 for not at all.
 func (p *Person) Take(identity uint32, until Second, scopes []Counted) {
 	until = min(until, after(p.rules.now, MaxHold))
-	p.sig = ^uint64(0)
+	p.unseen = anything
 	for _, c := range scopes {
 		p.taken = append(p.taken, place{c.Scope, identity, until})
 		p.takenSig |= 1 << (c.Scope & 63)

@@ -89,7 +89,7 @@ func (j *judge) one(c *openrtb.Candidate, s *subject, v *verdict) {
 		return
 	}
 	s.tagNames(c.Creative, c.Item, c.Category)
-	s.fading = unfaded
+	s.fading = fading{}
 
 	if !j.active(v, s) {
 		return
@@ -204,11 +204,9 @@ func (j *judge) hidden(v *verdict, s *subject) bool {
 // suppressed: none of the campaign's lists may contain the person, and a list
 // that has to be fresh must be.
 func (j *judge) suppressed(v *verdict, s *subject) bool {
-	if s.plan.further&hasLists == 0 {
-		return true
-	}
-	for _, list := range s.Suppress {
-		in := j.contains(list)
+	lists := j.rules.suppress[s.plan.list:][:s.plan.suppress]
+	for _, list := range lists {
+		in := j.contains(int(list))
 		if j.because != nil {
 			j.because.add(Check{Rule: "list", List: j.rules.Lists[list].Name, Pass: !in})
 		}
@@ -216,7 +214,10 @@ func (j *judge) suppressed(v *verdict, s *subject) bool {
 			v.fail(Suppressed, never)
 		}
 	}
-	for _, list := range s.Suppress {
+	if s.plan.further&hasFreshLists == 0 {
+		return j.goOn(v)
+	}
+	for _, list := range lists {
 		declared := &j.rules.Lists[list]
 		if declared.MaxAge == 0 || declared.WhenStale != policy.StaleSkip {
 			continue
@@ -341,7 +342,7 @@ func (j *judge) caps(v *verdict, s *subject) bool {
 			}
 		}
 		most := int(l.most)
-		if s.fading != unfaded && (l.per == policy.PerCampaign || l.per == policy.PerItem) {
+		if s.fading.den != 0 && (l.per == policy.PerCampaign || l.per == policy.PerItem) {
 			most = s.fading.scale(most)
 		}
 		if j.because != nil {

@@ -33,7 +33,7 @@ func benchPolicy() []byte {
 	var b strings.Builder
 	b.WriteString("markets: [{name: all, require: none}]\nlists: {customers: {id: [user.id], source: first_party, basis: contract}}\ncampaigns:\n")
 	for i := range 2 * benchCampaigns {
-		fmt.Fprintf(&b, "  c%d: {advertiser: a%d, purpose: acquisition, spacing: 1m, suppress: [customers], caps: ["+
+		fmt.Fprintf(&b, "  campaign-%04d: {advertiser: a%d, purpose: acquisition, spacing: 1m, suppress: [customers], caps: ["+
 			"{per: campaign, limit: 2, within: 24h}, {per: advertiser, limit: 1, within: 7d}, {per: creative, limit: 1, within: 1h}]}\n",
 			i, i%benchAdvertisers+i/benchCampaigns*benchAdvertisers)
 	}
@@ -77,7 +77,8 @@ func fill(tb testing.TB, n *Node, users int) {
 			n.caps.Expose([]caps.Key{key}, caps.Exposure{Identity: random.Uint32(), At: at}, nil, scopes, benchNow)
 		}
 	}
-	if s := n.caps.Stats(); s.Counters != users*20 || s.EvictedUsers != 0 {
+	// Two scopes of one user fall together once in 2^32.
+	if s := n.caps.Stats(); s.Counters < users*20-10 || s.EvictedUsers != 0 {
 		tb.Fatalf("not every user has 20 counters: %+v", s)
 	}
 }
@@ -113,7 +114,7 @@ func benchRequests(tb testing.TB, k int) []*exchange {
 			if c > 0 {
 				b.WriteByte(',')
 			}
-			fmt.Fprintf(&b, `{"campaign":"c%d","creative":"c%d-%d"}`, campaign, campaign, random.IntN(4))
+			fmt.Fprintf(&b, `{"campaign":"campaign-%04d","creative":"creative-%04d-%d"}`, campaign, campaign, random.IntN(4))
 		}
 		b.WriteString("]}")
 		requests[i] = new(exchange)

@@ -2,17 +2,12 @@ package edge
 
 import "restraint/edge/policy"
 
-// fading is the share of a cap that is left while interest grows old: num/den.
+// fading is the share of a cap that is left while interest grows old: num/den. The
+// zero fading leaves a cap as written.
 type fading struct{ num, den uint32 }
-
-// unfaded leaves the cap as written.
-var unfaded = fading{1, 1}
 
 // scale returns the faded limit, rounded up as the contract has it.
 func (f fading) scale(limit int) int {
-	if f.num == f.den {
-		return limit
-	}
 	return int((uint64(limit)*uint64(f.num) + uint64(f.den) - 1) / uint64(f.den))
 }
 

@@ -11,9 +11,10 @@ import (
 type rules struct {
 	*policy.Policy
 	campaign identity.Namespace // of campaigns' names
-	index    []slot             // of campaigns by tag: a power of two, at most half full
+	index    []slot             // of campaigns by tag: a power of two, at most a quarter full
 	plans    []plan             // by Campaign.Index
 	limits   []limit            // of all campaigns, those of one together
+	suppress []uint16           // indexes of Policy.Lists, of all campaigns, those of one together
 	channels map[string]uint32  // that a cap names, numbered from 1
 	lists    []int              // by index of Policy.Lists: where the list stands in the suppress store
 	listTags []uint64           // likewise: the namespace of a list's items
@@ -32,6 +33,8 @@ type plan struct {
 	spacing  uint32
 	limit    uint32 // the first of its limits
 	limits   uint16
+	suppress uint16 // so many lists
+	list     uint32 // the first of its lists in rules.suppress
 	further  further
 }
 
@@ -39,7 +42,7 @@ type plan struct {
 type further uint8
 
 const (
-	hasLists further = 1 << iota
+	hasFreshLists further = 1 << iota // lists of which one must not be stale
 	hasPurchased
 	hasInterest
 	hasDiversity
@@ -90,13 +93,17 @@ func (r *rules) put(tag uint64, campaign int) {
 func newRules(p *policy.Policy, tags *identity.Tags) *rules {
 	r := &rules{Policy: p, plans: make([]plan, len(p.Campaigns)), channels: make(map[string]uint32)}
 	r.campaign = tags.Namespace(identity.KindCampaign, 0)
-	r.index = make([]slot, 1<<bits.Len(uint(2*len(p.Campaigns)+1)))
+	r.index = make([]slot, 1<<bits.Len(uint(4*len(p.Campaigns)+1)))
 	for i := range p.Campaigns {
 		c := &p.Campaigns[i]
 		r.put(c.Tag, i)
 		r.plans[i] = plan{
 			tag: c.Tag, advertiser: c.AdvertiserTag, from: c.From, to: c.To, spacing: c.Spacing,
-			limit: uint32(len(r.limits)), limits: uint16(len(c.Caps)), further: furtherOf(c),
+			limit: uint32(len(r.limits)), limits: uint16(len(c.Caps)), further: furtherOf(p, c),
+			list: uint32(len(r.suppress)), suppress: uint16(len(c.Suppress)),
+		}
+		for _, list := range c.Suppress {
+			r.suppress = append(r.suppress, uint16(list))
 		}
 		r.plans[i].nameSpaces(c, tags)
 		for k := range c.Caps {
@@ -106,9 +113,11 @@ func newRules(p *policy.Policy, tags *identity.Tags) *rules {
 	return r
 }
 
-func furtherOf(c *policy.Campaign) (f further) {
-	if len(c.Suppress) > 0 {
-		f |= hasLists
+func furtherOf(p *policy.Policy, c *policy.Campaign) (f further) {
+	for _, list := range c.Suppress {
+		if l := &p.Lists[list]; l.MaxAge != 0 && l.WhenStale == policy.StaleSkip {
+			f |= hasFreshLists
+		}
 	}
 	if b := &c.Purchased; b.Item > 0 || b.Category > 0 || b.Advertiser > 0 || len(b.Lists) > 0 {
 		f |= hasPurchased

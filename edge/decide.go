@@ -58,7 +58,7 @@ type judge struct {
 	tags    *identity.Tags
 	now     uint32
 	moment  policy.Moment
-	channel uint32       // number in rules.channels
+	channel uint16       // number in rules.channels
 	person  *caps.Person // locked
 	known   bool         // the person has at least one identifier
 	probes  []suppress.Probe
@@ -204,7 +204,8 @@ func (j *judge) hidden(v *verdict, s *subject) bool {
 // suppressed: none of the campaign's lists may contain the person, and a list
 // that has to be fresh must be.
 func (j *judge) suppressed(v *verdict, s *subject) bool {
-	lists := j.rules.suppress[s.plan.list:][:s.plan.suppress]
+	lists := j.rules.suppress[s.plan.list:]
+	lists = lists[1:][:lists[0]]
 	for _, list := range lists {
 		in := j.contains(int(list))
 		if j.because != nil {
@@ -260,7 +261,7 @@ func (j *judge) purchased(v *verdict, s *subject) bool {
 	p := &s.Campaign.Purchased
 	j.bought(v, "item", s.item, p.Item)
 	j.bought(v, "category", s.category, p.Category)
-	j.bought(v, "advertiser", s.plan.advertiser, p.Advertiser)
+	j.bought(v, "advertiser", s.AdvertiserTag, p.Advertiser)
 	if len(s.asked.Item) == 0 {
 		return j.goOn(v)
 	}
@@ -333,7 +334,7 @@ func (j *judge) caps(v *verdict, s *subject) bool {
 		}
 		tag := l.tag
 		if tag == 0 {
-			tag = s.named(l.per)
+			tag = s.named(l.per())
 			if l.channel != 0 {
 				tag = inChannel(j.tags, tag, j.rules.scopeOf(s.Campaign, i).Channel)
 			}
@@ -342,7 +343,7 @@ func (j *judge) caps(v *verdict, s *subject) bool {
 			}
 		}
 		most := int(l.most)
-		if s.fading.den != 0 && (l.per == policy.PerCampaign || l.per == policy.PerItem) {
+		if s.fading.den != 0 && (l.per() == policy.PerCampaign || l.per() == policy.PerItem) {
 			most = s.fading.scale(most)
 		}
 		if j.because != nil {
@@ -414,7 +415,7 @@ func (j *judge) diversity(v *verdict, s *subject) bool {
 // window is the time a cap looks at, now.
 func (j *judge) window(l *limit) caps.Window {
 	m := &j.moment
-	switch l.window {
+	switch l.window() {
 	case policy.Rolling:
 		return caps.Window{Since: caps.Second(j.now - min(j.now, l.seconds)), Span: l.seconds}
 	case policy.Day:

@@ -14,27 +14,25 @@ type rules struct {
 	index    []slot             // of campaigns by tag: a power of two, at most a quarter full
 	plans    []plan             // by Campaign.Index
 	limits   []limit            // of all campaigns, those of one together
-	suppress []uint16           // indexes of Policy.Lists, of all campaigns, those of one together
-	channels map[string]uint32  // that a cap names, numbered from 1
+	suppress []uint16           // of all campaigns: how many lists, then their indexes of Policy.Lists
+	channels map[string]uint16  // that a cap names, numbered from 1
 	lists    []int              // by index of Policy.Lists: where the list stands in the suppress store
 	listTags []uint64           // likewise: the namespace of a list's items
 }
 
-// plan is what is looked at of a campaign for every candidate, in two lines of
-// memory. The rest, for the campaigns that have it, is in policy.Campaign.
+// plan is what is looked at of a campaign for every candidate, in 64 bytes: one
+// line of memory. The rest, for the campaigns that have it, is in policy.Campaign.
 type plan struct {
-	tag        uint64
-	advertiser uint64
+	tag uint64
 	// Namespaces of the names that a candidate may have; 0 where no rule of the
 	// campaign asks for the name.
 	creative, item, category, run identity.Namespace
 
 	from, to uint32
 	spacing  uint32
-	limit    uint32 // the first of its limits
-	limits   uint16
-	suppress uint16 // so many lists
-	list     uint32 // the first of its lists in rules.suppress
+	limit    uint32 // the first of its limits in rules.limits
+	list     uint32 // in rules.suppress: how many lists, then the lists
+	limits   uint8
 	further  further
 }
 
@@ -48,15 +46,19 @@ const (
 	hasDiversity
 )
 
-// limit is one cap.
+// limit is one cap, in 16 bytes.
 type limit struct {
 	tag     uint64 // of its scope; 0: that of the candidate's creative, item or category
 	seconds uint32 // of a rolling window
-	channel uint32 // number in rules.channels; 0: every channel
-	window  policy.WindowKind
-	per     policy.Per
+	channel uint16 // number in rules.channels; 0: every channel
 	most    uint8
+	kind    uint8 // the window's kind, and above it what is counted
 }
+
+func kindOf(per policy.Per, window policy.WindowKind) uint8 { return uint8(per)<<4 | uint8(window) }
+
+func (l *limit) per() policy.Per           { return policy.Per(l.kind >> 4) }
+func (l *limit) window() policy.WindowKind { return policy.WindowKind(l.kind & 15) }
 
 // slot is a place of the index of campaigns: open addressing, linear probing. Tags
 // are keyed, so nobody can choose names that fall into one place. Two names share a
@@ -91,17 +93,17 @@ func (r *rules) put(tag uint64, campaign int) {
 
 // newRules makes a compiled policy ready for decisions.
 func newRules(p *policy.Policy, tags *identity.Tags) *rules {
-	r := &rules{Policy: p, plans: make([]plan, len(p.Campaigns)), channels: make(map[string]uint32)}
+	r := &rules{Policy: p, plans: make([]plan, len(p.Campaigns)), channels: make(map[string]uint16)}
 	r.campaign = tags.Namespace(identity.KindCampaign, 0)
 	r.index = make([]slot, 1<<bits.Len(uint(4*len(p.Campaigns)+1)))
 	for i := range p.Campaigns {
 		c := &p.Campaigns[i]
 		r.put(c.Tag, i)
 		r.plans[i] = plan{
-			tag: c.Tag, advertiser: c.AdvertiserTag, from: c.From, to: c.To, spacing: c.Spacing,
-			limit: uint32(len(r.limits)), limits: uint16(len(c.Caps)), further: furtherOf(p, c),
-			list: uint32(len(r.suppress)), suppress: uint16(len(c.Suppress)),
+			tag: c.Tag, from: c.From, to: c.To, spacing: c.Spacing,
+			limit: uint32(len(r.limits)), limits: uint8(len(c.Caps)), list: uint32(len(r.suppress)), further: furtherOf(p, c),
 		}
+		r.suppress = append(r.suppress, uint16(len(c.Suppress)))
 		for _, list := range c.Suppress {
 			r.suppress = append(r.suppress, uint16(list))
 		}
@@ -156,19 +158,19 @@ func (l *plan) nameSpaces(c *policy.Campaign, tags *identity.Tags) {
 func (r *rules) newLimit(c *policy.Campaign, limited *policy.Cap) limit {
 	scope := &c.Scopes[limited.Scope]
 	return limit{
-		tag: scope.Tag, per: scope.Per, most: limited.Limit,
-		window: limited.Window.Kind, seconds: limited.Window.Seconds, channel: r.channel(scope.Channel),
+		tag: scope.Tag, most: limited.Limit, kind: kindOf(scope.Per, limited.Window.Kind),
+		seconds: limited.Window.Seconds, channel: r.channel(scope.Channel),
 	}
 }
 
 // channel returns the number of a channel, which it has from the first cap that
 // names it; 0 for none.
-func (r *rules) channel(name string) uint32 {
+func (r *rules) channel(name string) uint16 {
 	if name == "" {
 		return 0
 	}
 	if r.channels[name] == 0 {
-		r.channels[name] = uint32(len(r.channels)) + 1
+		r.channels[name] = uint16(len(r.channels)) + 1 // at most policy.MaxChannels
 	}
 	return r.channels[name]
 }

@@ -31,6 +31,25 @@ func (src *Source) check() {
 		w.checkCaps()
 	}
 	src.checkScopes()
+	src.checkChannels()
+}
+
+// checkChannels bounds how many channels there are, at the cap that is one too
+// many.
+func (src *Source) checkChannels() {
+	known := map[string]bool{"": true}
+	for i := range src.campaigns {
+		for k := range src.campaigns[i].caps {
+			c := &src.campaigns[i].caps[k]
+			if known[c.channel] {
+				continue
+			}
+			if known[c.channel] = true; len(known) > MaxChannels+1 {
+				c.at.fault("use channels that others use too", "the channel %s is one more than %d", quote(c.channel), MaxChannels)
+				return
+			}
+		}
+	}
 }
 
 func (src *Source) checkLists(w *written, lists map[string]int) {

@@ -53,4 +53,5 @@ const (
 	maxVendor        = 65535 // TCF 2.2: a vendor id has 16 bits
 	maxTCFPurpose    = 24    // TCF 2.2: a purpose field has 24 bits
 	channelNameBytes = 64
+	MaxChannels      = 1_000 // that caps name, all together
 )

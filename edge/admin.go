@@ -2,12 +2,14 @@ package edge
 
 import (
 	_ "embed"
+	"fmt"
 	"strings"
 	"time"
 
 	"github.com/valyala/fasthttp"
 
 	"restraint/caps"
+	"restraint/suppress"
 )
 
 // openapi is the description of the API that the node serves.
@@ -98,9 +100,10 @@ type condition struct {
 
 // ready names each condition of readiness.
 func (n *Node) ready() (all bool, conditions []condition) {
+	damaged := n.damagedLists()
 	conditions = []condition{
 		{Name: "policy", Ready: n.rules.Load() != nil, Detail: "version " + itoa(n.rules.Load().Version)},
-		{Name: "lists", Ready: true, Detail: itoa(len(n.lists.StatusAll())) + " lists"},
+		{Name: "lists", Ready: len(damaged) == 0, Detail: strings.Join(damaged, ", ")},
 		{Name: "not_draining", Ready: !n.draining.Load()},
 	}
 	all = true
@@ -108,6 +111,16 @@ func (n *Node) ready() (all bool, conditions []condition) {
 		all = all && c.Ready
 	}
 	return all, conditions
+}
+
+// damagedLists says which lists of the policy cannot be read.
+func (n *Node) damagedLists() (said []string) {
+	for _, s := range n.lists.StatusAll() {
+		if s.Declared && s.State == suppress.StateDamaged {
+			said = append(said, fmt.Sprintf("list %q is damaged: upload it again", s.List))
+		}
+	}
+	return said
 }
 
 func (n *Node) getReady(ctx *fasthttp.RequestCtx) {

@@ -257,6 +257,9 @@ func listProblem(name string, err error) *problem {
 			break
 		}
 	}
+	if p.Status == fasthttp.StatusServiceUnavailable {
+		p.retryAfter = 5
+	}
 	if p.Status == fasthttp.StatusNotFound {
 		p.Mend = fmt.Sprintf("lists:\n  %s: {id: [email_sha256, user.id], source: first_party, basis: contract}\n", name)
 	}

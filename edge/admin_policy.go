@@ -3,8 +3,10 @@ package edge
 import (
 	"errors"
 	"fmt"
+	"net/http"
+	"slices"
 	"strconv"
-	"time"
+	"strings"
 
 	"github.com/valyala/fasthttp"
 
@@ -21,21 +23,18 @@ func (n *Node) servePolicy(ctx *fasthttp.RequestCtx) {
 
 // getPolicy answers with the policy's own text; its version is the ETag.
 func (n *Node) getPolicy(ctx *fasthttp.RequestCtx) {
-	number := 0
-	if s := ctx.QueryArgs().Peek("version"); len(s) > 0 {
-		var err error
-		if number, err = strconv.Atoi(string(s)); err != nil || number < 1 {
-			newProblem(fasthttp.StatusBadRequest, "version "+quote(s)+" is not a number of a version").send(ctx)
-			return
-		}
+	query, p := readPolicyQuery(ctx, "version")
+	if p != nil {
+		p.send(ctx)
+		return
 	}
-	v, ok := n.policies.version(number)
+	v, ok := n.policies.version(query.version)
 	if !ok {
-		newProblem(fasthttp.StatusNotFound, fmt.Sprintf("there is no version %d; /v1/policy/history lists them", number)).send(ctx)
+		newProblem(fasthttp.StatusNotFound, fmt.Sprintf("there is no version %d; /v1/policy/history lists them", query.version)).send(ctx)
 		return
 	}
 	ctx.Response.Header.Set("ETag", `"`+itoa(v.Version)+`"`)
-	ctx.Response.Header.Set("Last-Modified", v.At.Format(time.RFC1123))
+	ctx.Response.Header.Set("Last-Modified", v.At.Format(http.TimeFormat))
 	ctx.SetContentType("application/yaml")
 	ctx.SetBodyString(v.Text)
 }
@@ -50,9 +49,10 @@ type policyAnswer struct {
 
 // putPolicyText replaces the policy; with dry_run it only says what would change.
 func (n *Node) putPolicyText(ctx *fasthttp.RequestCtx) {
-	args := ctx.QueryArgs()
-	if args.Has("pilot") {
-		newProblem(fasthttp.StatusBadRequest, "pilot: this version of the node puts a policy in force for everybody; leave the parameter out").send(ctx)
+	query, p := readPolicyQuery(ctx, "dry_run")
+	if p != nil {
+		linger(ctx)
+		p.send(ctx)
 		return
 	}
 	text, p := readBody(ctx, nil, smallBody)
@@ -60,36 +60,79 @@ func (n *Node) putPolicyText(ctx *fasthttp.RequestCtx) {
 		p.send(ctx)
 		return
 	}
-	if match := ctx.Request.Header.Peek("If-Match"); len(match) > 0 && string(match) != `"`+itoa(n.rules.Load().Version)+`"` {
-		newProblem(fasthttp.StatusPreconditionFailed, fmt.Sprintf("the policy in force is version %d, not %s; look at it and put again", n.rules.Load().Version, match)).send(ctx)
-		return
+	n.changePolicy(ctx, text, "api", query)
+}
+
+// policyQuery is what the query of a policy path asks for.
+type policyQuery struct {
+	version int
+	dry     bool
+}
+
+// readPolicyQuery reads the parameters that a path has and refuses others: a
+// misspelt dry_run must not put a policy in force.
+func readPolicyQuery(ctx *fasthttp.RequestCtx, known ...string) (q policyQuery, p *problem) {
+	for key, value := range ctx.QueryArgs().All() {
+		name := string(key)
+		var err error
+		switch {
+		case name == "pilot":
+			err = errors.New("pilot: this version of the node puts a policy in force for everybody; leave the parameter out")
+		case !slices.Contains(known, name):
+			err = fmt.Errorf("%s: there is no such parameter here; there is %s", name, strings.Join(known, ", "))
+		case name == "dry_run":
+			q.dry, err = readBool(name, string(value))
+		default:
+			if q.version, err = strconv.Atoi(string(value)); err != nil || q.version < 1 {
+				err = fmt.Errorf("version=%q: write the number of a version; /v1/policy/history lists them", value)
+			}
+		}
+		if err != nil {
+			return q, newProblem(fasthttp.StatusBadRequest, err.Error())
+		}
 	}
-	n.changePolicy(ctx, text, "api", args.GetBool("dry_run"))
+	return q, nil
+}
+
+// ifMatch is the version that the request's If-Match asks for; 0 for none.
+func ifMatch(ctx *fasthttp.RequestCtx) (int, *problem) {
+	header := string(ctx.Request.Header.Peek("If-Match"))
+	if header == "" || header == "*" {
+		return 0, nil
+	}
+	version, err := strconv.Atoi(strings.Trim(header, `"`))
+	if err != nil || version < 1 {
+		return 0, newProblem(fasthttp.StatusBadRequest, fmt.Sprintf("If-Match: %q is not the ETag of a policy, as \"12\"", header))
+	}
+	return version, nil
 }
 
 // changePolicy checks text and, unless dry, puts it in force; it answers with
 // what changes.
-func (n *Node) changePolicy(ctx *fasthttp.RequestCtx, text []byte, from string, dry bool) {
-	before := n.rules.Load().Policy
-	v := policyVersion{Version: before.Version + 1, At: time.Now().UTC(), From: from, SHA256: sum(string(text)), Text: string(text)}
-	after, err := n.compile(&v, before)
-	if err == nil && !dry {
-		v, err = n.putPolicy(text, from)
+func (n *Node) changePolicy(ctx *fasthttp.RequestCtx, text []byte, from string, query policyQuery) {
+	expect, p := ifMatch(ctx)
+	if p != nil {
+		p.send(ctx)
+		return
 	}
+	c, err := n.putPolicy(text, from, query.dry, expect)
 	var refused errPolicy
 	switch {
 	case errors.As(err, &refused):
 		policyProblem(refused.faults).send(ctx)
 		return
+	case errors.Is(err, errVersion):
+		newProblem(fasthttp.StatusPreconditionFailed, err.Error()).send(ctx)
+		return
 	case err != nil:
 		newProblem(fasthttp.StatusInternalServerError, err.Error()).send(ctx)
 		return
 	}
-	changes := policy.Diff(before, after)
+	changes := policy.Diff(c.before, c.after)
 	if changes == nil {
 		changes = []policy.Change{}
 	}
-	sendJSON(ctx, fasthttp.StatusOK, policyAnswer{Version: v.Version, DryRun: dry, SHA256: v.SHA256, Changes: changes})
+	sendJSON(ctx, fasthttp.StatusOK, policyAnswer{Version: c.Version, DryRun: query.dry, SHA256: c.SHA256, Changes: changes})
 }
 
 // policyProblem names every fault of a refused policy.
@@ -116,16 +159,21 @@ func (n *Node) getPolicyHistory(ctx *fasthttp.RequestCtx) {
 	sendJSON(ctx, fasthttp.StatusOK, map[string]any{"versions": history})
 }
 
-// postPolicyRollback puts an older text in force again, as a new version.
+// postPolicyRollback puts an older text in force again, as a new version; without
+// a number the one before.
 func (n *Node) postPolicyRollback(ctx *fasthttp.RequestCtx) {
-	number := ctx.QueryArgs().GetUintOrZero("version")
-	if number == 0 {
-		number = n.rules.Load().Version - 1
-	}
-	v, ok := n.policies.version(number)
-	if number < 1 || !ok {
-		newProblem(fasthttp.StatusNotFound, fmt.Sprintf("there is no version %d to go back to; /v1/policy/history lists them", number)).send(ctx)
+	query, p := readPolicyQuery(ctx, "version", "dry_run")
+	if p != nil {
+		p.send(ctx)
 		return
 	}
-	n.changePolicy(ctx, []byte(v.Text), fmt.Sprintf("rollback to version %d", v.Version), ctx.QueryArgs().GetBool("dry_run"))
+	if query.version == 0 {
+		query.version = n.rules.Load().Version - 1
+	}
+	v, ok := n.policies.version(query.version)
+	if query.version < 1 || !ok {
+		newProblem(fasthttp.StatusNotFound, fmt.Sprintf("there is no version %d to go back to; /v1/policy/history lists them", query.version)).send(ctx)
+		return
+	}
+	n.changePolicy(ctx, []byte(v.Text), fmt.Sprintf("rollback to version %d", v.Version), query)
 }

@@ -59,10 +59,11 @@ func faulty(err error) *problem {
 	return p
 }
 
-// unavailable is the answer when the state has no room: nothing of the request
-// that counts was applied, so it can be sent again as it is.
+// unavailable is the answer when the state has no room: no showing of the request
+// was counted, and refusals and purchases can come twice, so it can be sent again
+// as it is.
 func unavailable(err error) *problem {
-	p := newProblem(fasthttp.StatusServiceUnavailable, err.Error()+"; nothing of this request was counted, send it again later")
+	p := newProblem(fasthttp.StatusServiceUnavailable, err.Error()+"; no showing of this request was counted, and what else it holds can come twice: send all of it again later")
 	p.retryAfter = 5
 	return p
 }

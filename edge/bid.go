@@ -167,7 +167,7 @@ func (n *Node) takeEvents(ctx *fasthttp.RequestCtx, x *exchange) {
 	x.reports = x.reports[:0]
 	x.spans.reset()
 	var rejected []rejection
-	lines := 0
+	lines, last := 0, error(nil)
 	for number, line := range openrtb.Lines(x.body) {
 		if lines++; lines > maxEvents {
 			newProblem(fasthttp.StatusBadRequest, fmt.Sprintf("more than %d events in one request; send several requests", maxEvents)).send(ctx)
@@ -178,6 +178,7 @@ func (n *Node) takeEvents(ctx *fasthttp.RequestCtx, x *exchange) {
 			err = n.readEvent(x, &x.event, rules, now)
 		}
 		if err != nil {
+			last = err
 			rejected = append(rejected, rejection{number, err.Error()})
 		}
 	}
@@ -187,7 +188,7 @@ func (n *Node) takeEvents(ctx *fasthttp.RequestCtx, x *exchange) {
 		newProblem(fasthttp.StatusBadRequest, "the body holds no event; send one JSON object, or one a line").send(ctx)
 		return
 	case lines == 1 && len(rejected) == 1:
-		newProblem(fasthttp.StatusBadRequest, rejected[0].Detail).send(ctx)
+		faulty(last).send(ctx)
 		return
 	}
 	if err := n.apply(x); err != nil {

@@ -40,15 +40,6 @@ func (v *verdict) fail(r Reason, wait uint32) {
 	}
 }
 
-// membership is what is known of one list within one request.
-type membership uint8
-
-const (
-	notAsked membership = iota
-	outside
-	inside
-)
-
 // judge decides one request. It is reused from request to request; every field
 // up to verdicts is set before the first candidate and read only by the judging.
 // A judge serves one goroutine.
@@ -64,7 +55,8 @@ type judge struct {
 	probes  []suppress.Probe
 	because *explanation // nil unless the caller asked why
 
-	member   []membership // by index of Policy.Lists
+	member   []membership     // by index of Policy.Lists
+	orders   []suppress.Probe // scratch of ordered
 	verdicts []verdict
 }
 
@@ -201,174 +193,6 @@ func (j *judge) hidden(v *verdict, s *subject) bool {
 	return j.goOn(v)
 }
 
-// suppressed: none of the campaign's lists may contain the person, and a list
-// that has to be fresh must be.
-func (j *judge) suppressed(v *verdict, s *subject) bool {
-	lists := j.rules.suppress[s.plan.list:]
-	lists = lists[1:][:lists[0]]
-	for _, list := range lists {
-		in := j.contains(int(list))
-		if j.because != nil {
-			j.because.add(Check{Rule: "list", List: j.rules.Lists[list].Name, Pass: !in})
-		}
-		if in {
-			v.fail(Suppressed, never)
-		}
-	}
-	if s.plan.further&hasFreshLists == 0 {
-		return j.goOn(v)
-	}
-	for _, list := range lists {
-		declared := &j.rules.Lists[list]
-		if declared.MaxAge == 0 || declared.WhenStale != policy.StaleSkip {
-			continue
-		}
-		uploaded := j.lists.Uploaded(j.rules.lists[list])
-		pass := uploaded != 0 && wait(uploaded, j.now) <= declared.MaxAge
-		if j.because != nil {
-			j.because.add(Check{Rule: "list_age", List: declared.Name, Within: policy.Span(declared.MaxAge), Pass: pass})
-		}
-		if !pass {
-			v.fail(StaleList, never)
-		}
-	}
-	return j.goOn(v)
-}
-
-// contains asks a list once for each request, whatever the number of candidates
-// and identifiers.
-func (j *judge) contains(list int) bool {
-	if m := j.member[list]; m != notAsked {
-		return m == inside
-	}
-	m := outside
-	for i := range j.probes {
-		if j.lists.Contains(j.rules.lists[list], &j.probes[i]) {
-			m = inside
-			break
-		}
-	}
-	j.member[list] = m
-	return m == inside
-}
-
-// purchased: not what the person bought already, item, category and advertiser
-// each for its own time, from purchase events and from lists of orders.
-func (j *judge) purchased(v *verdict, s *subject) bool {
-	if s.plan.further&hasPurchased == 0 {
-		return true
-	}
-	p := &s.Campaign.Purchased
-	j.bought(v, "item", s.item, p.Item)
-	j.bought(v, "category", s.category, p.Category)
-	j.bought(v, "advertiser", s.AdvertiserTag, p.Advertiser)
-	if len(s.asked.Item) == 0 {
-		return j.goOn(v)
-	}
-	for _, list := range p.Lists {
-		item := j.tags.TagBytes(identity.KindItem, j.rules.listTags[list], s.asked.Item)
-		in := false
-		for i := range j.probes {
-			var order suppress.Probe
-			order.Reset(suppress.ItemKey(j.probes[i].Key(), item))
-			in = in || j.lists.Contains(j.rules.lists[list], &order)
-		}
-		if j.because != nil {
-			j.because.add(Check{Rule: "purchased", Per: "item", List: j.rules.Lists[list].Name, Pass: !in})
-		}
-		if in {
-			v.fail(Purchased, never)
-		}
-	}
-	return j.goOn(v)
-}
-
-func (j *judge) bought(v *verdict, per string, tag uint64, within uint32) {
-	if tag == 0 || within == 0 {
-		return
-	}
-	at, bought := j.person.Purchase(tag)
-	free := uint32(at) + within + 1
-	pass := !bought || j.now >= free
-	if j.because != nil {
-		check := Check{Rule: "purchased", Per: per, Within: policy.Span(within), Pass: pass}
-		if bought {
-			check.At = uint32(at)
-		}
-		j.because.add(check)
-	}
-	if !pass {
-		v.fail(Purchased, free-j.now)
-	}
-}
-
-// spacing: the least time between two showings of a campaign. The ads of one
-// answer are one moment and do not stand in each other's way here.
-func (j *judge) spacing(v *verdict, s *subject) bool {
-	if s.plan.spacing == 0 || j.person.Unseen(s.plan.tag) && j.because == nil {
-		return true
-	}
-	newest, seen := j.person.Newest(s.plan.tag)
-	free := uint32(newest) + s.plan.spacing
-	pass := !seen || j.now >= free
-	if j.because != nil {
-		check := Check{Rule: "spacing", Per: "campaign", Within: policy.Span(s.Spacing), Pass: pass}
-		if seen {
-			check.At = uint32(newest)
-		}
-		j.because.add(check)
-	}
-	if !pass {
-		v.fail(Spacing, free-j.now)
-	}
-	return j.goOn(v)
-}
-
-// caps: all of them must have room.
-func (j *judge) caps(v *verdict, s *subject) bool {
-	limits := j.rules.limits[s.plan.limit:][:s.plan.limits]
-	for i := range limits {
-		l := &limits[i]
-		if l.channel != 0 && l.channel != j.channel {
-			continue
-		}
-		tag := l.tag
-		if tag == 0 {
-			tag = s.named(l.per())
-			if l.channel != 0 {
-				tag = inChannel(j.tags, tag, j.rules.scopeOf(s.Campaign, i).Channel)
-			}
-			if tag == 0 {
-				continue
-			}
-		}
-		most := int(l.most)
-		if s.fading.den != 0 && (l.per() == policy.PerCampaign || l.per() == policy.PerItem) {
-			most = s.fading.scale(most)
-		}
-		if j.because != nil {
-			j.explainCap(s, i, tag, most)
-		}
-		if j.person.Unseen(tag) {
-			continue
-		}
-		if free := j.person.Free(tag, most, j.window(l)); free != 0 {
-			v.fail(Cap, wait(j.now, uint32(free)))
-		}
-	}
-	return j.goOn(v)
-}
-
-// explainCap notes how far a cap is used up.
-func (j *judge) explainCap(s *subject, i int, tag uint64, most int) {
-	u := j.person.Usage(tag, most, j.window(&j.rules.limits[int(s.plan.limit)+i]))
-	written := &s.Caps[i]
-	j.because.add(Check{
-		Rule: "cap", Per: written.Per, Channel: s.Scopes[written.Scope].Channel, Within: written.Within,
-		Limit: most, Count: &u.Count, Unknown: u.Unknown && u.Count < most, Pass: u.Free == 0,
-	})
-}
-
 // appendScopes appends what a showing of the subject in a channel is counted
 // under: every scope of its campaign, but for those of other channels and of names
 // that it does not have.
@@ -395,37 +219,6 @@ func inChannel(tags *identity.Tags, tag uint64, channel string) uint64 {
 		return tag
 	}
 	return tags.Tag(identity.KindChannel, tag, channel)
-}
-
-// diversity: a creative at most n times in a row within its campaign.
-func (j *judge) diversity(v *verdict, s *subject) bool {
-	if s.plan.further&hasDiversity == 0 || s.run == 0 {
-		return true
-	}
-	pass := !j.person.Run(s.plan.tag, s.run, s.Diversity)
-	if j.because != nil {
-		j.because.add(Check{Rule: "diversity", Per: "creative", Limit: s.Diversity, Pass: pass})
-	}
-	if !pass {
-		v.fail(Diversity, never)
-	}
-	return j.goOn(v)
-}
-
-// window is the time a cap looks at, now.
-func (j *judge) window(l *limit) caps.Window {
-	m := &j.moment
-	switch l.window() {
-	case policy.Rolling:
-		return caps.Window{Since: caps.Second(j.now - min(j.now, l.seconds)), Span: l.seconds}
-	case policy.Day:
-		return caps.Window{Since: caps.Second(m.Day), Next: caps.Second(m.NextDay)}
-	case policy.Week:
-		return caps.Window{Since: caps.Second(m.Week), Next: caps.Second(m.NextWeek)}
-	case policy.Month:
-		return caps.Window{Since: caps.Second(m.Month), Next: caps.Second(m.NextMonth)}
-	}
-	return caps.Window{} // as long as the retention
 }
 
 // wait is how long from now until free, at least a second.

@@ -89,11 +89,11 @@ func (n *Node) decide(x *exchange, now uint32) {
 	x.begin(n, rules, now)
 
 	withToken := x.req.Token || x.req.Hold
+	x.grant.Nonce, x.grant.Shown = 0, x.grant.Shown[:0]
 	if withToken {
 		n.tokens.Begin(&x.grant, now)
 		x.grant.Store = true
 		x.grant.Keys = append(x.grant.Keys[:0], x.keys...)
-		x.grant.Shown = x.grant.Shown[:0]
 	}
 
 	n.caps.Lock(&x.person, x.keys, caps.Second(now))

@@ -98,6 +98,9 @@ func (e *explanation) skipped(r Reason) string {
 	case Suppressed:
 		return fmt.Sprintf("you are on the list %q, whose members this campaign leaves alone.", c.List)
 	case StaleList:
+		if c.Within == policy.Span(0) {
+			return fmt.Sprintf("the list %q, whose members this campaign leaves alone, cannot be read, and when in doubt we show less.", c.List)
+		}
 		return fmt.Sprintf("the list %q, whose members this campaign leaves alone, has not been refreshed within %s.", c.List, words(c.Within))
 	case Purchased:
 		return purchasedSentence(e, c)
@@ -140,6 +143,9 @@ var ruleReason = map[string]Reason{
 }
 
 func purchasedSentence(e *explanation, c *Check) string {
+	if c.Unknown {
+		return fmt.Sprintf("whether you bought this already cannot be read (list %q), and when in doubt we show less.", c.List)
+	}
 	if c.List != "" {
 		return fmt.Sprintf("you bought this already (list %q).", c.List)
 	}

@@ -69,7 +69,7 @@ func newMetrics(n *Node) *metrics {
 // stateGauges read the state when they are scraped.
 func (m *metrics) stateGauges(n *Node) {
 	_ = m.set.NewGauge(`restraint_ready`, func() float64 {
-		if n.draining.Load() {
+		if all, _ := n.ready(); !all {
 			return 0
 		}
 		return 1

@@ -60,7 +60,7 @@ func (n *Node) openPolicies() error {
 		p.versions = append(p.versions, v)
 	}
 	if len(p.versions) == 0 {
-		_, err := n.putPolicy(n.options.FirstPolicy, n.options.FirstPolicyName)
+		_, err := n.putPolicy(n.options.FirstPolicy, n.options.FirstPolicyName, false, 0)
 		return err
 	}
 	return n.replayPolicies()
@@ -78,7 +78,7 @@ func (n *Node) replayPolicies() error {
 		}
 		before = compiled
 	}
-	return n.enforce(before)
+	return n.enforce(before, nil, func() error { return nil })
 }
 
 func readPolicyVersion(name string) (v policyVersion, err error) {
@@ -100,35 +100,45 @@ func sum(text string) string {
 	return hex.EncodeToString(s[:])
 }
 
-// putPolicy checks text, keeps it as the next version and puts it in force. The
-// text in force already is no new version. from says where the text came from.
-func (n *Node) putPolicy(text []byte, from string) (policyVersion, error) {
+// policyChange is what a change of policy came to.
+type policyChange struct {
+	policyVersion
+	before, after *policy.Policy
+}
+
+// errVersion says that the policy in force is not the one that a change was meant
+// to replace.
+var errVersion = errors.New("another version is in force")
+
+// putPolicy checks text, keeps it as the next version and puts it in force; dry, it
+// only checks. The text in force already is no new version. from says where the
+// text came from. Of expect, unless 0, the policy in force must have that version.
+func (n *Node) putPolicy(text []byte, from string, dry bool, expect int) (c policyChange, err error) {
 	p := &n.policies
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	v := policyVersion{Version: 1, At: time.Now().UTC(), From: from, SHA256: sum(string(text)), Text: string(text)}
-	var before *policy.Policy
-	if len(p.versions) > 0 {
+	c.policyVersion = policyVersion{Version: 1, At: time.Now().UTC(), From: from, SHA256: sum(string(text)), Text: string(text)}
+	if r := n.rules.Load(); r != nil {
 		last := p.versions[len(p.versions)-1]
-		if last.SHA256 == v.SHA256 {
-			return last, nil
+		c.before, c.after = r.Policy, r.Policy
+		if expect != 0 && expect != last.Version {
+			return c, fmt.Errorf("%w: version %d, not %d; look at it and put again", errVersion, last.Version, expect)
 		}
-		v.Version = last.Version + 1
-		before = n.rules.Load().Policy
+		if last.SHA256 == c.SHA256 {
+			c.policyVersion = last
+			return c, nil
+		}
+		c.Version = last.Version + 1
 	}
-	compiled, err := n.compile(&v, before)
-	if err != nil {
-		return v, err
+	if c.after, err = n.compile(&c.policyVersion, c.before); err != nil || dry {
+		return c, err
 	}
-	if err := writePolicyVersion(p.dir, &v); err != nil {
-		return v, err
+	if err := n.enforce(c.after, c.before, func() error { return writePolicyVersion(p.dir, &c.policyVersion) }); err != nil {
+		return c, err
 	}
-	p.versions = append(p.versions, v)
-	if err := n.enforce(compiled); err != nil {
-		return v, err
-	}
-	n.log.Info("policy in force", "version", v.Version, "from", from, "sha256", v.SHA256)
-	return v, nil
+	p.versions = append(p.versions, c.policyVersion)
+	n.log.Info("policy in force", "version", c.Version, "from", from, "sha256", c.SHA256)
+	return c, nil
 }
 
 func (n *Node) compile(v *policyVersion, before *policy.Policy) (*policy.Policy, error) {
@@ -145,24 +155,46 @@ func (n *Node) compile(v *policyVersion, before *policy.Policy) (*policy.Policy,
 	return compiled, nil
 }
 
-// enforce makes a compiled policy the one that decisions read.
-func (n *Node) enforce(p *policy.Policy) error {
-	declared := make([]suppress.Declaration, len(p.Lists))
-	for i := range p.Lists {
-		declared[i] = declare(&p.Lists[i])
+// enforce makes a compiled policy the one that decisions read, once keep has kept
+// it. Until then, lists of both policies are declared: no decision is made under a
+// policy whose lists are gone.
+func (n *Node) enforce(p, before *policy.Policy, keep func() error) error {
+	if err := n.declare(p, before); err != nil {
+		return err
 	}
-	if err := n.lists.Declare(declared); err != nil {
-		return fmt.Errorf("declare lists: %w", err)
+	if err := keep(); err != nil {
+		return err
 	}
 	n.caps.SetRetention(p.Retention.Exposures, p.Retention.Purchases)
 	r := newRules(p, n.tags)
-	r.lists, r.listTags = make([]int, len(p.Lists)), make([]uint64, len(p.Lists))
 	view := n.lists.View()
 	for i := range p.Lists {
-		r.lists[i] = view.List(p.Lists[i].Name)
-		r.listTags[i] = n.tags.Tag(identity.KindList, 0, p.Lists[i].Name)
+		r.lists = append(r.lists, view.List(p.Lists[i].Name))
+		r.listTags = append(r.listTags, n.tags.Tag(identity.KindList, 0, p.Lists[i].Name))
 	}
 	n.rules.Store(r)
+	return n.declare(p, nil)
+}
+
+// declare declares the lists of a policy, and those of the one before that it does
+// not name.
+func (n *Node) declare(p, before *policy.Policy) error {
+	named := make(map[string]bool)
+	var all []suppress.Declaration
+	for _, from := range []*policy.Policy{p, before} {
+		if from == nil {
+			continue
+		}
+		for i := range from.Lists {
+			if l := &from.Lists[i]; !named[l.Name] {
+				named[l.Name] = true
+				all = append(all, declare(l))
+			}
+		}
+	}
+	if err := n.lists.Declare(all); err != nil {
+		return fmt.Errorf("declare lists: %w", err)
+	}
 	return nil
 }
 

@@ -52,5 +52,5 @@ func (p *problem) send(ctx *fasthttp.RequestCtx) {
 	if p.retryAfter > 0 {
 		ctx.Response.Header.Set("Retry-After", itoa(p.retryAfter))
 	}
-	ctx.SetBody(body)
+	ctx.SetBody(append(body, '\n'))
 }

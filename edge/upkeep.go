@@ -35,6 +35,6 @@ func (n *Node) sweep(ctx context.Context) {
 // A text that is in force already changes nothing. On an error the policy in force
 // stays.
 func (n *Node) PutPolicy(text []byte, name string) error {
-	_, err := n.putPolicy(text, name)
+	_, err := n.putPolicy(text, name, false, 0)
 	return err
 }

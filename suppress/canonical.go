@@ -38,7 +38,8 @@ const hashOfNothing = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7
 // first, or the same person has two keys. White space at both ends goes. For
 // sources that end in _sha256, 64 hexadecimal digits of either case and base64
 // of the 32 bytes both become 64 lower-case digits; anything else is an error,
-// and so is the hash of nothing. For ifa, all zeros is an error. Identifiers of
+// and so is the hash of nothing. For ifa, letters become lower-case, as devices
+// write them in either case, and all zeros is an error. Identifiers of
 // other sources are taken as given. The error says what is wrong and never shows
 // the identifier. It allocates only if dst has no room for 64 bytes, or len(id).
 func Canonical(dst []byte, source string, id []byte) ([]byte, error) {
@@ -55,8 +56,11 @@ func Canonical(dst []byte, source string, id []byte) ([]byte, error) {
 	if !printable(id) {
 		return dst, errText
 	}
-	if source == "ifa" && len(bytes.Trim(id, "0-")) == 0 {
-		return dst, errNoDevice
+	if source == "ifa" {
+		if len(bytes.Trim(id, "0-")) == 0 {
+			return dst, errNoDevice
+		}
+		return appendLower(dst, id), nil
 	}
 	return append(dst, id...), nil
 }

@@ -165,11 +165,17 @@ func (l *list) declaration() Declaration {
 
 // Delete removes every member and every file of the list but an empty
 // generation, which keeps changes of before from coming back when they are
-// applied again. The list may be uploaded again; there is no rollback.
+// applied again. The list may be uploaded again; there is no rollback. A list that
+// the policy no longer declares can be deleted too.
 func (s *Store) Delete(name string) error {
-	l, err := s.declaredList(name)
-	if err != nil {
-		return err
+	s.mu.Lock()
+	l, closed := s.lists[name], s.closed
+	s.mu.Unlock()
+	if closed {
+		return ErrClosed
+	}
+	if l == nil {
+		return fmt.Errorf("%w: there is no list %q", ErrUnknownList, name)
 	}
 	if err := l.tryBuild(); err != nil {
 		return err

@@ -140,6 +140,8 @@ func (i *importer) check() error {
 		return fault("until %d: members that leave by themselves are not supported yet; leave until out and remove them later", im.Until)
 	case !slices.Contains(Schemes(), im.scheme()):
 		return fault("normalize %q is none of %q", im.Normalize, Schemes())
+	case im.Column != "" && im.ID == "":
+		return fault("column %q is given without the source of its identifiers; add id=SOURCE, or write map=%s:SOURCE", im.Column, im.Column)
 	case len(im.Map) > 0 && im.ID != "":
 		return fault("both map and id=%q are given; give one", im.ID)
 	case im.Format == Plain && len(im.Map) > 0:

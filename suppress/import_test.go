@@ -319,7 +319,7 @@ func TestCanonical(t *testing.T) {
 		{"user.id", "a\xffb", "", "UTF-8"},
 		{"user.id", strings.Repeat("x", 1025), "", "1024"},
 		{"ifa", "00000000-0000-0000-0000-000000000000", "", "zeros"},
-		{"ifa", "6D92078A-8246-4BA4-AE5B-76104861E7DC", "6D92078A-8246-4BA4-AE5B-76104861E7DC", ""},
+		{"ifa", "6D92078A-8246-4BA4-AE5B-76104861E7DC", "6d92078a-8246-4ba4-ae5b-76104861e7dc", ""},
 		{"email_sha256", a, a, ""},
 		{"email_sha256", " " + strings.ToUpper(a) + " ", a, ""},
 		{"email_sha256", base64.StdEncoding.EncodeToString(sum), a, ""},

@@ -253,6 +253,7 @@ func (l *list) setEntryLocked() {
 		return
 	}
 	e.filter = *l.filter
+	e.damaged = l.damaged
 	e.ready = !l.damaged && (l.hasBase() || l.changes.len() > 0)
 	if l.cur != nil {
 		e.start = l.cur.start

@@ -20,6 +20,7 @@ type entry struct {
 	uploaded  uint64
 	ready     bool
 	declared  bool
+	damaged   bool
 }
 
 // List is the index of a declared list, or -1. An index belongs to its name for
@@ -57,6 +58,13 @@ func (v *View) Contains(list int, p *Probe) bool {
 		return true
 	}
 	return in
+}
+
+// Trusted says that what Contains answers can be relied on: false when the list is
+// not declared, and when its files were found damaged, so that its members are not
+// known. A list that never had members is trusted to have none.
+func (v *View) Trusted(list int) bool {
+	return uint(list) < uint(len(v.lists)) && v.lists[list].declared && !v.lists[list].damaged
 }
 
 // Ready says that the list has members to be compared with: false before its

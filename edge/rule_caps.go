@@ -1,0 +1,104 @@
+package edge
+
+import (
+	"restraint/caps"
+	"restraint/edge/policy"
+)
+
+// spacing: the least time between two showings of a campaign. The ads of one
+// answer are one moment and do not stand in each other's way here.
+func (j *judge) spacing(v *verdict, s *subject) bool {
+	if s.plan.spacing == 0 || j.person.Unseen(s.plan.tag) && j.because == nil {
+		return true
+	}
+	newest, seen := j.person.Newest(s.plan.tag)
+	free := uint32(newest) + s.plan.spacing
+	pass := !seen || j.now >= free
+	if j.because != nil {
+		check := Check{Rule: "spacing", Per: "campaign", Within: policy.Span(s.Spacing), Pass: pass}
+		if seen {
+			check.At = uint32(newest)
+		}
+		j.because.add(check)
+	}
+	if !pass {
+		v.fail(Spacing, free-j.now)
+	}
+	return j.goOn(v)
+}
+
+// caps: all of them must have room.
+func (j *judge) caps(v *verdict, s *subject) bool {
+	limits := j.rules.limits[s.plan.limit:][:s.plan.limits]
+	for i := range limits {
+		l := &limits[i]
+		if l.channel != 0 && l.channel != j.channel {
+			continue
+		}
+		tag := l.tag
+		if tag == 0 {
+			tag = s.named(l.per())
+			if l.channel != 0 {
+				tag = inChannel(j.tags, tag, j.rules.scopeOf(s.Campaign, i).Channel)
+			}
+			if tag == 0 {
+				continue
+			}
+		}
+		most := int(l.most)
+		if s.fading.den != 0 && (l.per() == policy.PerCampaign || l.per() == policy.PerItem) {
+			most = s.fading.scale(most)
+		}
+		if j.because != nil {
+			j.explainCap(s, i, tag, most)
+		}
+		if j.person.Unseen(tag) {
+			continue
+		}
+		if free := j.person.Free(tag, most, j.window(l)); free != 0 {
+			v.fail(Cap, wait(j.now, uint32(free)))
+		}
+	}
+	return j.goOn(v)
+}
+
+// explainCap notes how far a cap is used up.
+func (j *judge) explainCap(s *subject, i int, tag uint64, most int) {
+	u := j.person.Usage(tag, most, j.window(&j.rules.limits[int(s.plan.limit)+i]))
+	written := &s.Caps[i]
+	j.because.add(Check{
+		Rule: "cap", Per: written.Per, Channel: s.Scopes[written.Scope].Channel, Within: written.Within,
+		Limit: most, Count: &u.Count, Unknown: u.Unknown && u.Count < most, Pass: u.Free == 0,
+	})
+}
+
+// diversity: a creative at most n times in a row within its campaign.
+func (j *judge) diversity(v *verdict, s *subject) bool {
+	if s.plan.further&hasDiversity == 0 || s.run == 0 {
+		return true
+	}
+	pass := !j.person.Run(s.plan.tag, s.run, s.Diversity)
+	if j.because != nil {
+		j.because.add(Check{Rule: "diversity", Per: "creative", Limit: s.Diversity, Pass: pass})
+	}
+	if !pass {
+		v.fail(Diversity, never)
+	}
+	return j.goOn(v)
+}
+
+// window is the time a cap looks at, now.
+func (j *judge) window(l *limit) caps.Window {
+	m := &j.moment
+	switch l.window() {
+	case policy.Rolling:
+		return caps.Window{Since: caps.Second(j.now - min(j.now, l.seconds)), Span: l.seconds}
+	case policy.Day:
+		return caps.Window{Since: caps.Second(m.Day), Next: caps.Second(m.NextDay)}
+	case policy.Week:
+		return caps.Window{Since: caps.Second(m.Week), Next: caps.Second(m.NextWeek)}
+	case policy.Month:
+		return caps.Window{Since: caps.Second(m.Month), Next: caps.Second(m.NextMonth)}
+	}
+	return caps.Window{} // as long as the retention
+}

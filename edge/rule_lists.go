@@ -1,0 +1,133 @@
+package edge
+
+import (
+	"restraint/edge/identity"
+	"restraint/edge/policy"
+	"restraint/suppress"
+)
+
+// membership is what is known of one list within one request.
+type membership uint8
+
+const (
+	notAsked membership = iota
+	outside
+	inside
+	unknown // the list's files are damaged, or the policy changes at this moment
+)
+
+// suppressed: none of the campaign's lists may contain the person, and each has to
+// be known, and fresh where the policy says so.
+func (j *judge) suppressed(v *verdict, s *subject) bool {
+	lists := j.rules.suppress[s.plan.list:]
+	lists = lists[1:][:lists[0]]
+	stale := false
+	for _, list := range lists {
+		m := j.contains(int(list))
+		stale = stale || m == unknown
+		if j.because != nil {
+			j.because.add(Check{Rule: "list", List: j.rules.Lists[list].Name, Unknown: m == unknown, Pass: m != inside})
+		}
+		if m == inside {
+			v.fail(Suppressed, never)
+		}
+	}
+	if stale || s.plan.further&hasFreshLists != 0 {
+		j.fresh(v, lists)
+	}
+	return j.goOn(v)
+}
+
+// fresh: no list is older than the policy allows, and none is unknown.
+func (j *judge) fresh(v *verdict, lists []uint16) {
+	for _, list := range lists {
+		declared := &j.rules.Lists[list]
+		pass := j.contains(int(list)) != unknown
+		if declared.MaxAge != 0 && declared.WhenStale == policy.StaleSkip {
+			uploaded := j.lists.Uploaded(j.rules.lists[list])
+			pass = pass && uploaded != 0 && wait(uploaded, j.now) <= declared.MaxAge
+		}
+		if j.because != nil {
+			j.because.add(Check{Rule: "list_age", List: declared.Name, Within: policy.Span(declared.MaxAge), Pass: pass})
+		}
+		if !pass {
+			v.fail(StaleList, never)
+		}
+	}
+}
+
+// contains asks a list once for each request, whatever the number of candidates
+// and identifiers.
+func (j *judge) contains(list int) membership {
+	if j.member[list] == notAsked {
+		j.member[list] = j.ask(j.rules.lists[list], j.probes)
+	}
+	return j.member[list]
+}
+
+// ask looks for any of the keys in a list.
+func (j *judge) ask(list int, probes []suppress.Probe) membership {
+	if !j.lists.Trusted(list) {
+		return unknown
+	}
+	for i := range probes {
+		if j.lists.Contains(list, &probes[i]) {
+			return inside
+		}
+	}
+	return outside
+}
+
+// purchased: not what the person bought already, item, category and advertiser
+// each for its own time, from purchase events and from lists of orders.
+func (j *judge) purchased(v *verdict, s *subject) bool {
+	if s.plan.further&hasPurchased == 0 {
+		return true
+	}
+	p := &s.Campaign.Purchased
+	j.bought(v, "item", s.item, p.Item)
+	j.bought(v, "category", s.category, p.Category)
+	j.bought(v, "advertiser", s.AdvertiserTag, p.Advertiser)
+	if len(s.asked.Item) > 0 {
+		for _, list := range p.Lists {
+			j.ordered(v, s, list)
+		}
+	}
+	return j.goOn(v)
+}
+
+// ordered: a list of orders must not say that the person bought the item.
+func (j *judge) ordered(v *verdict, s *subject, list int) {
+	item := j.tags.TagBytes(identity.KindItem, j.rules.listTags[list], s.asked.Item)
+	j.orders = j.orders[:0]
+	for i := range j.probes {
+		j.orders = append(j.orders, suppress.Probe{})
+		j.orders[i].Reset(suppress.ItemKey(j.probes[i].Key(), item))
+	}
+	m := j.ask(j.rules.lists[list], j.orders)
+	if j.because != nil {
+		j.because.add(Check{Rule: "purchased", Per: "item", List: j.rules.Lists[list].Name, Unknown: m == unknown, Pass: m == outside})
+	}
+	if m != outside {
+		v.fail(Purchased, never)
+	}
+}
+
+func (j *judge) bought(v *verdict, per string, tag uint64, within uint32) {
+	if tag == 0 || within == 0 {
+		return
+	}
+	at, bought := j.person.Purchase(tag)
+	free := uint32(at) + within + 1
+	pass := !bought || j.now >= free
+	if j.because != nil {
+		check := Check{Rule: "purchased", Per: per, Within: policy.Span(within), Pass: pass}
+		if bought {
+			check.At = uint32(at)
+		}
+		j.because.add(check)
+	}
+	if !pass {
+		v.fail(Purchased, free-j.now)
+	}
+}

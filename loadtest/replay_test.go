@@ -60,11 +60,20 @@ func TestReplayCountsWhatIsSpared(t *testing.T) {
 		what      string
 		got, want any
 	}{
-		{"impressions", s.Impressions, 9}, {"shown", s.Shown, 7}, {"spared", s.Spared, 2}, {"users", s.Users, 2},
-		{"users at a cap", s.UsersAtCap, 1}, {"events", s.Events, 13}, {"replayed", s.Replayed, 13},
+		{"impressions", s.Impressions, 9},
+		{"shown", s.Shown, 7},
+		{"spared", s.Spared, 2},
+		{"users", s.Users, 2},
+		{"users at a cap", s.UsersAtCap, 1},
+		{"events", s.Events, 13},
+		{"replayed", s.Replayed, 13},
 		{"after purchase", s.AfterPurchase.Item, Avoided{InLog: 1, Avoided: 1}},
-		{"most before", s.MostBefore, 5}, {"most after", s.MostAfter, 4}, {"over-delivered", s.Recount.OverDelivered, 0},
-		{"unexplained", s.Recount.Unexplained, 0}, {"partial", s.Partial, ""}, {"events at the node", f.events, 9},
+		{"most before", s.MostBefore, 5},
+		{"most after", s.MostAfter, 4},
+		{"over-delivered", s.Recount.OverDelivered, 0},
+		{"unexplained", s.Recount.Unexplained, 0},
+		{"partial", s.Partial, ""},
+		{"events at the node", f.events, 9},
 	} {
 		if c.got != c.want {
 			t.Errorf("%s: got %v, want %v", c.what, c.got, c.want)

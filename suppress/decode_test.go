@@ -120,8 +120,10 @@ func FuzzImport(f *testing.F) {
 			f.Add([]byte(body), how)
 		}
 	}
-	o, err := Options{Dir: "unused", Hash: func(_ string, id []byte) Key { return sha256Key(id) },
-		Limits: Limits{Bytes: 1 << 20, RowBytes: 1 << 10}, MaxRejected: 1}.withDefaults()
+	o, err := Options{
+		Dir: "unused", Hash: func(_ string, id []byte) Key { return sha256Key(id) },
+		Limits: Limits{Bytes: 1 << 20, RowBytes: 1 << 10}, MaxRejected: 1,
+	}.withDefaults()
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -203,8 +203,13 @@ func TestUndeclared(t *testing.T) {
 	if v.List("l") != at || !v.Ready(at) || !v.Contains(at, &p) || v.Ready(v.List("other")) {
 		t.Fatal("the list has lost its members or its index")
 	}
-	for _, d := range []suppress.Declaration{{}, {Name: "x"}, {Name: "x", Sources: []string{"a"}, Rate: 2},
-		{Name: "x", Sources: []string{"a"}, Filter: "cuckoo"}, {Name: "x", Sources: []string{"a"}, Items: true}} {
+	for _, d := range []suppress.Declaration{
+		{},
+		{Name: "x"},
+		{Name: "x", Sources: []string{"a"}, Rate: 2},
+		{Name: "x", Sources: []string{"a"}, Filter: "cuckoo"},
+		{Name: "x", Sources: []string{"a"}, Items: true},
+	} {
 		if s.Declare([]suppress.Declaration{d}) == nil {
 			t.Errorf("declared %+v", d)
 		}

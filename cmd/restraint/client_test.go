@@ -21,8 +21,10 @@ func TestProblemsAreReadable(t *testing.T) {
 		status           int
 		wants            []string
 	}{
-		{"whole", problemJSON, `{"type":"about:blank","title":"Bad Request","status":400,"detail":"2 faults","errors":[{"field":"campaigns.a.caps[0]","detail":"limit 0: write 1 to 255","line":12},{"field":"x","detail":"no such key"}]}`, 400,
-			[]string{"restraint lists: the node answers 400 Bad Request: 2 faults\n", "  line 12: campaigns.a.caps[0]: limit 0: write 1 to 255\n", "  x: no such key"}},
+		{
+			"whole", problemJSON, `{"type":"about:blank","title":"Bad Request","status":400,"detail":"2 faults","errors":[{"field":"campaigns.a.caps[0]","detail":"limit 0: write 1 to 255","line":12},{"field":"x","detail":"no such key"}]}`, 400,
+			[]string{"restraint lists: the node answers 400 Bad Request: 2 faults\n", "  line 12: campaigns.a.caps[0]: limit 0: write 1 to 255\n", "  x: no such key"},
+		},
 		{"mend", problemJSON + "; charset=utf-8", `{"title":"Not Found","detail":"not declared","mend":"lists:\n  a: {id: [ifa]}\n"}`, 404, []string{"would mend it:\nlists:\n  a: {id: [ifa]}"}},
 		{"many", problemJSON, `{"errors":[{"field":"first","detail":"d"}` + many.String() + `]}`, 400, []string{"first: d", "and 51 more"}},
 		{"no key", problemJSON, `{"title":"Unauthorized"}`, 401, []string{"RESTRAINT_KEY"}},

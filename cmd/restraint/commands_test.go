@@ -93,8 +93,10 @@ func TestPolicyCommands(t *testing.T) {
 		{"show --number 3", text, "GET", "/v1/policy", "version=3", "", "", []string{text}},
 		{"put " + file, changed, "PUT", "/v1/policy", "", "application/yaml", text, []string{"version: 13\n", "changes:\n", "key: campaigns.a\n"}},
 		{"put --dry-run --pilot 10 " + jsonFile, changed, "PUT", "/v1/policy", "dry_run=1&pilot=10", "application/json", "{}", nil},
-		{"history", `{"versions":[{"version":2,"at":"2027-01-15T08:00:00Z","from":"api","sha256":"0123456789abcdef0123"},{"version":1}]}`, "GET", "/v1/policy/history", "", "", "",
-			[]string{"VERSION  SINCE                 FROM  SHA-256\n", "2        2027-01-15T08:00:00Z  api   0123456789abcdef\n"}},
+		{
+			"history", `{"versions":[{"version":2,"at":"2027-01-15T08:00:00Z","from":"api","sha256":"0123456789abcdef0123"},{"version":1}]}`, "GET", "/v1/policy/history", "", "", "",
+			[]string{"VERSION  SINCE                 FROM  SHA-256\n", "2        2027-01-15T08:00:00Z  api   0123456789abcdef\n"},
+		},
 		{"rollback", changed, "POST", "/v1/policy/rollback", "", "", "", []string{"version: 13"}},
 		{"rollback --number 3 --dry-run", changed, "POST", "/v1/policy/rollback", "dry_run=1&version=3", "", "", nil},
 		{"diff " + file, text, "GET", "/v1/policy", "", "", "", []string{"no difference\n"}},

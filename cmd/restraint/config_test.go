@@ -276,8 +276,10 @@ func TestConfigStrangeFiles(t *testing.T) {
 }
 
 func TestParseBytes(t *testing.T) {
-	for s, want := range map[string]Bytes{"0B": 0, "1": 1, "1B": 1, "1kB": 1000, "1KiB": 1024, "512MiB": 512 << 20,
-		"2GiB": 2 << 30, "2 GiB": 2 << 30, "3TiB": 3 << 40, "20GB": 20e9} {
+	for s, want := range map[string]Bytes{
+		"0B": 0, "1": 1, "1B": 1, "1kB": 1000, "1KiB": 1024, "512MiB": 512 << 20,
+		"2GiB": 2 << 30, "2 GiB": 2 << 30, "3TiB": 3 << 40, "20GB": 20e9,
+	} {
 		if got, err := parseBytes(s); err != nil || got != want {
 			t.Errorf("%q = %d, %v, want %d", s, got, err, want)
 		}

@@ -163,7 +163,7 @@ func (a *pushed) print(w io.Writer, dryRun bool) error {
 	t.row("rejected rows", grouped(a.Rejected))
 	t.row("false positives", roughRate(a.FalsePositiveRate))
 	t.row("size", roughSize(a.Bytes))
-	t.row("took", (time.Duration(a.Seconds * float64(time.Second))).Round(time.Millisecond).String())
+	t.row("took", time.Duration(a.Seconds*float64(time.Second)).Round(time.Millisecond).String())
 	if err := t.flush(); err != nil {
 		return err
 	}

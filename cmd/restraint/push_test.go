@@ -31,16 +31,20 @@ func TestPushTellsTheNode(t *testing.T) {
 		method, path, kind, coding string
 		query                      url.Values
 	}{
-		{"replace", "a.csv", csv, "--map Email=email_sha256 --map ID=user.id", "PUT", "/v1/lists/acme", "text/csv", "",
-			url.Values{"map": {"Email:email_sha256", "ID:user.id"}}},
+		{
+			"replace", "a.csv", csv, "--map Email=email_sha256 --map ID=user.id", "PUT", "/v1/lists/acme", "text/csv", "",
+			url.Values{"map": {"Email:email_sha256", "ID:user.id"}},
+		},
 		{"add", "a.ndjson", "{}", "--map a.b=x,y=z --add", "POST", "/v1/lists/acme/add", "application/x-ndjson", "", url.Values{"map": {"a.b=x,y:z"}}},
 		{"remove", "a.txt", "u\n", "--id user.id --remove", "POST", "/v1/lists/acme/remove", "text/plain", "", url.Values{"id": {"user.id"}}},
 		{"gzip", "A.CSV.GZ", zipped.String(), "--id ifa --column ID", "PUT", "/v1/lists/acme", "text/csv", "gzip", url.Values{"id": {"ifa"}, "column": {"ID"}}},
 		{"zstd", "a.jsonl.zst", zstd, "--map e=s", "PUT", "/v1/lists/acme", "application/x-ndjson", "zstd", url.Values{"map": {"e:s"}}},
 		{"stdin", "-", "u\n", "--id user.id", "PUT", "/v1/lists/acme", "text/plain", "", url.Values{"id": {"user.id"}}},
 		{"stdin gzip", "-", zipped.String(), "--map Email=email_sha256 --format csv", "PUT", "/v1/lists/acme", "text/csv", "gzip", url.Values{"map": {"Email:email_sha256"}}},
-		{"all", "a.dat", csv, "--format csv --map Email=email_sha256 --item-column ID --normalize uid2 --until 2027-01-31 --dry-run --force", "PUT", "/v1/lists/acme", "text/csv", "",
-			url.Values{"map": {"Email:email_sha256"}, "item_column": {"ID"}, "normalize": {"uid2"}, "until": {"1801353600"}, "dry_run": {"1"}, "force": {"1"}}},
+		{
+			"all", "a.dat", csv, "--format csv --map Email=email_sha256 --item-column ID --normalize uid2 --until 2027-01-31 --dry-run --force", "PUT", "/v1/lists/acme", "text/csv", "",
+			url.Values{"map": {"Email:email_sha256"}, "item_column": {"ID"}, "normalize": {"uid2"}, "until": {"1801353600"}, "dry_run": {"1"}, "force": {"1"}},
+		},
 		{"empty", "a.csv", "", "--map a=b", "PUT", "/v1/lists/acme", "text/csv", "", url.Values{"map": {"a:b"}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

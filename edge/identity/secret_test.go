@@ -135,8 +135,15 @@ func TestSecretIsNotPrintable(t *testing.T) {
 		Ptr    *Secret
 	}
 	h, tags, tokens := NewHasher(s), NewTags(s), NewTokens(s)
-	values := []any{s, &s, config{s, s, &s}, &config{s, s, &s}, []Secret{s}, map[string]Secret{"k": s},
-		struct{ s any }{s}, h, *h, tags, *tags, tokens, fmt.Errorf("open: %v %+v", s, &s)}
+	values := []any{
+		s, &s,
+		config{s, s, &s},
+		&config{s, s, &s},
+		[]Secret{s},
+		map[string]Secret{"k": s},
+		struct{ s any }{s},
+		h, *h, tags, *tags, tokens, fmt.Errorf("open: %v %+v", s, &s),
+	}
 	var out strings.Builder
 	for _, v := range values {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%c", "%U", "%p"} {

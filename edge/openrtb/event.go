@@ -16,8 +16,10 @@ const (
 	Feedback
 )
 
-var eventTypes = [...]string{Impression: "impression", Click: "click", Purchase: "purchase", Return: "return",
-	Release: "release", Hide: "hide", Complaint: "complaint", Feedback: "feedback"}
+var eventTypes = [...]string{
+	Impression: "impression", Click: "click", Purchase: "purchase", Return: "return",
+	Release: "release", Hide: "hide", Complaint: "complaint", Feedback: "feedback",
+}
 
 // String returns the type as callers write it; "" for NoEvent.
 func (t EventType) String() string {

@@ -7,14 +7,22 @@ import (
 
 func TestEventParseReadsTheContractsExamples(t *testing.T) {
 	tests := []struct{ line, want string }{
-		{`{"type":"impression","token":"T","campaign":"spring-shoes","creative":"c-1","item":"sku-9"}`,
-			"type=impression/impression id= token=T campaign=spring-shoes creative=c-1 item=sku-9 category= advertiser= why= answer= at=0/false person=false ids=[]"},
-		{`{"type":"impression","id":"imp-77","user":{"id":"u-123"},"campaign":"spring-shoes","creative":"c-1","item":"sku-9","channel":"web","at":1793500123}`,
-			"type=impression/impression id=imp-77 token= campaign=spring-shoes creative=c-1 item=sku-9 category= advertiser= why= answer= at=1793500123/true person=true ids=[user.id=u-123]"},
-		{`{"type":"purchase","id":"ord-5","user":{"id":"u-123"},"advertiser":"acme","item":"sku-9","category":"shoes","at":1793500200}`,
-			"type=purchase/purchase id=ord-5 token= campaign= creative= item=sku-9 category=shoes advertiser=acme"},
-		{`{"type":"hide","user":{"id":"u-123"},"campaign":"spring-shoes","why":"already_bought"}`,
-			"type=hide/hide id= token= campaign=spring-shoes creative= item= category= advertiser= why=already_bought"},
+		{
+			`{"type":"impression","token":"T","campaign":"spring-shoes","creative":"c-1","item":"sku-9"}`,
+			"type=impression/impression id= token=T campaign=spring-shoes creative=c-1 item=sku-9 category= advertiser= why= answer= at=0/false person=false ids=[]",
+		},
+		{
+			`{"type":"impression","id":"imp-77","user":{"id":"u-123"},"campaign":"spring-shoes","creative":"c-1","item":"sku-9","channel":"web","at":1793500123}`,
+			"type=impression/impression id=imp-77 token= campaign=spring-shoes creative=c-1 item=sku-9 category= advertiser= why= answer= at=1793500123/true person=true ids=[user.id=u-123]",
+		},
+		{
+			`{"type":"purchase","id":"ord-5","user":{"id":"u-123"},"advertiser":"acme","item":"sku-9","category":"shoes","at":1793500200}`,
+			"type=purchase/purchase id=ord-5 token= campaign= creative= item=sku-9 category=shoes advertiser=acme",
+		},
+		{
+			`{"type":"hide","user":{"id":"u-123"},"campaign":"spring-shoes","why":"already_bought"}`,
+			"type=hide/hide id= token= campaign=spring-shoes creative= item= category= advertiser= why=already_bought",
+		},
 	}
 	var e Event
 	for _, test := range tests {

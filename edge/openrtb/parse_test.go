@@ -42,13 +42,19 @@ func TestParseDecides(t *testing.T) {
 		name, body string
 		want       string // part of the view
 	}{
-		{"old places", with(`"user":{"ext":{"consent":"C","eids":[{"source":"s","uids":[{"id":"i"}]}]},"geo":{"country":"USA","region":"CA","utcoffset":-480}},` +
-			`"regs":{"ext":{"gdpr":1,"coppa":1,"gpp":"G","gpp_sid":[2,6],"us_privacy":"1YYN","gpc":"1"}}`),
-			"ids=[s=i] dropped=0 consent=C gpp=G sid=[2 6] usp=1YYN gdpr=1 coppa=1 lmt=-1 dnt=-1 gpc=true country=USA region=CA utc=-480/true"},
-		{"new places bind", with(`"user":{"consent":"N","ext":{"consent":"O"}},"regs":{"gpp":"GN","gpp_sid":[7],"ext":{"gpp":"GO","gpp_sid":[8]}}`),
-			"consent=N gpp=GN sid=[7]"},
-		{"an empty new place does not", with(`"user":{"consent":"","ext":{"consent":"O"}},"regs":{"gpp":"","gpp_sid":[],"ext":{"gpp":"GO","gpp_sid":[8]}}`),
-			"consent=O gpp=GO sid=[8]"},
+		{
+			"old places", with(`"user":{"ext":{"consent":"C","eids":[{"source":"s","uids":[{"id":"i"}]}]},"geo":{"country":"USA","region":"CA","utcoffset":-480}},` +
+				`"regs":{"ext":{"gdpr":1,"coppa":1,"gpp":"G","gpp_sid":[2,6],"us_privacy":"1YYN","gpc":"1"}}`),
+			"ids=[s=i] dropped=0 consent=C gpp=G sid=[2 6] usp=1YYN gdpr=1 coppa=1 lmt=-1 dnt=-1 gpc=true country=USA region=CA utc=-480/true",
+		},
+		{
+			"new places bind", with(`"user":{"consent":"N","ext":{"consent":"O"}},"regs":{"gpp":"GN","gpp_sid":[7],"ext":{"gpp":"GO","gpp_sid":[8]}}`),
+			"consent=N gpp=GN sid=[7]",
+		},
+		{
+			"an empty new place does not", with(`"user":{"consent":"","ext":{"consent":"O"}},"regs":{"gpp":"","gpp_sid":[],"ext":{"gpp":"GO","gpp_sid":[8]}}`),
+			"consent=O gpp=GO sid=[8]",
+		},
 		{"gdpr 1 binds from the old place", with(`"regs":{"gdpr":0,"ext":{"gdpr":1}}`), "gdpr=1"},
 		{"gdpr 1 binds from the new place", with(`"regs":{"ext":{"gdpr":0},"gdpr":1}`), "gdpr=1"},
 		{"coppa 1 binds", with(`"regs":{"coppa":0,"ext":{"coppa":1}}`), "coppa=1"},
@@ -58,11 +64,15 @@ func TestParseDecides(t *testing.T) {
 		{"gpc as a boolean", with(`"regs":{"gpc":true}`), "gpc=true"},
 		{"gpc off", with(`"regs":{"gpc":"0","ext":{"gpc":0}}`), "gpc=false"},
 		{"section -1 is none", with(`"regs":{"gpp_sid":[-1,7]}`), "sid=[7]"},
-		{"eids of both places, without duplicates", with(`"user":{"eids":[{"source":"s","uids":[{"id":"a"},{"id":"b"}]}],"ext":{"eids":[{"uids":[{"id":"b"},{"id":"c"}],"source":"s"}]}}`),
-			"ids=[s=a s=b s=c] dropped=0"},
+		{
+			"eids of both places, without duplicates", with(`"user":{"eids":[{"source":"s","uids":[{"id":"a"},{"id":"b"}]}],"ext":{"eids":[{"uids":[{"id":"b"},{"id":"c"}],"source":"s"}]}}`),
+			"ids=[s=a s=b s=c] dropped=0",
+		},
 		{"the same id of two sources is two", with(`"user":{"id":"a","buyeruid":"a"}`), "ids=[user.id=a buyeruid=a]"},
-		{"an eid without a source is nobody", with(`"user":{"eids":[{"uids":[{"id":"a"}]},{"source":"","uids":[{"id":"a"}]},{"source":"s"},{"source":"s","uids":[{},{"id":""}]}]}`),
-			"ids=[] dropped=2"},
+		{
+			"an eid without a source is nobody", with(`"user":{"eids":[{"uids":[{"id":"a"}]},{"source":"","uids":[{"id":"a"}]},{"source":"s"},{"source":"s","uids":[{},{"id":""}]}]}`),
+			"ids=[] dropped=2",
+		},
 		{"a zero ifa is nobody", with(`"device":{"ifa":"00000000-0000-0000-0000-000000000000"}`), "ids=[] dropped=0"},
 		{"a zero ifa without dashes", with(`"device":{"ifa":"00000000000000000000000000000000"}`), "ids=[] dropped=0"},
 		{"empty identifiers", with(`"user":{"id":"","buyeruid":null},"device":{"ifa":""}`), "ids=[] dropped=0"},
@@ -75,8 +85,10 @@ func TestParseDecides(t *testing.T) {
 		{"app", with(`"app":{}`), "channel=app"},
 		{"no channel", with(`"site":null`), "channel= cats"},
 		{"a given channel binds", with(`"device":{"devicetype":3},"channel":"audio"`), "channel=audio"},
-		{"categories", with(`"site":{"cat":["a"],"sectioncat":["b"],"pagecat":["c",null,""],"content":{"cat":["d"],"cattax":2}},"app":{"content":{"cat":["e"]},"cat":["f"]}`),
-			"cats=[a b c d e f] tax=2"},
+		{
+			"categories", with(`"site":{"cat":["a"],"sectioncat":["b"],"pagecat":["c",null,""],"content":{"cat":["d"],"cattax":2}},"app":{"content":{"cat":["e"]},"cat":["f"]}`),
+			"cats=[a b c d e f] tax=2",
+		},
 		{"the site's taxonomy binds", with(`"app":{"cattax":3},"site":{"content":{"cattax":2},"cattax":7}`), "tax=7"},
 		{"the auction type is no time", with(`"at":1`), "at=0/false"},
 		{"nor is what is no number", with(`"at":"soon"`), "at=0/false"},
@@ -92,13 +104,17 @@ func TestParseDecides(t *testing.T) {
 		{"escapes", with(`"user":{"\u0069d":"a\"\\\/\b\f\n\r\t\u00e9\ud83d\ude00é😀z"}`), "ids=[user.id=a\"\\/\b\f\n\r\té😀é😀z]"},
 		{"unknown fields", with(`"imp":[{"banner":{"format":[{"w":300,"h":-2.5E+3}]},"x":[true,false,null,"\u0000\ud800",[],{}]}],"":{"":1}`), "id= ids=[]"},
 		{"the last of a key binds", with(`"id":"a","id":"b","want":2,"want":3,"want":null`), "id=b ids=[] dropped=0 consent= gpp= sid=[] usp= gdpr=-1"},
-		{"a later object replaces the earlier", with(`"user":{"id":"a","ext":{"eids":[{"source":"s","uids":[{"id":"x"}]}]}},"user":{"buyeruid":"b"},` +
-			`"device":{"lmt":1},"device":{},"regs":{"gdpr":1,"gpp_sid":[3]},"regs":{},"site":{"cat":["a"]},"site":{"pagecat":["b"],"pagecat":["c"]}`),
-			"ids=[buyeruid=b] dropped=0 consent= gpp= sid=[] usp= gdpr=-1 coppa=-1 lmt=-1 dnt=-1 gpc=false country= region= utc=0/false channel=web cats=[c]"},
+		{
+			"a later object replaces the earlier", with(`"user":{"id":"a","ext":{"eids":[{"source":"s","uids":[{"id":"x"}]}]}},"user":{"buyeruid":"b"},` +
+				`"device":{"lmt":1},"device":{},"regs":{"gdpr":1,"gpp_sid":[3]},"regs":{},"site":{"cat":["a"]},"site":{"pagecat":["b"],"pagecat":["c"]}`),
+			"ids=[buyeruid=b] dropped=0 consent= gpp= sid=[] usp= gdpr=-1 coppa=-1 lmt=-1 dnt=-1 gpc=false country= region= utc=0/false channel=web cats=[c]",
+		},
 		{"later candidates replace the earlier", `{"candidates":[{"campaign":"a"},{"campaign":"b"}],"candidates":[{"campaign":"c","campaign":"d"}]}`, "candidates=[d/////0/false/0/false]"},
 		{"a later ext takes its candidates away", `{"ext":{"candidates":[{"campaign":"a"}]},"ext":{},"candidates":[{"campaign":"c"}]}`, "candidates=[c/"},
-		{"the longest names", `{"candidates":[{"campaign":"` + strings.Repeat("c", MaxName) + `","item":"` + strings.Repeat(`\u0041`, MaxName) + `"}]}`,
-			strings.Repeat("A", MaxName)},
+		{
+			"the longest names", `{"candidates":[{"campaign":"` + strings.Repeat("c", MaxName) + `","item":"` + strings.Repeat(`\u0041`, MaxName) + `"}]}`,
+			strings.Repeat("A", MaxName),
+		},
 		{"nesting up to the bound", with(`"x":` + strings.Repeat("[", MaxDepth) + strings.Repeat("]", MaxDepth)), "id="},
 	}
 	for _, test := range tests {

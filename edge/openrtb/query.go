@@ -15,8 +15,10 @@ type queryFields struct {
 }
 
 // queryKeys are the keys of the short form that may come once, by their bit in seen.
-var queryKeys = [...]string{"user", "source", "country", "consent", "gpp", "channel", "creative", "item", "category",
-	"interest_at", "want", "hold", "token", "brief"}
+var queryKeys = [...]string{
+	"user", "source", "country", "consent", "gpp", "channel", "creative", "item", "category",
+	"interest_at", "want", "hold", "token", "brief",
+}
 
 // Set takes one key of the short form of a request, decoded, in any order: user, source
 // (of user; by default user.id), country, consent, gpp, channel, want, hold, token, brief,

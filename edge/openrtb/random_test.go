@@ -20,11 +20,15 @@ type scribe struct {
 }
 
 var (
-	strs = []string{`""`, `"a"`, `"b"`, `"\u0041"`, `"é😀"`, `"\ud83d\ude00\"\\\/"`, `"00-0"`, `"1YYN"`, `"1YNN"`, `"uidapi.com"`, `"own"`,
-		`"DEU"`, `"spring-shoes-in-green"`, `"impression"`, `"hide"`, `"repeats"`, `"helpful"`, `"1"`, `"0"`, `"ctv"`, `null`}
+	strs = []string{
+		`""`, `"a"`, `"b"`, `"\u0041"`, `"é😀"`, `"\ud83d\ude00\"\\\/"`, `"00-0"`, `"1YYN"`, `"1YNN"`, `"uidapi.com"`, `"own"`,
+		`"DEU"`, `"spring-shoes-in-green"`, `"impression"`, `"hide"`, `"repeats"`, `"helpful"`, `"1"`, `"0"`, `"ctv"`, `null`,
+	}
 	ints   = []string{`0`, `1`, `1.0`, `10e-1`, `3`, `7`, `0.3e1`, `null`, `1`, `1`}
-	others = []string{`null`, `true`, `-1`, `0.5`, `[]`, `{}`, `"\u0000"`, `"\ud800"`, `[[{"id":1}]]`, `1793500123`, `1793500123456`, `1e400`,
-		`"` + strings.Repeat("x", 129) + `"`, `{"id":"a","cat":["x"]}`, `"a`, `01`, ``}
+	others = []string{
+		`null`, `true`, `-1`, `0.5`, `[]`, `{}`, `"\u0000"`, `"\ud800"`, `[[{"id":1}]]`, `1793500123`, `1793500123456`, `1e400`,
+		`"` + strings.Repeat("x", 129) + `"`, `{"id":"a","cat":["x"]}`, `"a`, `01`, ``,
+	}
 	spacing = []string{"", "", "", " ", "\n\t", "\r\n"}
 )
 
@@ -32,10 +36,14 @@ func (s *scribe) pick(from []string) { s.WriteString(from[s.IntN(len(from))]) }
 
 // kinds gives each key, by the object it stands in, what its value should be.
 var kinds = map[string]map[string]string{
-	"request": {"id": "str", "user": "user", "device": "device", "regs": "regs", "site": "site", "app": "site", "ext": "rext", "channel": "str",
-		"candidates": "list candidate", "want": "want", "hold": "bool", "token": "bool", "brief": "bool", "at": "time", "imp": "any"},
-	"event": {"type": "type", "id": "str", "token": "str", "campaign": "str", "creative": "str", "item": "str", "category": "str", "advertiser": "str",
-		"channel": "str", "why": "why", "answer": "answer", "at": "time", "user": "user", "device": "device", "regs": "regs", "site": "site"},
+	"request": {
+		"id": "str", "user": "user", "device": "device", "regs": "regs", "site": "site", "app": "site", "ext": "rext", "channel": "str",
+		"candidates": "list candidate", "want": "want", "hold": "bool", "token": "bool", "brief": "bool", "at": "time", "imp": "any",
+	},
+	"event": {
+		"type": "type", "id": "str", "token": "str", "campaign": "str", "creative": "str", "item": "str", "category": "str", "advertiser": "str",
+		"channel": "str", "why": "why", "answer": "answer", "at": "time", "user": "user", "device": "device", "regs": "regs", "site": "site",
+	},
 	"user":      {"id": "str", "buyeruid": "str", "consent": "str", "eids": "list eid", "ext": "uext", "geo": "geo", "yob": "any"},
 	"uext":      {"consent": "str", "eids": "list eid", "prebid": "any"},
 	"eid":       {"source": "str", "uids": "list uid", "inserter": "any"},

@@ -74,8 +74,10 @@ func (r *reader) note(line int, key, mend, what string) {
 	case len(r.faults) < maxFaults:
 		r.faults = append(r.faults, Fault{r.file, max(line, 1), key, what + ": " + mend})
 	case len(r.faults) == maxFaults:
-		r.faults = append(r.faults, Fault{r.file, max(line, 1), "",
-			"there are more than 1000 faults: mend those above first"})
+		r.faults = append(r.faults, Fault{
+			r.file, max(line, 1), "",
+			"there are more than 1000 faults: mend those above first",
+		})
 	}
 }
 

@@ -1,8 +1,6 @@
 package edge
 
 import (
-	"errors"
-
 	"restraint/caps"
 	"restraint/edge/openrtb"
 )
@@ -55,6 +53,3 @@ func (n *Node) applyShowing(x *exchange, r *report) {
 		}
 	}
 }
-
-// full says whether err is the state's word that it has no room.
-func full(err error) bool { return errors.Is(err, caps.ErrFull) }

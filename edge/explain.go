@@ -33,10 +33,9 @@ type Check struct {
 // explanation gathers the checks of one candidate. A nil explanation gathers
 // nothing, so that the decision can note what it sees at no cost.
 type explanation struct {
-	now      uint32
-	zone     *time.Location
-	campaign string
-	checks   []Check
+	now    uint32
+	zone   *time.Location
+	checks []Check
 }
 
 func (e *explanation) add(c Check) {

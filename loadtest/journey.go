@@ -137,10 +137,10 @@ func (j *journey) redemption(line int, f []string) *rowFault {
 func (j *journey) transaction(e *event) {
 	matched := false
 	if e.kind == kindPurchase {
-		day, item := e.at/int64(24*time.Hour), string(e.item)
+		day := e.at / int64(24*time.Hour)
 		for _, id := range j.targeted[string(e.user)] {
 			c := j.campaigns[id]
-			if _, listed := c.products[item]; !listed || day < c.first || day > c.last {
+			if _, listed := c.products[string(e.item)]; !listed || day < c.first || day > c.last {
 				continue
 			}
 			e.category = append([]byte("products-"), id...)

@@ -18,7 +18,7 @@ func TestSyntheticLogIsTheSameForTheSameSeed(t *testing.T) {
 		h := sha256.Sum256(b.Bytes())
 		return hex.EncodeToString(h[:8])
 	}
-	if sum(7) != sum(7) || sum(7) == sum(8) {
+	if again := sum(7); again != sum(7) || again == sum(8) {
 		t.Error("the seed does not decide the log")
 	}
 	if got, want := sum(7), "3c3454e8790562f6"; got != want {

@@ -58,14 +58,6 @@ func people(name string) suppress.Declaration {
 
 var plain = suppress.Import{Format: suppress.Plain, ID: "user.id"}
 
-// contains asks the current view.
-func contains(s *suppress.Store, list string, id string) bool {
-	var p suppress.Probe
-	p.Reset(testHash("user.id", []byte(id)))
-	v := s.View()
-	return v.Contains(v.List(list), &p)
-}
-
 // modelChange is the model's whole history of a list: it drops nothing.
 type modelChange struct {
 	seq uint64

@@ -148,7 +148,7 @@ func TestHashingDoesNotAllocate(t *testing.T) {
 			tags.Tag(KindItem, 1, name)
 			tags.TagBytes(KindItem, 1, id)
 			tags.Exposure("impression", id, id, id, id)
-			Place(1, tags.Candidate(id, id, id), 0)
+			_ = Place(1, tags.Candidate(id, id, id), 0)
 		}); n != 0 {
 			t.Errorf("tags of %d bytes: %v allocations", size, n)
 		}

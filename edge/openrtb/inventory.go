@@ -36,7 +36,7 @@ func (r *Request) readInventory(i int, name string, which int) int {
 			}
 			i = p.skip(i)
 		case "cat":
-			i = r.readCategories(i, "cat", of|ofCat)
+			i = r.readCategories(i, "cat", of)
 		case "sectioncat":
 			i = r.readCategories(i, "sectioncat", of|ofSectionCat)
 		case "pagecat":

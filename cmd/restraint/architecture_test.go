@@ -1,0 +1,136 @@
+package main
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// Packages that must not know one another stay apart, directly and through others.
+func TestPackagesKeepApart(t *testing.T) {
+	for _, rule := range []struct {
+		pkg      string
+		without  []string // of all that it depends on, by prefix
+		imported []string // of what its own files import
+	}{
+		{"restraint/caps", []string{"restraint/suppress", "restraint/edge", "github.com", "log/slog", "context", "net"}, nil},
+		{"restraint/suppress", []string{"restraint/caps", "restraint/edge", "github.com/valyala", "github.com/nats-io"}, []string{"log/slog", "context", "net/http"}},
+		{"restraint/edge/policy", []string{"restraint/caps", "restraint/suppress", "github.com/valyala"}, nil},
+		{"restraint/edge/identity", []string{"restraint/caps", "restraint/suppress", "restraint/edge/policy", "github.com/valyala"}, nil},
+		{"restraint/edge/openrtb", []string{"restraint/caps", "restraint/suppress", "restraint/edge/policy", "github.com"}, nil},
+		{"restraint/loadtest", []string{"restraint/caps", "restraint/suppress", "restraint/edge"}, nil},
+		{"restraint/edge", []string{"restraint/edge/replica", "restraint/loadtest", "github.com/nats-io"}, nil},
+	} {
+		for _, dependency := range list(t, "-deps", "{{.ImportPath}}", rule.pkg) {
+			for _, forbidden := range rule.without {
+				if dependency != rule.pkg && (dependency == forbidden || strings.HasPrefix(dependency, forbidden+"/")) {
+					t.Errorf("%s depends on %s", rule.pkg, dependency)
+				}
+			}
+		}
+		for _, imported := range list(t, "-deps=false", `{{join .Imports "\n"}}`, rule.pkg) {
+			if slices.Contains(rule.imported, imported) {
+				t.Errorf("%s imports %s", rule.pkg, imported)
+			}
+		}
+	}
+}
+
+// The types of the large libraries stand in no exported declaration.
+func TestLibrariesStayInside(t *testing.T) {
+	inside := []string{"github.com/valyala/fasthttp", "github.com/nats-io/", "github.com/bits-and-blooms/", "github.com/dgraph-io/", "github.com/klauspost/"}
+	dirs := list(t, "-deps=false", "{{.Dir}}", "restraint/...")
+	if len(dirs) < 8 {
+		t.Fatalf("only %d packages found", len(dirs))
+	}
+	for _, dir := range dirs {
+		files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			if !strings.HasSuffix(file, "_test.go") {
+				checkExported(t, file, inside)
+			}
+		}
+	}
+}
+
+func checkExported(t *testing.T, file string, inside []string) {
+	t.Helper()
+	f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	libraries := map[string]string{}
+	for _, spec := range f.Imports {
+		path, _ := strconv.Unquote(spec.Path.Value)
+		for _, prefix := range inside {
+			if strings.HasPrefix(path, prefix) {
+				name := filepath.Base(path)
+				if spec.Name != nil {
+					name = spec.Name.Name
+				}
+				libraries[name] = path
+			}
+		}
+	}
+	if len(libraries) == 0 {
+		return
+	}
+	look := func(name string, n ast.Node) {
+		ast.Inspect(n, func(n ast.Node) bool {
+			if s, ok := n.(*ast.SelectorExpr); ok {
+				if x, ok := s.X.(*ast.Ident); ok && libraries[x.Name] != "" {
+					t.Errorf("%s: exported %s shows %s.%s", file, name, x.Name, s.Sel.Name)
+				}
+			}
+			return true
+		})
+	}
+	for _, d := range f.Decls {
+		switch d := d.(type) {
+		case *ast.FuncDecl:
+			if d.Name.IsExported() {
+				look(d.Name.Name, d.Type)
+			}
+		case *ast.GenDecl:
+			for _, spec := range d.Specs {
+				if s, ok := spec.(*ast.TypeSpec); ok && s.Name.IsExported() {
+					look(s.Name.Name, exportedOnly(s.Type))
+				}
+			}
+		}
+	}
+}
+
+// exportedOnly is a type without the unexported fields of a struct.
+func exportedOnly(n ast.Expr) ast.Node {
+	s, ok := n.(*ast.StructType)
+	if !ok {
+		return n
+	}
+	shown := &ast.FieldList{}
+	for _, field := range s.Fields.List {
+		if len(field.Names) == 0 || field.Names[0].IsExported() {
+			shown.List = append(shown.List, field)
+		}
+	}
+	return shown
+}
+
+// list is go list with a template, in lines.
+func list(t *testing.T, deps, format, pkg string) []string {
+	t.Helper()
+	out, err := exec.Command("go", "list", deps, "-f", format, pkg).Output()
+	if err != nil {
+		t.Fatalf("go list %s: %v", pkg, err)
+	}
+	return strings.Fields(string(out))
+}

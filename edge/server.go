@@ -38,11 +38,11 @@ type server struct {
 func (n *Node) listen() error {
 	var err error
 	if n.bid, err = n.newServer(n.options.Listen, n.serveBid, bidLimits); err != nil {
-		return fmt.Errorf("listen for bids: %w", err)
+		return fmt.Errorf("listen for bids: %w; is another node running? Choose another address with listen", err)
 	}
 	if n.admin, err = n.newServer(n.options.AdminListen, n.serveAdmin, n.adminLimits); err != nil {
 		n.bid.listener.Close()
-		return fmt.Errorf("listen for admin: %w", err)
+		return fmt.Errorf("listen for admin: %w; is another node running? Choose another address with admin.listen", err)
 	}
 	return nil
 }

@@ -62,6 +62,9 @@ func roughRate(rate float64) string {
 	if !(rate > 0) {
 		return "none"
 	}
+	if rate < 1e-9 {
+		return "under 1 in 1,000,000,000"
+	}
 	return "1 in " + grouped(int64(math.Round(1/rate)))
 }
 

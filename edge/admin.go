@@ -3,6 +3,7 @@ package edge
 import (
 	_ "embed"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -102,7 +103,7 @@ type condition struct {
 func (n *Node) ready() (all bool, conditions []condition) {
 	damaged := n.damagedLists()
 	conditions = []condition{
-		{Name: "policy", Ready: n.rules.Load() != nil, Detail: "version " + itoa(n.rules.Load().Version)},
+		{Name: "policy", Ready: n.rules.Load() != nil, Detail: "version " + strconv.Itoa(n.rules.Load().Version)},
 		{Name: "lists", Ready: len(damaged) == 0, Detail: strings.Join(damaged, ", ")},
 		{Name: "not_draining", Ready: !n.draining.Load()},
 	}

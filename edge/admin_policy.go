@@ -33,7 +33,7 @@ func (n *Node) getPolicy(ctx *fasthttp.RequestCtx) {
 		newProblem(fasthttp.StatusNotFound, fmt.Sprintf("there is no version %d; /v1/policy/history lists them", query.version)).send(ctx)
 		return
 	}
-	ctx.Response.Header.Set("ETag", `"`+itoa(v.Version)+`"`)
+	ctx.Response.Header.Set("ETag", `"`+strconv.Itoa(v.Version)+`"`)
 	ctx.Response.Header.Set("Last-Modified", v.At.Format(http.TimeFormat))
 	ctx.SetContentType("application/yaml")
 	ctx.SetBodyString(v.Text)
@@ -137,7 +137,7 @@ func (n *Node) changePolicy(ctx *fasthttp.RequestCtx, text []byte, from string, 
 
 // policyProblem names every fault of a refused policy.
 func policyProblem(faults policy.Faults) *problem {
-	p := newProblem(fasthttp.StatusBadRequest, itoa(len(faults))+" faults; the policy in force stays")
+	p := newProblem(fasthttp.StatusBadRequest, strconv.Itoa(len(faults))+" faults; the policy in force stays")
 	if len(faults) == 1 {
 		p.Detail = "1 fault; the policy in force stays"
 	}

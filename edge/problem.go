@@ -3,6 +3,7 @@ package edge
 import (
 	"encoding/json"
 	"net/http"
+	"strconv"
 
 	"github.com/valyala/fasthttp"
 
@@ -50,7 +51,7 @@ func (p *problem) send(ctx *fasthttp.RequestCtx) {
 	ctx.SetStatusCode(p.Status)
 	ctx.SetContentType("application/problem+json")
 	if p.retryAfter > 0 {
-		ctx.Response.Header.Set("Retry-After", itoa(p.retryAfter))
+		ctx.Response.Header.Set("Retry-After", strconv.Itoa(p.retryAfter))
 	}
 	ctx.SetBody(append(body, '\n'))
 }

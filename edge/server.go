@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -137,7 +138,7 @@ func (n *Node) guard(handler fasthttp.RequestHandler) fasthttp.RequestHandler {
 		defer func() {
 			if r := recover(); r != nil {
 				n.metrics.panics.Inc()
-				n.log.Error("handler panicked", "panic", fmt.Sprint(r), "stack", stack())
+				n.log.Error("handler panicked", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
 				ctx.SetConnectionClose()
 				newProblem(fasthttp.StatusInternalServerError, "this request met a fault of the node; it is logged").send(ctx)
 			}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"strconv"
 	"strings"
 
 	"github.com/valyala/fasthttp"
@@ -38,7 +39,7 @@ func wantType(ctx *fasthttp.RequestCtx, types []string) *problem {
 		}
 	}
 	linger(ctx)
-	return newProblem(fasthttp.StatusUnsupportedMediaType, "the content type "+quote(header)+" is not taken here; send "+types[0])
+	return newProblem(fasthttp.StatusUnsupportedMediaType, "the content type "+strconv.Quote(string(header))+" is not taken here; send "+types[0])
 }
 
 // faulty is the answer to a request that could not be read.
@@ -54,7 +55,7 @@ func faulty(err error) *problem {
 	}
 	p.Detail = faults[0].Field + ": " + faults[0].Detail
 	if len(faults) > 1 {
-		p.Detail = itoa(len(faults)) + " faults; the first: " + p.Detail
+		p.Detail = strconv.Itoa(len(faults)) + " faults; the first: " + p.Detail
 	}
 	return p
 }

@@ -117,33 +117,6 @@ func TestMomentEdges(t *testing.T) {
 	}
 }
 
-func TestWindowStartAndFree(t *testing.T) {
-	berlin, err := time.LoadLocation("Europe/Berlin")
-	if err != nil {
-		t.Fatal(err)
-	}
-	// Sunday 29 March 2026, 12:00 in Berlin: the day has 23 hours.
-	now := uint32(time.Date(2026, 3, 29, 12, 0, 0, 0, berlin).Unix())
-	m := MomentIn(berlin, now)
-	date := func(month time.Month, d int) uint32 {
-		return uint32(time.Date(2026, month, d, 0, 0, 0, 0, berlin).Unix())
-	}
-	for _, c := range []struct {
-		window      Window
-		start, free uint32
-	}{
-		{Window{Day, 0}, date(3, 29), date(3, 30)},
-		{Window{Week, 0}, date(3, 23), date(3, 30)},
-		{Window{Month, 0}, date(3, 1), date(4, 1)},
-		{Window{Rolling, day}, now - day, now - 10 + day + 1},
-		{Window{Lifetime, 90 * day}, now - 90*day, now - 10 + 90*day + 1},
-	} {
-		if start, free := m.Start(c.window), m.Free(c.window, now-10); start != c.start || free != c.free {
-			t.Errorf("%s: start %d free %d, want %d and %d", c.window.Kind, start, free, c.start, c.free)
-		}
-	}
-}
-
 func TestMomentAndCampaignDoNotAllocate(t *testing.T) {
 	p := compiled(t, string(Example))
 	id, source := []byte("spring-shoes"), []byte("buyeruid")

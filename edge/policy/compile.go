@@ -133,30 +133,6 @@ func (p Per) Of() byte {
 	return 0
 }
 
-// TagOf returns the tag of the scope for a candidate with that creative, item or
-// category: Scope.Tag where it is final, 0 where the candidate names none. The
-// channel is not looked at. It does not allocate and keeps nothing; bytes and
-// text are Tags.TagBytes and Tags.Tag of package identity.
-func (s *Scope) TagOf(tags *identity.Tags, creative, item, category []byte) uint64 {
-	kind, name := s.Per.Of(), creative
-	switch kind {
-	case 0:
-		return s.Tag
-	case identity.KindItem:
-		name = item
-	case identity.KindCategory:
-		name = category
-	}
-	if len(name) == 0 {
-		return 0
-	}
-	tag := tags.TagBytes(kind, s.Base, name)
-	if s.Channel != "" {
-		tag = tags.Tag(identity.KindChannel, tag, s.Channel)
-	}
-	return tag
-}
-
 // UnknownScope is the scope of a campaign that the policy does not name: its own,
 // keeping as much as a scope can, so that a policy that is a second late loses
 // nothing. tag is the campaign's tag.

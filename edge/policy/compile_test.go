@@ -6,8 +6,6 @@ import (
 	"slices"
 	"testing"
 	"time"
-
-	"restraint/edge/identity"
 )
 
 // names lists the campaign's scopes as per/name/channel=keep.
@@ -60,38 +58,6 @@ func TestScopesAreThoseThatAnyCapReads(t *testing.T) {
 	a1, a2 := p.Campaign([]byte("a1")), p.Campaign([]byte("a2"))
 	if a1.Scopes[a1.Caps[2].Scope].Tag != a2.Scopes[a2.Caps[0].Scope].Tag {
 		t.Error("two campaigns of an advertiser count under two tags")
-	}
-}
-
-func TestTagOf(t *testing.T) {
-	tags := testTags()
-	p := compiled(t, scopesText)
-	a := tags.Tag(identity.KindAdvertiser, 0, "a")
-	creative, item := []byte("c-1"), []byte("sku-9")
-	web := tags.Tag(identity.KindChannel, tags.Tag(identity.KindCreative, a, "c-1"), "web")
-	email := tags.Tag(identity.KindChannel, tags.Tag(identity.KindCampaign, 0, "a1"), "email")
-	c := p.Campaign([]byte("a1"))
-	for i := range c.Scopes {
-		s := &c.Scopes[i]
-		got, none := s.TagOf(tags, creative, item, nil), s.TagOf(tags, nil, nil, nil)
-		switch {
-		case s.Per == PerCreative && (got != web || none != 0),
-			s.Per == PerItem && (got != tags.Tag(identity.KindItem, a, "sku-9") || none != 0),
-			s.Per == PerCampaign && s.Channel == "email" && (got != email || got != s.Tag),
-			s.Per.Of() == 0 && (got != s.Tag || none != s.Tag):
-			t.Errorf("%s/%s has the tag %d, without names %d", s.Per, s.Channel, got, none)
-		}
-	}
-	b := p.Campaign([]byte("b1"))
-	if run := b.Scopes[b.CreativeScope]; run.TagOf(tags, creative, nil, nil) != tags.Tag(identity.KindCreative, b.Tag, "c-1") {
-		t.Error("the diversity scope is not the campaign's own")
-	}
-	if n := testing.AllocsPerRun(100, func() {
-		for i := range c.Scopes {
-			c.Scopes[i].TagOf(tags, creative, item, item)
-		}
-	}); n != 0 {
-		t.Errorf("TagOf allocates %v times", n)
 	}
 }
 

@@ -97,9 +97,9 @@ type Scope struct {
 	Name    string // of the group; "" for others
 	Channel string // "": all channels; else only showings in that channel count
 	// Tag is final for PerCampaign, PerAdvertiser, PerGroup and PerAll. For
-	// PerCreative, PerItem, PerCategory and PerRun it is 0: see TagOf.
+	// PerCreative, PerItem, PerCategory and PerRun it is 0: it is that of the candidate's name in Base.
 	Tag  uint64
-	Base uint64 // namespace of the candidate's name for TagOf: the advertiser's tag, or the campaign's for PerRun
+	Base uint64 // namespace of the candidate's name: the advertiser's tag, or the campaign's for PerRun
 	Keep uint8  // how many exposures to keep: L of the rules of merge; at least 1
 }
 

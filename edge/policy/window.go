@@ -57,34 +57,3 @@ func (w Window) longer(than Window) bool {
 	a, b := w.length(), than.length()
 	return a > b || a == b && w.Kind == Rolling && than.Kind != Rolling
 }
-
-// Start returns the first second that the window covers at the moment: an
-// exposure counts while its second is not before it. A rolling window covers
-// Seconds and the one now, so it is free again when more than Seconds have
-// passed.
-func (m *Moment) Start(w Window) uint32 {
-	switch w.Kind {
-	case Day:
-		return m.Day
-	case Week:
-		return m.Week
-	case Month:
-		return m.Month
-	}
-	return m.Now - min(m.Now, w.Seconds)
-}
-
-// Free returns the first second at which the window no longer covers an
-// exposure at second at, that it covers now. For Lifetime that is when the
-// exposure is forgotten.
-func (m *Moment) Free(w Window, at uint32) uint32 {
-	switch w.Kind {
-	case Day:
-		return m.NextDay
-	case Week:
-		return m.NextWeek
-	case Month:
-		return m.NextMonth
-	}
-	return uint32(min(uint64(at)+uint64(w.Seconds)+1, math.MaxUint32))
-}

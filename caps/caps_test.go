@@ -109,7 +109,7 @@ func TestHold(t *testing.T) {
 		if at, ok := p.Newest(scopeTag(1, 1)); !ok || at != now {
 			t.Errorf("newest %d %v", at, ok)
 		}
-		if u := p.Usage(scopeTag(1, 1), 1, Window{Since: now, Span: 59}); u != (Usage{Count: 1, Free: now + 60}) {
+		if u := p.Usage(scopeTag(1, 1), 1, Window{Since: now, Span: 59}); u != (Usage{Count: 1, Held: 1, Free: now + 60}) {
 			t.Errorf("%+v", u)
 		}
 	}, alice)

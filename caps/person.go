@@ -18,6 +18,7 @@ type Person struct {
 	unseen     filter
 	multiplier uint64 // of the tags in unseen
 	seen       []uint32
+	held       int // of seen: holds and places taken
 	leaves     []Second
 	refusals   [MaxKeys][]uint32
 	nrefusals  int // -1: not looked up yet
@@ -194,7 +195,7 @@ func (p *Person) fullUnited(scope uint64, limit int, since Second) bool {
 // gather puts the identities of the showings that count into p.seen, at least limit of them if there are as many, and what leave says of
 // each into p.leaves.
 func (p *Person) gather(scope uint64, since Second, limit int, w *Window) {
-	p.seen, p.leaves = p.seen[:0], p.leaves[:0]
+	p.seen, p.leaves, p.held = p.seen[:0], p.leaves[:0], 0
 	for i := range p.n {
 		k := p.views[i].find(scope)
 		others := len(p.seen) // an identity comes once in a record
@@ -234,10 +235,12 @@ func (p *Person) gather(scope uint64, since Second, limit int, w *Window) {
 	}
 }
 
+// count adds a hold or a place taken to what gather gathers.
 func (p *Person) count(identity uint32, leaves Second, w *Window) {
 	at := slices.Index(p.seen, identity)
 	if at < 0 {
 		p.seen = append(p.seen, identity)
+		p.held++
 		if w != nil {
 			p.leaves = append(p.leaves, leaves)
 		}

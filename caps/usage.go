@@ -29,8 +29,10 @@ func (w *Window) leave(t Second, r *rules, s *Store) Second {
 
 // Usage is how far a limit is used up.
 type Usage struct {
-	// Count is the number of showings known, places taken in this answer included. It can be above the limit.
+	// Count is the number of showings known, places held and places taken in this answer included. It can be above the limit.
 	Count int
+	// Held of them are such places: about to be shown, not seen yet.
+	Held int
 	// Unknown: something in the window had to be dropped, so it counts as full.
 	Unknown bool
 	// Free is the first second at which the limit passes, if nothing more is shown and what is held is not. Zero: it passes now.
@@ -52,7 +54,7 @@ func (p *Person) Usage(scope uint64, limit int, w Window) (u Usage) {
 		u.Free = max(u.Free, w.leave(cut, &p.rules, p.store))
 	}
 	p.gather(scope, since, 1<<30, &w)
-	u.Count = len(p.seen)
+	u.Count, u.Held = len(p.seen), p.held
 	if limit > 0 && u.Count >= limit {
 		slices.Sort(p.leaves)
 		u.Free = max(u.Free, p.leaves[u.Count-limit])

@@ -19,6 +19,7 @@ type Check struct {
 	Within   string `json:"within,omitempty"`
 	Limit    int    `json:"limit,omitempty"`
 	Count    *int   `json:"count,omitempty"`
+	Held     int    `json:"held,omitempty"` // of Count: places held, about to be shown
 	// Unknown: history that was dropped (a raised limit, a full memory) reaches
 	// into the window, so it counts as full.
 	Unknown bool   `json:"unknown,omitempty"`
@@ -76,8 +77,7 @@ func (e *explanation) shown() string {
 	if tightest == nil {
 		return "no rule of this campaign speaks against it."
 	}
-	return fmt.Sprintf("%s %s %s; up to %s allowed.",
-		scopeSeen(tightest), times(*tightest.Count), window(tightest.Within), times(tightest.Limit))
+	return fmt.Sprintf("%s; up to %s allowed.", usage(tightest), times(tightest.Limit))
 }
 
 func (e *explanation) skipped(r Reason) string {
@@ -108,6 +108,10 @@ func (e *explanation) skipped(r Reason) string {
 	case StaleInterest:
 		return interestSentence(c)
 	case Spacing:
+		if c.Held > 0 {
+			return fmt.Sprintf("this campaign is about to be shown to you, as decided %s ago; at least %s must lie between two showings.",
+				roughly(e.now-min(e.now, c.At)), words(c.Within))
+		}
 		return fmt.Sprintf("you saw this campaign %s ago; at least %s must lie between two showings.",
 			roughly(e.now-min(e.now, c.At)), words(c.Within))
 	case Cap:
@@ -115,7 +119,7 @@ func (e *explanation) skipped(r Reason) string {
 			return fmt.Sprintf("how often you have seen this %s is no longer known in full, and when in doubt we show less; the limit is %d.",
 				window(c.Within), c.Limit)
 		}
-		return fmt.Sprintf("%s %s %s; the limit is %d.", scopeSeen(c), times(*c.Count), window(c.Within), c.Limit)
+		return fmt.Sprintf("%s; the limit is %d.", usage(c), c.Limit)
 	case Diversity:
 		return fmt.Sprintf("you have seen this very advertisement %s in a row; the limit is %d.", times(c.Limit), c.Limit)
 	}
@@ -162,6 +166,15 @@ func interestSentence(c *Check) string {
 		return fmt.Sprintf("your interest was shown elsewhere (%q), where this campaign may not look.", c.Place)
 	}
 	return "no interest of yours in this is known."
+}
+
+// usage says how far a cap is used up, and what of it is only about to be shown.
+func usage(c *Check) string {
+	said := fmt.Sprintf("%s %s %s", scopeSeen(c), times(*c.Count), window(c.Within))
+	if c.Held > 0 {
+		said += fmt.Sprintf(", counting %d about to be shown", c.Held)
+	}
+	return said
 }
 
 // scopeSeen begins the sentence of a cap: what has been seen.

@@ -18,6 +18,9 @@ func (j *judge) spacing(v *verdict, s *subject) bool {
 		check := Check{Rule: "spacing", Per: "campaign", Within: policy.Span(s.Spacing), Pass: pass}
 		if seen {
 			check.At = uint32(newest)
+			if u := j.person.Usage(s.plan.tag, 1, caps.Window{Since: newest}); u.Held == u.Count {
+				check.Held = u.Held
+			}
 		}
 		j.because.add(check)
 	}
@@ -68,7 +71,7 @@ func (j *judge) explainCap(s *subject, i int, tag uint64, most int) {
 	written := &s.Caps[i]
 	j.because.add(Check{
 		Rule: "cap", Per: written.Per, Channel: s.Scopes[written.Scope].Channel, Within: written.Within,
-		Limit: most, Count: &u.Count, Unknown: u.Unknown && u.Count < most, Pass: u.Free == 0,
+		Limit: most, Count: &u.Count, Held: u.Held, Unknown: u.Unknown && u.Count < most, Pass: u.Free == 0,
 	})
 }
 

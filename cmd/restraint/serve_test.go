@@ -1,0 +1,163 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// served is a node in a process of its own.
+type served struct {
+	cmd    *exec.Cmd
+	lines  chan map[string]any // of its log
+	url    string              // of the admin listener
+	exited chan error
+}
+
+// startServed starts the built program in dir on free ports and waits until it is
+// ready.
+func startServed(t *testing.T, dir string, args ...string) *served {
+	t.Helper()
+	s := &served{lines: make(chan map[string]any, 1000), exited: make(chan error, 1)}
+	s.cmd = exec.Command(binary, append([]string{"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"}, args...)...)
+	s.cmd.Dir = dir
+	stderr, err := s.cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		read := bufio.NewScanner(stderr)
+		for read.Scan() {
+			line := map[string]any{}
+			if json.Unmarshal(read.Bytes(), &line) != nil {
+				line["msg"] = read.Text()
+			}
+			s.lines <- line
+		}
+		close(s.lines)
+		s.exited <- s.cmd.Wait()
+	}()
+	t.Cleanup(func() { s.cmd.Process.Kill() })
+	s.url = "http://" + s.wait(t, "ready")["admin"].(string)
+	return s
+}
+
+// wait returns the next line of the log with that message.
+func (s *served) wait(t *testing.T, msg string) map[string]any {
+	t.Helper()
+	deadline := time.After(20 * time.Second)
+	for {
+		select {
+		case line, open := <-s.lines:
+			if !open {
+				t.Fatalf("the node ended before it said %q", msg)
+			}
+			if line["msg"] == msg {
+				return line
+			}
+		case <-deadline:
+			t.Fatalf("the node did not say %q", msg)
+		}
+	}
+}
+
+func (s *served) get(t *testing.T, path string) (int, string) {
+	t.Helper()
+	resp, err := http.Get(s.url + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(body)
+}
+
+func (s *served) post(t *testing.T, path, body string) (int, string) {
+	t.Helper()
+	resp, err := http.Post(s.url+path, "application/json", bytes.NewReader([]byte(body)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(answer)
+}
+
+// stop sends SIGTERM and wants a clean end.
+func (s *served) stop(t *testing.T) {
+	t.Helper()
+	http.DefaultClient.CloseIdleConnections()
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	s.wait(t, "draining")
+	select {
+	case err := <-s.exited:
+		if err != nil {
+			t.Errorf("after SIGTERM: %v", err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("the node does not end after SIGTERM")
+	}
+}
+
+const servedPolicy = `
+markets: [{name: all, require: none}]
+campaigns:
+  shoes: {advertiser: acme, caps: [{per: campaign, limit: 1, within: 24h}]}
+`
+
+// A node starts in an empty folder, answers, takes a changed policy on SIGHUP, keeps
+// the one in force when the file is faulty, and ends cleanly on SIGTERM.
+func TestServe(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "policy.yaml")
+	write := func(text string) {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(servedPolicy)
+	s := startServed(t, dir)
+	if status, body := s.get(t, "/readyz"); status != 200 {
+		t.Errorf("readyz: %d %s", status, body)
+	}
+	ask := `{"user":{"id":"u-1"},"candidates":[{"campaign":"shoes"},{"campaign":"boots"}]}`
+	if _, body := s.post(t, "/v1/decide", ask); !strings.Contains(body, `{"campaign":"shoes","show":true},{"campaign":"boots","show":false,"reason":"unknown_campaign"}`) {
+		t.Errorf("first decision: %s", body)
+	}
+	write(servedPolicy + "  boots: {advertiser: acme}\n")
+	s.cmd.Process.Signal(syscall.SIGHUP)
+	if line := s.wait(t, "policy in force"); line["version"] != 2.0 {
+		t.Errorf("after SIGHUP: %v", line)
+	}
+	write("campaigns: [")
+	s.cmd.Process.Signal(syscall.SIGHUP)
+	s.wait(t, "policy not reloaded, the one in force stays")
+	if _, body := s.post(t, "/v1/decide", ask); !strings.Contains(body, `{"campaign":"boots","show":true}`) {
+		t.Errorf("after a faulty policy: %s", body)
+	}
+	s.stop(t)
+	info, err := os.Stat(filepath.Join(dir, "data", "secret"))
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("secret: %v, %v", info, err)
+	}
+}

@@ -19,7 +19,21 @@ type ExpectedCap struct {
 }
 
 func (c ExpectedCap) String() string {
-	return fmt.Sprintf("%s:%d/%s", c.Per, c.Limit, c.Within)
+	return fmt.Sprintf("%s:%d/%s", c.Per, c.Limit, short(c.Within))
+}
+
+// short writes a duration as a policy does, in its largest whole unit up to days.
+func short(d time.Duration) string {
+	const day = 24 * time.Hour
+	switch {
+	case d > day && d%day == 0:
+		return fmt.Sprintf("%dd", d/day)
+	case d%time.Hour == 0:
+		return fmt.Sprintf("%dh", d/time.Hour)
+	case d%time.Minute == 0:
+		return fmt.Sprintf("%dm", d/time.Minute)
+	}
+	return d.String()
 }
 
 // ParseExpectedCap reads [PER:]LIMIT/WITHIN, such as 3/24h, item:5/30d or

@@ -205,8 +205,8 @@ func (d *draft) trim(maxWords int) {
 		d.entries = slices.Delete(d.entries, idlest, idlest+1)
 		d.dropped++
 	}
-	for ; size > maxWords; size -= rowWords {
-		d.dropRow()
+	for size > maxWords && len(d.rows) > 0 {
+		size -= d.dropRow()
 	}
 }
 
@@ -225,24 +225,34 @@ func (d *draft) lastOf(e *draftEntry) Second {
 	return max(e.cut, after(Second(d.shown[e.at]), 1))
 }
 
-// dropRow takes out the row that ends soonest; a hold raises the cut of its scope.
-func (d *draft) dropRow() {
+// dropRow takes out a row and returns the words that it frees: the release that ends soonest, without which a hold can only stand longer,
+// else the hold that ends soonest, which leaves a cut in its own scope.
+func (d *draft) dropRow() (freed int) {
 	soonest := 0
 	for i := range d.rows {
-		if d.rows[i].end < d.rows[soonest].end {
+		x, y := &d.rows[i], &d.rows[soonest]
+		if (x.tag == 0) != (y.tag == 0) {
+			if x.tag == 0 {
+				soonest = i
+			}
+		} else if x.end < y.end {
 			soonest = i
 		}
 	}
-	if h := d.rows[soonest]; h.tag != 0 {
-		at, ok := slices.BinarySearchFunc(d.entries, h.tag, func(e draftEntry, tag uint32) int { return cmp.Compare(e.tag, tag) })
-		if ok {
-			d.entries[at].cut = max(d.entries[at].cut, after(h.issued, 1))
-		} else {
-			d.cut = max(d.cut, after(h.issued, 1))
-		}
-	}
+	h := d.rows[soonest]
 	d.rows = slices.Delete(d.rows, soonest, soonest+1)
 	d.dropped++
+	if h.tag == 0 {
+		return rowWords
+	}
+	at, ok := slices.BinarySearchFunc(d.entries, h.tag, func(e draftEntry, tag uint32) int { return cmp.Compare(e.tag, tag) })
+	if ok {
+		freed = d.entries[at].words()
+	} else {
+		d.entries = slices.Insert(d.entries, at, draftEntry{tag: h.tag, keep: 1, cut: d.cut})
+	}
+	d.entries[at].cut = max(d.entries[at].cut, after(h.issued, 1))
+	return rowWords + freed - d.entries[at].words()
 }
 
 // encode returns the record's words, valid until the next use of the draft, or nil when it says nothing.

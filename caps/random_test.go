@@ -344,7 +344,7 @@ func TestModelExact(t *testing.T) {
 
 // Under eviction, in a memory far too small, verdicts differ towards full only.
 func TestModelEviction(t *testing.T) {
-	w := newWalker(t, Options{Memory: MinShardMemory, RefusalMemory: 64 << 20, Shards: 1}, 600)
+	w := newWalker(t, Options{Memory: MinShardMemory, RefusalMemory: 64 << 20, Shards: 1}, 1500)
 	w.run()
 	s := w.store.Stats()
 	if s.EvictedUsers == 0 || s.Bytes > MinShardMemory {

@@ -16,9 +16,10 @@ const (
 	MaxTokenKeys = 16
 	// MaxTokenShown is how many candidates a token carries at most.
 	MaxTokenShown = 32
-	// MaxTokenBytes is the longest token that Open looks at. The longest that
-	// Append makes has 736 bytes.
+	// MaxTokenBytes is the longest token that Append makes and Open looks at.
 	MaxTokenBytes = 1024
+	// MaxTokenChannel is the longest channel that a token carries.
+	MaxTokenChannel = 64
 	// TokenSeconds is how long a token is good for.
 	TokenSeconds = 24 * 60 * 60
 	// TokenSkewSeconds is how far ahead of the opening node's clock a token may have been issued.
@@ -39,7 +40,16 @@ var (
 // Shown is a candidate that was answered "show".
 type Shown struct {
 	Campaign  uint32 // the upper half of the campaign's tag; see ShownCampaign
-	Candidate uint32 // what tells the candidates of one campaign apart, chosen by the caller
+	Candidate uint32 // what tells the candidates of one campaign apart: Tags.Candidate
+	// Names are the tags under which the candidate is counted. A token of more
+	// than a dozen candidates may have no room for those of the last.
+	Names
+}
+
+// Names are tags of what a candidate names; 0: nothing that is counted.
+type Names struct {
+	Creative, Item, Category uint64 // the advertiser's own
+	Run                      uint64 // the creative within the campaign
 }
 
 // ShownCampaign is how a campaign's tag stands in a Shown.
@@ -60,6 +70,10 @@ type Grant struct {
 	Keys []Key
 	// Shown are the candidates, at most MaxTokenShown.
 	Shown []Shown
+	// Channel is that of the request; at most MaxTokenChannel bytes.
+	Channel []byte
+	// HeldSeconds is how long after Issued the last place is held; 0: none is.
+	HeldSeconds uint16
 	// Store says whether the person permitted that showings are remembered.
 	Store bool
 
@@ -79,31 +93,35 @@ type Grant struct {
 //
 // The body:
 //
-//	0   4  issued, Unix seconds, big endian
-//	4   1  flags: bit 0 store
-//	5   1  number of keys k
-//	6   1  number of shown s
-//	7  16k keys
-//	    8s shown: campaign, candidate, big endian
+//	 0    4  issued, Unix seconds, big endian
+//	 4    1  flags: bit 0 store
+//	 5    2  held: seconds after issue, big endian
+//	 7    1  number of keys k
+//	 8    1  number of shown s
+//	 9    1  length of channel c
+//	10    c  channel
+//	    16k  keys
+//	      …  shown, each: 4 campaign, 4 candidate, big endian,
+//	         1 which names follow (bit 0 creative, 1 item, 2 category, 3 run),
+//	         8 each of them, big endian
 //
 // Key: HKDF of the secret over (start, day). Nonce: four zero bytes and the
 // count as 64 bits. So a nonce repeats under one key only if two processes draw
 // the same start on one day (2^-64 for a pair), and a key seals the tokens of
 // one process in one day: far under the 2^32 or so at which GCM wants a new one.
 const (
-	tokenVersion   = 1
-	headSize       = 1 + 8 + 2 + 6
-	bodyFixed      = 4 + 1 + 1 + 1
-	shownSize      = 8
-	gcmNonceSize   = 12
-	gcmTagSize     = 16
-	secondsPerDay  = 24 * 60 * 60
-	maxBody        = bodyFixed + MaxTokenKeys*len(Key{}) + MaxTokenShown*shownSize
-	maxSealed      = headSize + maxBody + gcmTagSize
-	minSealed      = headSize + bodyFixed + gcmTagSize
-	flagStore      = 1
-	countBits      = 48
-	maxTokenDecode = MaxTokenBytes * 3 / 4
+	tokenVersion  = 1
+	headSize      = 1 + 8 + 2 + 6
+	bodyFixed     = 4 + 1 + 2 + 1 + 1 + 1
+	shownSize     = 4 + 4 + 1 // without names
+	gcmNonceSize  = 12
+	gcmTagSize    = 16
+	secondsPerDay = 24 * 60 * 60
+	maxSealed     = MaxTokenBytes * 3 / 4
+	maxBody       = maxSealed - headSize - gcmTagSize
+	minSealed     = headSize + bodyFixed + gcmTagSize
+	flagStore     = 1
+	countBits     = 48
 )
 
 // encoding refuses stray bits at the end, so that one token has one spelling.
@@ -156,8 +174,8 @@ func (t *Tokens) appendHead(b []byte, g *Grant) []byte {
 // has been used and dst is large enough, except for the first token of a day.
 // It panics when g holds more than MaxTokenKeys or MaxTokenShown.
 func (t *Tokens) Append(dst []byte, g *Grant) []byte {
-	if len(g.Keys) > MaxTokenKeys || len(g.Shown) > MaxTokenShown {
-		panic("BUG: a token for more keys or candidates than it can carry")
+	if len(g.Keys) > MaxTokenKeys || len(g.Shown) > MaxTokenShown || len(g.Channel) > MaxTokenChannel {
+		panic("BUG: a token for more keys or candidates, or a longer channel, than it can carry")
 	}
 	if !g.begun {
 		t.Begin(g, g.Issued)
@@ -172,13 +190,19 @@ func (t *Tokens) Append(dst []byte, g *Grant) []byte {
 	if g.Store {
 		flags |= flagStore
 	}
-	b = append(b, flags, byte(len(g.Keys)), byte(len(g.Shown)))
+	b = append(b, flags)
+	b = binary.BigEndian.AppendUint16(b, g.HeldSeconds)
+	b = append(b, byte(len(g.Keys)), byte(len(g.Shown)), byte(len(g.Channel)))
+	b = append(b, g.Channel...)
 	for i := range g.Keys {
 		b = append(b, g.Keys[i][:]...)
 	}
-	for _, s := range g.Shown {
+	for i := range g.Shown {
+		s := &g.Shown[i]
 		b = binary.BigEndian.AppendUint32(b, s.Campaign)
 		b = binary.BigEndian.AppendUint32(b, s.Candidate)
+		further := (len(g.Shown) - i) * shownSize
+		b = s.appendNames(b, headSize+maxBody-len(b)-further+shownSize-1)
 	}
 
 	binary.BigEndian.PutUint64(nonce[4:], g.count)
@@ -188,14 +212,32 @@ func (t *Tokens) Append(dst []byte, g *Grant) []byte {
 	return encoding.AppendEncode(dst, b)
 }
 
+// appendNames appends which names there are, and the names; none where they do
+// not fit into room bytes.
+func (n *Names) appendNames(b []byte, room int) []byte {
+	mark := len(b)
+	b = append(b, 0)
+	for bit, name := range [...]uint64{n.Creative, n.Item, n.Category, n.Run} {
+		if name == 0 {
+			continue
+		}
+		if len(b)+8-mark > room {
+			b[mark] = 0
+			return b[:mark+1]
+		}
+		b[mark] |= 1 << bit
+		b = binary.BigEndian.AppendUint64(b, name)
+	}
+	return b
+}
+
 // Open opens a token of any node of the cluster into g, whose slices it reuses;
 // now is in Unix seconds. The token is not kept and not changed. On an error
 // (ErrTokenMalformed, ErrTokenForged or ErrTokenExpired) g holds nothing.
 // It does not allocate once g has been used, except for the first token of each
 // (process, day).
 func (t *Tokens) Open(g *Grant, token []byte, now uint32) error {
-	g.Issued, g.Nonce, g.Store, g.begun = 0, 0, false, false
-	g.Keys, g.Shown = g.Keys[:0], g.Shown[:0]
+	g.empty()
 	if len(token) > MaxTokenBytes {
 		return ErrTokenMalformed
 	}
@@ -220,38 +262,76 @@ func (t *Tokens) Open(g *Grant, token []byte, now uint32) error {
 	// Kept from here only: neither forgers nor old tokens push out the keys in use.
 	t.keys.put(key)
 	if !g.parse(body) {
+		g.empty()
 		return ErrTokenMalformed
 	}
 	g.Nonce = xxh3.HashSeed(head, t.seed)
 	return nil
 }
 
+func (g *Grant) empty() {
+	g.Issued, g.Nonce, g.Store, g.begun, g.HeldSeconds = 0, 0, false, false, 0
+	g.Keys, g.Shown, g.Channel = g.Keys[:0], g.Shown[:0], g.Channel[:0]
+}
+
 // parse reads an authenticated body.
 func (g *Grant) parse(b []byte) bool {
-	keys, shown := int(b[5]), int(b[6])
-	if keys > MaxTokenKeys || shown > MaxTokenShown || b[4]&^flagStore != 0 ||
-		len(b) != bodyFixed+keys*len(Key{})+shown*shownSize {
+	keys, shown, channel := int(b[7]), int(b[8]), int(b[9])
+	if keys > MaxTokenKeys || shown > MaxTokenShown || channel > MaxTokenChannel || b[4]&^flagStore != 0 ||
+		len(b) < bodyFixed+channel+keys*len(Key{})+shown*shownSize {
 		return false
 	}
 	g.Issued = binary.BigEndian.Uint32(b)
 	g.Store = b[4]&flagStore != 0
+	g.HeldSeconds = binary.BigEndian.Uint16(b[5:])
 	b = b[bodyFixed:]
+	g.Channel = append(g.Channel, b[:channel]...)
+	b = b[channel:]
 	for ; keys > 0; keys-- {
 		g.Keys = append(g.Keys, Key(b[:16]))
 		b = b[16:]
 	}
 	for ; shown > 0; shown-- {
-		g.Shown = append(g.Shown, Shown{binary.BigEndian.Uint32(b), binary.BigEndian.Uint32(b[4:])})
-		b = b[shownSize:]
+		if len(b) < shownSize {
+			return false
+		}
+		s := Shown{Campaign: binary.BigEndian.Uint32(b), Candidate: binary.BigEndian.Uint32(b[4:])}
+		ok := false
+		if b, ok = s.parseNames(b[shownSize-1:]); !ok {
+			return false
+		}
+		g.Shown = append(g.Shown, s)
 	}
-	return true
+	return len(b) == 0
+}
+
+// parseNames reads what appendNames wrote and returns what follows.
+func (n *Names) parseNames(b []byte) (rest []byte, ok bool) {
+	which := b[0]
+	if which > 15 {
+		return nil, false
+	}
+	b = b[1:]
+	for bit, name := range [...]*uint64{&n.Creative, &n.Item, &n.Category, &n.Run} {
+		if which>>bit&1 == 0 {
+			continue
+		}
+		if len(b) < 8 {
+			return nil, false
+		}
+		if *name = binary.BigEndian.Uint64(b); *name == 0 {
+			return nil, false
+		}
+		b = b[8:]
+	}
+	return b, true
 }
 
 // buffers returns a zeroed GCM nonce and an empty buffer for a decoded token.
 // They live on the heap with g, as what is passed to a cipher.AEAD does anyway.
 func (g *Grant) buffers() (nonce, b []byte) {
 	if g.scratch == nil {
-		g.scratch = make([]byte, gcmNonceSize+maxTokenDecode)
+		g.scratch = make([]byte, gcmNonceSize+maxSealed)
 	}
 	nonce = g.scratch[:gcmNonceSize:gcmNonceSize]
 	clear(nonce)

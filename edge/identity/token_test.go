@@ -12,18 +12,23 @@ import (
 const testNow = 1_800_000_000
 
 func testGrant(h *Hasher, keys, shown int) *Grant {
-	g := &Grant{Issued: testNow, Store: true}
+	g := &Grant{Issued: testNow, Store: true, HeldSeconds: 7200, Channel: []byte("web")}
 	for i := range keys {
 		g.Keys = append(g.Keys, h.Key("user.id", []byte{byte(i)}))
 	}
 	for i := range shown {
-		g.Shown = append(g.Shown, Shown{Campaign: uint32(i) * 0x01010101, Candidate: ^uint32(i)})
+		s := Shown{Campaign: uint32(i) * 0x01010101, Candidate: ^uint32(i)}
+		if i < 3 { // one has all names, the others some or none
+			s.Names = Names{Creative: uint64(3 - i), Item: uint64(2-i) << 40, Category: 7 * uint64(1-i%2), Run: uint64(2 - i)}
+		}
+		g.Shown = append(g.Shown, s)
 	}
 	return g
 }
 
 func sameGrant(a, b *Grant) bool {
-	return a.Issued == b.Issued && a.Nonce == b.Nonce && a.Store == b.Store &&
+	return a.Issued == b.Issued && a.Nonce == b.Nonce && a.Store == b.Store && a.HeldSeconds == b.HeldSeconds &&
+		bytes.Equal(a.Channel, b.Channel) &&
 		slices.Equal(a.Keys, b.Keys) && slices.Equal(a.Shown, b.Shown)
 }
 
@@ -32,7 +37,7 @@ func TestTokenRoundTrip(t *testing.T) {
 	h, tokens, peer := NewHasher(s), NewTokens(s), NewTokens(s)
 	var back Grant
 	for _, c := range []struct{ keys, shown, longest int }{
-		{0, 0, 60}, {1, 1, 100}, {3, 1, 200}, {3, 5, 200}, {MaxTokenKeys, MaxTokenShown, 736},
+		{0, 0, 70}, {1, 1, 145}, {3, 1, 200}, {3, 5, 320}, {MaxTokenKeys, MaxTokenShown, MaxTokenBytes},
 	} {
 		g := testGrant(h, c.keys, c.shown)
 		g.Store = c.keys%2 == 1
@@ -218,19 +223,54 @@ func TestTokenStrangeBody(t *testing.T) {
 		aead := tokens.keys.get(42, testNow/secondsPerDay).aead
 		return encoding.AppendEncode(nil, aead.Seal(bytes.Clone(head), nonce, body, head))
 	}
-	body := func(flags, keys, shown byte, rest int) []byte {
+	body := func(flags, keys, shown, channel byte, rest ...byte) []byte {
 		b := binary.BigEndian.AppendUint32(nil, testNow)
-		return append(b, append([]byte{flags, keys, shown}, make([]byte, rest)...)...)
+		return append(append(b, flags, 0, 60, keys, shown, channel), rest...)
 	}
+	zeros := func(n int) []byte { return make([]byte, n) }
+	named := func(which byte, names ...byte) []byte { return append(append(zeros(8), which), names...) }
 	var back Grant
-	if err := tokens.Open(&back, seal(body(1, 1, 1, 24)), testNow); err != nil || !back.Store {
-		t.Fatalf("a good body is refused: %v", err)
+	good := body(1, 1, 1, 3, append(append([]byte("web"), zeros(16)...), named(2, 0, 0, 0, 0, 0, 0, 0, 9)...)...)
+	if err := tokens.Open(&back, seal(good), testNow); err != nil || !back.Store || string(back.Channel) != "web" || back.Shown[0].Item != 9 {
+		t.Fatalf("a good body is refused: %v, %+v", err, back)
 	}
 	for _, bad := range [][]byte{
-		body(0, 1, 1, 23), body(0, 1, 1, 25), body(0, 2, 0, 16), body(2, 0, 0, 0),
-		body(0, 17, 0, 17*16), body(0, 0, 33, 33*8), body(0, 255, 255, 0),
+		good[:len(good)-1], append(bytes.Clone(good), 0), body(0, 2, 0, 0, zeros(16)...), body(2, 0, 0, 0),
+		body(0, 17, 0, 0, zeros(17*16)...), body(0, 0, 33, 0, zeros(33*9)...), body(0, 255, 255, 255),
+		body(0, 0, 0, 65, zeros(65)...), body(0, 0, 1, 0, named(16)...), body(0, 0, 1, 0, named(1, zeros(8)...)...),
+		body(0, 0, 1, 0, named(1)...), body(0, 0, 2, 0, named(15, bytes.Repeat([]byte{1}, 8)...)...),
 	} {
 		refused(t, tokens, &back, seal(bad), ErrTokenMalformed)
+	}
+}
+
+// However many candidates there are, the token keeps to its length, every candidate
+// is in it, and the first ones with all their names.
+func TestTokenRoomForNames(t *testing.T) {
+	s := testSecret(t, 0)
+	tokens := NewTokens(s)
+	for keys := range MaxTokenKeys + 1 {
+		g := testGrant(NewHasher(s), keys, MaxTokenShown)
+		g.Channel = bytes.Repeat([]byte("c"), MaxTokenChannel)
+		for i := range g.Shown {
+			g.Shown[i].Names = Names{Creative: uint64(i + 1), Item: 2, Category: 3, Run: 4}
+		}
+		token := tokens.Append(nil, g)
+		var back Grant
+		if err := tokens.Open(&back, token, testNow); err != nil || len(token) > MaxTokenBytes || len(back.Shown) != MaxTokenShown {
+			t.Fatalf("%d keys: %d bytes, %d shown, %v", keys, len(token), len(back.Shown), err)
+		}
+		named := 0
+		for i := range back.Shown {
+			if back.Shown[i].Names == g.Shown[i].Names {
+				named++
+			} else if back.Shown[i].Names != (Names{}) {
+				t.Fatalf("half the names of a candidate: %+v", back.Shown[i])
+			}
+		}
+		if named < 3 || back.Shown[0].Names != g.Shown[0].Names {
+			t.Errorf("%d keys: only %d candidates with their names", keys, named)
+		}
 	}
 }
 

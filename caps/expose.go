@@ -35,7 +35,13 @@ type Exposed struct {
 // Expose counts one showing to the person with these keys. beats are the identities of holds that it uses up, besides its own. It is safe
 // to call again with the same exposure, in any order with others; of two times the later stands.
 func (s *Store) Expose(keys []Key, e Exposure, beats []uint32, scopes []Counted, now Second) (x Exposed) {
+	return s.expose(keys, e, beats, Never, scopes, now)
+}
+
+// expose is Expose where the holds that are used up are those that end at or before until, at most MaxHold from now.
+func (s *Store) expose(keys []Key, e Exposure, beats []uint32, until Second, scopes []Counted, now Second) (x Exposed) {
 	r := s.rules(now)
+	until = min(until, after(r.now, MaxHold))
 	if e.At < r.floor {
 		s.late.Add(1)
 		return Exposed{Late: true}
@@ -53,7 +59,7 @@ func (s *Store) Expose(keys []Key, e Exposure, beats []uint32, scopes []Counted,
 			sh.delta.reset(&key)
 			sh.delta.addShown(&e, scopes)
 			for _, identity := range beats {
-				sh.delta.rows = append(sh.delta.rows, row{identity: identity, end: after(r.now, MaxHold)})
+				sh.delta.rows = append(sh.delta.rows, row{identity: identity, end: until})
 			}
 			sh.applyDeltaLocked(hash, &key, r.under(erased))
 		}

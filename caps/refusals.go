@@ -1,10 +1,5 @@
 package caps
 
-import (
-	"cmp"
-	"slices"
-)
-
 // One user's record of refusals, in 32-bit words, in memory and (little-endian) on the wire:
 //
 //	0      size and number of entries n (see table)
@@ -96,17 +91,25 @@ func (d *refusalDraft) join(held []uint32, event *refusalDraft, r rules) {
 	}
 }
 
+// joinRefusal joins two entries of the tag of x.
+func joinRefusal(x, y refusal) (a, b Second) {
+	if x.tag&1 == kindPurchase {
+		return max(x.a, y.a), max(x.b, y.b)
+	}
+	if y.a > x.a || y.a == x.a && y.b > x.b {
+		return y.a, y.b
+	}
+	return x.a, x.b
+}
+
 func (d *refusalDraft) add(x, y refusal, r rules) {
+	x.a, x.b = joinRefusal(x, y)
 	if x.tag&1 == kindChoice {
-		if y.a > x.a || y.a == x.a && y.b > x.b {
-			x.a, x.b = y.a, y.b
-		}
 		if x.a > r.erased {
 			d.entries = append(d.entries, x)
 		}
 		return
 	}
-	x.a, x.b = max(x.a, y.a), max(x.b, y.b)
 	if x.a < r.purchaseFloor {
 		x.a = 0
 	}
@@ -132,12 +135,32 @@ func (d *refusalDraft) encode(key *keyWords) []uint32 {
 	return w
 }
 
-// sort puts the entries of an event in order; a tag that comes twice is joined.
-func (d *refusalDraft) sort() {
-	slices.SortFunc(d.entries, func(x, y refusal) int {
-		return cmp.Or(cmp.Compare(x.tag, y.tag), cmp.Compare(y.a, x.a), cmp.Compare(y.b, x.b))
-	})
-	d.entries = slices.CompactFunc(d.entries, func(x, y refusal) bool { return x.tag == y.tag })
+// sorted puts the entries of an event in order; a tag that comes twice is joined. Entries are few; and what slices.SortFunc is given escapes.
+func sorted(entries []refusal) []refusal {
+	n := 0
+	for _, e := range entries {
+		at := n
+		for at > 0 && entries[at-1].tag > e.tag {
+			at--
+		}
+		if at > 0 && entries[at-1].tag == e.tag {
+			have := &entries[at-1]
+			have.a, have.b = joinRefusal(*have, e)
+			continue
+		}
+		copy(entries[at+1:n+1], entries[at:n])
+		entries[at] = e
+		n++
+	}
+	return entries[:n]
+}
+
+// appendPurchases appends, for each of the tags, when what it stands for was bought and returned, sorted.
+func appendPurchases(dst []refusal, tags []uint64, bought, returned Second) []refusal {
+	for _, tag := range tags {
+		dst = append(dst, refusal{tag: tag&^1 | kindPurchase, a: bought, b: returned})
+	}
+	return sorted(dst)
 }
 
 // erased is the second up to which the key's user was erased.
@@ -151,27 +174,18 @@ func (sh *shard) erased(hash uint64, key *keyWords) Second {
 // Purchase notes that the person bought what the tags stand for (the item, its category, its advertiser). It returns ErrFull, and has
 // done nothing, when there is no room.
 func (s *Store) Purchase(keys []Key, tags []uint64, at, now Second) error {
-	var event refusalDraft
-	for _, tag := range tags {
-		event.entries = append(event.entries, refusal{tag: tag&^1 | kindPurchase, a: at})
-	}
-	return s.refuse(keys, &event, now)
+	return s.refuse(keys, &refusalDraft{entries: appendPurchases(nil, tags, at, 0)}, now)
 }
 
 // Return notes that the person gave back what the tags stand for: purchases at or before it are undone. It returns ErrFull as Purchase.
 func (s *Store) Return(keys []Key, tags []uint64, at, now Second) error {
-	var event refusalDraft
-	for _, tag := range tags {
-		event.entries = append(event.entries, refusal{tag: tag&^1 | kindPurchase, b: at})
-	}
-	return s.refuse(keys, &event, now)
+	return s.refuse(keys, &refusalDraft{entries: appendPurchases(nil, tags, 0, at)}, now)
 }
 
 // Choose sets the person's register for the field, if its stamp is later than the one there (or the same, and the value larger). The
 // stamp is the later of now and one more than the stamp seen; a larger value must be the more restrictive. It returns ErrFull as Purchase.
 func (s *Store) Choose(keys []Key, field uint64, stamp Second, value uint32, now Second) error {
-	event := refusalDraft{entries: []refusal{{tag: field | kindChoice, a: stamp, b: Second(value)}}}
-	return s.refuse(keys, &event, now)
+	return s.refuse(keys, &refusalDraft{entries: []refusal{{tag: field | kindChoice, a: stamp, b: Second(value)}}}, now)
 }
 
 // Erase forgets whatever has a second at or before until about these keys, now and whenever it comes: exposures, holds (by their issue),
@@ -181,10 +195,9 @@ func (s *Store) Erase(keys []Key, until, now Second) error {
 	return s.refuse(keys, &refusalDraft{erased: until}, now)
 }
 
-// refuse joins the event into the refusals of every key, or of none.
+// refuse joins the event, whose entries are sorted, into the refusals of every key, or of none.
 func (s *Store) refuse(keys []Key, event *refusalDraft, now Second) error {
 	r := s.rules(now)
-	event.sort()
 	var l locks
 	l.lock(s, keys)
 	defer l.unlock(s)

@@ -1,0 +1,154 @@
+package caps
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"slices"
+)
+
+// A snapshot is encoded records (see codec.go), one after the other, of three kinds: refusals, exposures, and pieces of the buckets'
+// cuts (see shard.bucket):
+//
+//	0      version, 1
+//	1      what it is: 3 cuts
+//	2      the number of shards is 1 << this
+//	3      zero
+//	4      shard
+//	8      number of the shard's buckets
+//	12     number of the first bucket here
+//	16     n, at least 1
+//	20     n cuts, the last not zero
+//
+// It is taken in steps while writes go on. Every step copies records of one kind of one shard under that shard's lock. What it has copied
+// is true of that moment, and as all is joined, it does not matter that the moments differ: a snapshot holds at least what the store held
+// when its first step began, and of what came later some. Its reader needs the changes made since then too.
+//
+// No record is missed. A table is walked in the order of the 32-bit fragments of the keys' hashes, and the cursor is such a fragment: all
+// records with a smaller one have been met. A record keeps its fragment wherever cleaning moves it in the log and growth in the index, and
+// the slots of one fragment are looked for anew in every step. So a record that was there when the walk began, and still is, is met when
+// its fragment's turn comes. The one way for what is known about a user to leave without leaving a record is into the bucket, when his
+// cut is evicted: so the buckets come last, and whoever was not met as a record is met there.
+const (
+	wireCuts     = 3
+	wireCutsHead = wireHead + 16
+)
+
+// A Cursor is how far a snapshot of a store has come. The zero Cursor is the beginning. It belongs to one goroutine and one store.
+type Cursor struct {
+	phase int // refusals, exposures, cuts, end
+	shard int
+	next  uint64 // fragment or bucket that is next
+}
+
+// The phases of a snapshot.
+const (
+	phaseRefusals = iota
+	phaseExposures
+	phaseCuts
+	phaseEnd
+)
+
+// AppendSnapshot appends the next step of a snapshot to dst: at most limit bytes of records, but at least one record, all of one kind and one
+// shard, copied under its lock; byte 1 of each says which kind. more says that there may be another. Call it until it is false; the last call may append nothing.
+func (s *Store) AppendSnapshot(dst []byte, at *Cursor, limit int) (out []byte, more bool) {
+	from := len(dst)
+	for at.phase != phaseEnd {
+		done := false
+		if dst, done = s.shards[at.shard].appendStep(dst, at, limit, bits.TrailingZeros(uint(len(s.shards)))); done {
+			at.next = 0
+			if at.shard++; at.shard == len(s.shards) {
+				at.phase, at.shard = at.phase+1, 0
+			}
+		}
+		if len(dst) > from {
+			break
+		}
+	}
+	return dst, at.phase != phaseEnd
+}
+
+func (sh *shard) appendStep(dst []byte, at *Cursor, limit, shardBits int) ([]byte, bool) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	switch at.phase {
+	case phaseRefusals:
+		return sh.refusals.appendFrom(dst, at, limit, wireRefusals)
+	case phaseExposures:
+		return sh.exposures.appendFrom(dst, at, limit, wireExposures)
+	}
+	return sh.appendCuts(dst, at, limit, shardBits)
+}
+
+// appendFrom appends the records from the cursor's fragment on, as many as fit. Records of one fragment stay together, since the cursor
+// cannot tell them apart; two of a shard have the same one in a million.
+func (t *table) appendFrom(dst []byte, at *Cursor, limit int, what byte) (out []byte, done bool) {
+	if t.used == 0 {
+		return dst, true
+	}
+	from, last := len(dst), uint64(1)<<32
+	var buffer [16]uint64
+	for at.next < 1<<32 {
+		home := t.home(uint32(at.next))
+		for _, slot := range t.slotsFrom(buffer[:0], home, uint32(at.next)) {
+			w := t.at(uint32(slot) - 1)
+			w = w[:w[0]&sizeMask]
+			fragment := slot >> 32
+			if len(dst) > from && fragment != last && len(dst)-from+wireHead+4*len(w) > limit {
+				at.next = fragment
+				return dst, false
+			}
+			dst, last = appendWords(dst, what, w), fragment
+		}
+		at.next = t.firstAt(home + 1)
+	}
+	return dst, true
+}
+
+// slotsFrom appends the slots of the home whose fragment is at least from, by fragment. By linear probing they lie between their home and
+// the first empty slot after it.
+func (x *index) slotsFrom(dst []uint64, home int, from uint32) []uint64 {
+	for i := home; x.slots[i] != 0; {
+		if fragment := uint32(x.slots[i] >> 32); fragment >= from && x.home(fragment) == home {
+			dst = append(dst, x.slots[i])
+		}
+		if i++; i == len(x.slots) {
+			i = 0
+		}
+	}
+	if len(dst) > 1 {
+		slices.Sort(dst)
+	}
+	return dst
+}
+
+// firstAt is the first fragment whose home is i.
+func (x *index) firstAt(i int) uint64 { return firstOf(i, len(x.slots)) }
+
+// firstOf is the first fragment in the i-th of n equal parts of all fragments, the one for which fragment*n>>32 is i.
+func firstOf(i, n int) uint64 {
+	return min(1<<32, (uint64(i)<<32+uint64(n)-1)/uint64(n))
+}
+
+// appendCuts appends the next cuts of the buckets, without the zeros around them.
+func (sh *shard) appendCuts(dst []byte, at *Cursor, limit, shardBits int) (out []byte, done bool) {
+	first := int(at.next)
+	for first < len(sh.cuts) && sh.cuts[first] == 0 {
+		first++
+	}
+	end := min(len(sh.cuts), first+max(0, limit-wireCutsHead-4)/4+1)
+	at.next = uint64(end)
+	n := end - first
+	for n > 0 && sh.cuts[first+n-1] == 0 {
+		n--
+	}
+	if n > 0 {
+		dst = append(dst, wireVersion, wireCuts, byte(shardBits), 0)
+		for _, w := range []int{at.shard, len(sh.cuts), first, n} {
+			dst = binary.LittleEndian.AppendUint32(dst, uint32(w))
+		}
+		for _, cut := range sh.cuts[first : first+n] {
+			dst = binary.LittleEndian.AppendUint32(dst, cut)
+		}
+	}
+	return dst, end == len(sh.cuts)
+}

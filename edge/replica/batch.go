@@ -1,0 +1,208 @@
+package replica
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"math/bits"
+
+	"restraint/caps"
+)
+
+// A batch is changes in a binary form, for the outbox and for the wire. Numbers are little-endian.
+//
+//	0    4  magic "rsbt"
+//	4    1  version, 1
+//	5    1  flags, 0
+//	6    2  number of partitions in the directory
+//	8    8  fingerprint of the identifier secret under which the keys were made
+//	16   4  number of records
+//	20   4  length of what follows the checksum, in bytes
+//	24   4  CRC-32C of the 24 bytes before and of what follows
+//	28      directory: for each partition that has records, ascending: 1 the partition, 4 the length of its records in bytes
+//	        the records, by partition, and within one in the order in which they were given
+//
+// A record is a change of one key; a change of a person with three keys is three records. The partition of a key is 8 bits of its hash under
+// the routing seed (see Codec), so that a node that owns some partitions finds them by the directory and skips the rest.
+//
+//	0   16  key
+//	16   1  kind (caps.ChangeKind)
+//	17   1  zero
+//	18   2  n
+//	20   4  the second in which it was accepted
+//	24      by kind:
+//
+//	expose            4 identity, 4 at, 4 issued, 2 m, n scopes: 8 tag, 1 keep (at least 1); then m holds used up: 4 identity
+//	release           4 identity, 4 until                                       n is 0
+//	purchase, return  4 when, n tags of 8
+//	choice            8 field, 4 stamp, 4 value                                 n is 0
+//	erase             4 until                                                   n is 0
+const (
+	batchMagic   = "rsbt"
+	batchVersion = 1
+	batchHead    = 28
+	batchEntry   = 5
+	recordHead   = 24
+
+	// maxBatch is the size of the largest batch in bytes: ten thousand events of a person with 16 keys take some 45 MiB. Chosen.
+	maxBatch = 64 << 20
+)
+
+// partitions is the number of partitions.
+const partitions = 256
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// ErrBatch says that bytes are no batch, or a damaged one.
+var ErrBatch = errors.New("malformed batch")
+
+// ErrBatchTooLarge says that changes take more than the largest batch; nothing was written.
+var ErrBatchTooLarge = errors.New("batch too large: send fewer events at a time")
+
+// Codec is what batches of one cluster have in common.
+type Codec struct {
+	// Fingerprint is that of the identifier secret.
+	Fingerprint uint64
+	// RoutingSeed keys the hash that gives a key its partition. It never rotates, and clients may know it.
+	RoutingSeed uint64
+}
+
+// Partition is the partition of a key: the highest 8 bits of a wide multiplication (as wyhash does) under the routing seed.
+func (c *Codec) Partition(key *caps.Key) uint8 {
+	low, high := binary.LittleEndian.Uint64(key[:8]), binary.LittleEndian.Uint64(key[8:])
+	h, l := bits.Mul64(low^c.RoutingSeed^0xa0761d6478bd642f, high^bits.RotateLeft64(c.RoutingSeed, 32)^0xe7037ed1a0b428db)
+	return uint8((h ^ l) >> 56)
+}
+
+// AppendBatch appends a batch of the changes. It allocates nothing but what dst needs to grow. It returns an error that wraps
+// caps.ErrMalformed for a change that caps.Change.Check refuses, and ErrBatchTooLarge; dst is then as it was.
+func (c *Codec) AppendBatch(dst []byte, changes []caps.Change) ([]byte, error) {
+	var sizes [partitions]int
+	var present, records, body int
+	for i := range changes {
+		change := &changes[i]
+		if err := change.Check(); err != nil {
+			return dst, fmt.Errorf("encode change %d of %d: %w", i, len(changes), err)
+		}
+		size := recordSize(change)
+		for k := range change.Keys {
+			p := c.Partition(&change.Keys[k])
+			if sizes[p] == 0 {
+				present++
+			}
+			sizes[p] += size
+			body += size
+		}
+		records += len(change.Keys)
+	}
+	if batchHead+present*batchEntry+body > maxBatch {
+		return dst, fmt.Errorf("%w: %d bytes, at most %d", ErrBatchTooLarge, body, maxBatch)
+	}
+	from := len(dst)
+	dst = append(dst, batchMagic...)
+	dst = append(dst, batchVersion, 0)
+	dst = binary.LittleEndian.AppendUint16(dst, uint16(present))
+	dst = binary.LittleEndian.AppendUint64(dst, c.Fingerprint)
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(records))
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(present*batchEntry+body))
+	dst = binary.LittleEndian.AppendUint32(dst, 0)
+	at := batchHead + present*batchEntry
+	for p, size := range sizes {
+		if size > 0 {
+			dst = append(dst, byte(p))
+			dst = binary.LittleEndian.AppendUint32(dst, uint32(size))
+			sizes[p], at = at, at+size
+		}
+	}
+	dst = growBy(dst, body)
+	c.putRecords(dst[from:], changes, &sizes)
+	binary.LittleEndian.PutUint32(dst[from+24:], batchChecksum(dst[from:]))
+	return dst, nil
+}
+
+// putRecords writes the records, those of partition p from offsets[p] on.
+func (c *Codec) putRecords(batch []byte, changes []caps.Change, offsets *[partitions]int) {
+	for i := range changes {
+		change := &changes[i]
+		size := recordSize(change)
+		for k := range change.Keys {
+			p := c.Partition(&change.Keys[k])
+			at := offsets[p]
+			offsets[p] += size
+			if end := len(appendRecord(batch[:at:at+size], change, &change.Keys[k])); end != at+size {
+				panic("BUG: a record is not of its size")
+			}
+		}
+	}
+}
+
+func recordSize(c *caps.Change) int {
+	switch c.Kind {
+	case caps.ChangeExpose:
+		return recordHead + 14 + 9*len(c.Scopes) + 4*len(c.Beats)
+	case caps.ChangeRelease:
+		return recordHead + 8
+	case caps.ChangePurchase, caps.ChangeReturn:
+		return recordHead + 4 + 8*len(c.Tags)
+	case caps.ChangeChoice:
+		return recordHead + 16
+	}
+	return recordHead + 4
+}
+
+func appendRecord(dst []byte, c *caps.Change, key *caps.Key) []byte {
+	le := binary.LittleEndian
+	n := 0
+	switch c.Kind {
+	case caps.ChangeExpose:
+		n = len(c.Scopes)
+	case caps.ChangePurchase, caps.ChangeReturn:
+		n = len(c.Tags)
+	}
+	dst = append(dst, key[:]...)
+	dst = append(dst, byte(c.Kind), 0)
+	dst = le.AppendUint16(dst, uint16(n))
+	dst = le.AppendUint32(dst, uint32(c.Now))
+	switch c.Kind {
+	case caps.ChangeExpose:
+		dst = le.AppendUint32(dst, c.Exposure.Identity)
+		dst = le.AppendUint32(dst, uint32(c.Exposure.At))
+		dst = le.AppendUint32(dst, uint32(c.Exposure.Issued))
+		dst = le.AppendUint16(dst, uint16(len(c.Beats)))
+		for _, s := range c.Scopes {
+			dst = append(le.AppendUint64(dst, s.Scope), max(1, s.Keep))
+		}
+		for _, identity := range c.Beats {
+			dst = le.AppendUint32(dst, identity)
+		}
+	case caps.ChangeRelease:
+		dst = le.AppendUint32(dst, c.Identity)
+		dst = le.AppendUint32(dst, uint32(c.Until))
+	case caps.ChangePurchase, caps.ChangeReturn:
+		dst = le.AppendUint32(dst, uint32(c.Stamp))
+		for _, tag := range c.Tags {
+			dst = le.AppendUint64(dst, tag)
+		}
+	case caps.ChangeChoice:
+		dst = le.AppendUint64(dst, c.Field)
+		dst = le.AppendUint32(dst, uint32(c.Stamp))
+		dst = le.AppendUint32(dst, c.Value)
+	case caps.ChangeErase:
+		dst = le.AppendUint32(dst, uint32(c.Until))
+	}
+	return dst
+}
+
+// batchChecksum is the checksum of a whole batch, of all but the checksum itself.
+func batchChecksum(batch []byte) uint32 {
+	return crc32.Update(crc32.Checksum(batch[:24], castagnoli), castagnoli, batch[batchHead:])
+}
+
+// growBy lengthens dst by n bytes of any content.
+func growBy(dst []byte, n int) []byte {
+	if need := len(dst) + n; need <= cap(dst) {
+		return dst[:need]
+	}
+	return append(dst, make([]byte, n)...)
+}

@@ -1,0 +1,160 @@
+package replica
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"restraint/caps"
+)
+
+// Batch reads a batch. The zero value is ready; it may be used again. It belongs to one goroutine.
+type Batch struct {
+	// Fingerprint is that of the secret under which the keys were made.
+	Fingerprint uint64
+	// Records is how many changes of one key there are.
+	Records int
+
+	records []byte // those that Next has not come to yet
+}
+
+// batchLength returns the length in bytes of the batch that b begins with, by its head, of which nothing else is checked.
+func batchLength(b []byte) (int, bool) {
+	if len(b) < batchHead || string(b[:4]) != batchMagic {
+		return 0, false
+	}
+	n := binary.LittleEndian.Uint32(b[20:])
+	return batchHead + int(n), n <= maxBatch-batchHead
+}
+
+// Parse checks a whole batch: its head, checksum, directory and every record. enc is aliased until the next Parse. The error wraps ErrBatch;
+// the Batch is then empty.
+func (b *Batch) Parse(enc []byte) error {
+	*b = Batch{}
+	length, ok := batchLength(enc)
+	if !ok || length != len(enc) {
+		return fmt.Errorf("%w: %d bytes that are not one", ErrBatch, len(enc))
+	}
+	le := binary.LittleEndian
+	if got, want := batchChecksum(enc), le.Uint32(enc[24:]); got != want {
+		return fmt.Errorf("%w: checksum %08x, want %08x", ErrBatch, got, want)
+	}
+	if enc[4] != batchVersion || enc[5] != 0 {
+		return fmt.Errorf("%w: version %d with flags %#x, this program reads %d", ErrBatch, enc[4], enc[5], batchVersion)
+	}
+	body := enc[batchHead:]
+	n := int(le.Uint16(enc[6:])) * batchEntry
+	if n > len(body) {
+		return fmt.Errorf("%w: the directory is longer than the batch", ErrBatch)
+	}
+	records, err := checkRecords(body[:n], body[n:])
+	if err != nil {
+		return err
+	}
+	if uint32(records) != le.Uint32(enc[16:]) {
+		return fmt.Errorf("%w: %d records, it says %d", ErrBatch, records, le.Uint32(enc[16:]))
+	}
+	*b = Batch{Fingerprint: le.Uint64(enc[8:]), Records: records, records: body[n:]}
+	return nil
+}
+
+// checkRecords checks that the partitions ascend and that each has whole records, and returns how many there are in all.
+func checkRecords(directory, body []byte) (records int, err error) {
+	last := -1
+	for ; len(directory) > 0; directory = directory[batchEntry:] {
+		size := uint64(binary.LittleEndian.Uint32(directory[1:]))
+		if int(directory[0]) <= last || size == 0 || size > uint64(len(body)) {
+			return 0, fmt.Errorf("%w: wrong directory", ErrBatch)
+		}
+		last = int(directory[0])
+		for rest := body[:size]; len(rest) > 0; records++ {
+			n, err := checkRecord(rest)
+			if err != nil {
+				return 0, err
+			}
+			rest = rest[n:]
+		}
+		body = body[size:]
+	}
+	if len(body) != 0 {
+		return 0, fmt.Errorf("%w: %d bytes are of no partition", ErrBatch, len(body))
+	}
+	return records, nil
+}
+
+// checkRecord returns the size of the record that b begins with. It accepts exactly what appendRecord can write.
+func checkRecord(b []byte) (size int, err error) {
+	if len(b) < recordHead+4 || b[17] != 0 {
+		return 0, fmt.Errorf("%w: no record in %d bytes", ErrBatch, len(b))
+	}
+	kind, n := caps.ChangeKind(b[16]), int(binary.LittleEndian.Uint16(b[18:]))
+	held := 0
+	switch kind {
+	case caps.ChangeExpose:
+		if len(b) < recordHead+14 {
+			return 0, fmt.Errorf("%w: half a record", ErrBatch)
+		}
+		held = int(binary.LittleEndian.Uint16(b[recordHead+12:]))
+		size = recordHead + 14 + 9*n + 4*held
+	case caps.ChangePurchase, caps.ChangeReturn:
+		size = recordHead + 4 + 8*n
+	case caps.ChangeRelease:
+		size = recordHead + 8
+	case caps.ChangeChoice:
+		size = recordHead + 16
+	case caps.ChangeErase:
+		size = recordHead + 4
+	default:
+		return 0, fmt.Errorf("%w: record of kind %d", ErrBatch, kind)
+	}
+	lists := kind == caps.ChangeExpose || kind == caps.ChangePurchase || kind == caps.ChangeReturn
+	if size > len(b) || n > caps.MaxScopes || held > caps.MaxHoldRows || n > 0 && !lists {
+		return 0, fmt.Errorf("%w: record of %d scopes and %d holds", ErrBatch, n, held)
+	}
+	for i := range n {
+		if kind == caps.ChangeExpose && b[recordHead+14+9*i+8] == 0 {
+			return 0, fmt.Errorf("%w: a scope that keeps nothing", ErrBatch)
+		}
+	}
+	return size, nil
+}
+
+// Next reads the next change into c, whose slices it uses again, and reports whether there was one. The change has one key.
+func (b *Batch) Next(c *caps.Change) bool {
+	if len(b.records) == 0 {
+		return false
+	}
+	le, r := binary.LittleEndian, b.records
+	*c = caps.Change{
+		Kind: caps.ChangeKind(r[16]), Keys: append(c.Keys[:0], caps.Key(r)), Now: caps.Second(le.Uint32(r[20:])),
+		Beats: c.Beats[:0], Scopes: c.Scopes[:0], Tags: c.Tags[:0],
+	}
+	n, f := int(le.Uint16(r[18:])), r[recordHead:]
+	switch c.Kind {
+	case caps.ChangeExpose:
+		c.Exposure = caps.Exposure{Identity: le.Uint32(f), At: caps.Second(le.Uint32(f[4:])), Issued: caps.Second(le.Uint32(f[8:]))}
+		held := int(le.Uint16(f[12:]))
+		f = f[14:]
+		for ; n > 0; n-- {
+			c.Scopes = append(c.Scopes, caps.Counted{Scope: le.Uint64(f), Keep: f[8]})
+			f = f[9:]
+		}
+		for ; held > 0; held-- {
+			c.Beats = append(c.Beats, le.Uint32(f))
+			f = f[4:]
+		}
+	case caps.ChangeRelease:
+		c.Identity, c.Until = le.Uint32(f), caps.Second(le.Uint32(f[4:]))
+	case caps.ChangePurchase, caps.ChangeReturn:
+		c.Stamp = caps.Second(le.Uint32(f))
+		for f = f[4:]; n > 0; n-- {
+			c.Tags = append(c.Tags, le.Uint64(f))
+			f = f[8:]
+		}
+	case caps.ChangeChoice:
+		c.Field, c.Stamp, c.Value = le.Uint64(f), caps.Second(le.Uint32(f[8:])), le.Uint32(f[12:])
+	case caps.ChangeErase:
+		c.Until = caps.Second(le.Uint32(f))
+	}
+	b.records = r[recordSize(c):]
+	return true
+}

@@ -1,0 +1,237 @@
+package replica
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"restraint/caps"
+)
+
+// Options of a Keeper. Fields without a stated default are required.
+type Options struct {
+	// Dir is the Keeper's own; it is made when missing.
+	Dir string
+	// Fingerprint is that of the identifier secret: 16 hex digits.
+	Fingerprint string
+	// RoutingSeed is the cluster's (see Codec).
+	RoutingSeed uint64
+	// SnapshotEvery is the time between snapshots. Default: 30 seconds. None is taken while nothing has been recorded, and one sooner
+	// when a quarter of the outbox has been filled since the last.
+	SnapshotEvery time.Duration
+	// SnapshotRate bounds the writing of snapshots, in bytes per second. Default: 64 MiB.
+	SnapshotRate int64
+	// OutboxBytes bounds the outbox. Default: 1 GiB. It must hold what is recorded in the time of two or three snapshots.
+	OutboxBytes int64
+	// Log receives changes of state.
+	Log *slog.Logger
+	// Now is the clock. Default: time.Now.
+	Now func() time.Time
+
+	files files // for tests
+}
+
+// ErrLocked says that another process uses the directory.
+var ErrLocked = errors.New("directory is in use by another process")
+
+// A Keeper makes accepted changes durable. Open, then Restore once, then Record as often as wanted, from any goroutine, then Close.
+type Keeper struct {
+	options Options
+	codec   Codec
+	log     *slog.Logger
+	files   files
+	lock    *os.File
+	outbox  *outbox
+	notices notices
+
+	// gate is held shared from before a change is written until after it is applied, and alone where a snapshot takes its place in the
+	// outbox. It is locked before anything else, the outbox and the shards of the store inside it.
+	gate  sync.RWMutex
+	store *caps.Store // nil before Restore
+
+	since   atomic.Int64 // bytes in the outbox that the last snapshot does not cover
+	covered Position     // place of the last snapshot; of the goroutine that takes them
+	batches sync.Pool    // of *[]byte
+	wake    chan struct{}
+	stop    chan struct{}
+	running sync.WaitGroup
+	close   sync.Once
+
+	mu       sync.Mutex // guards what follows
+	restored Restored
+	taken    time.Time // when the last snapshot was begun, or found to be still all there is
+}
+
+// Open locks the directory and looks what is there; it reads none of it. The error wraps ErrLocked where another process has it.
+func Open(o Options) (*Keeper, error) {
+	fingerprint, err := strconv.ParseUint(o.Fingerprint, 16, 64)
+	if err != nil || len(o.Fingerprint) != 16 {
+		return nil, fmt.Errorf("fingerprint %q: it must be 16 hex digits", o.Fingerprint)
+	}
+	o.defaults()
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make directory: %w", err)
+	}
+	lock, err := lockDir(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	k := &Keeper{
+		options: o, codec: Codec{Fingerprint: fingerprint, RoutingSeed: o.RoutingSeed}, log: o.Log, files: o.files, lock: lock,
+		notices: notices{log: o.Log}, wake: make(chan struct{}, 1), stop: make(chan struct{}),
+	}
+	k.batches.New = func() any { return new([]byte) }
+	if k.outbox, err = openOutbox(filepath.Join(o.Dir, "outbox"), k.files, o.OutboxBytes, &k.notices); err == nil {
+		err = os.MkdirAll(k.snapshotDir(), 0o700)
+	}
+	if err != nil {
+		lock.Close()
+		return nil, err
+	}
+	return k, nil
+}
+
+func (o *Options) defaults() {
+	if o.SnapshotEvery <= 0 {
+		o.SnapshotEvery = 30 * time.Second
+	}
+	if o.SnapshotRate <= 0 {
+		o.SnapshotRate = 64 << 20
+	}
+	if o.OutboxBytes <= 0 {
+		o.OutboxBytes = 1 << 30
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.files == nil {
+		o.files = disk{}
+	}
+}
+
+// lockDir locks the directory for as long as the file is open; the kernel lets go of it when the process dies.
+func lockDir(dir string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock directory: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		owner, _ := io.ReadAll(io.LimitReader(f, 32))
+		f.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, fmt.Errorf("%w: %q (process %q); stop that one, or give this node a directory of its own", ErrLocked, dir, owner)
+		}
+		return nil, fmt.Errorf("lock directory %q: %w", dir, err)
+	}
+	f.Truncate(0)
+	fmt.Fprintf(f, "%d", os.Getpid()) // for the message above only
+	return f, nil
+}
+
+// Record makes the changes durable and applies them to the store that was restored; the caller does not apply them. It returns once they
+// are written, so that they outlive the death of this process. The changes are not kept.
+//
+// On ErrOutboxFull and ErrBatchTooLarge, and where a change is malformed, nothing was written or applied. On caps.ErrFull the refusals have
+// no room: nothing was written, and of the changes some refusals may have been applied. On another error writing has failed: nothing
+// was written, and the refusals were applied. As all are merges, all of them may be recorded again.
+func (k *Keeper) Record(changes []caps.Change) error {
+	if len(changes) == 0 {
+		return nil
+	}
+	buffer := k.batches.Get().(*[]byte)
+	defer k.batches.Put(buffer)
+	batch, err := k.codec.AppendBatch((*buffer)[:0], changes)
+	if err != nil {
+		return err
+	}
+	if cap(batch) <= maxPooledBatch {
+		*buffer = batch
+	}
+	k.gate.RLock()
+	defer k.gate.RUnlock()
+	if err := k.outbox.reserve(len(batch)); err != nil {
+		k.kick()
+		return err
+	}
+	if err := k.apply(changes, true); err != nil {
+		k.outbox.unreserve(len(batch))
+		return err
+	}
+	if _, err := k.outbox.append(batch, k.options.Now()); err != nil {
+		return err
+	}
+	if err := k.apply(changes, false); err != nil {
+		panic("BUG: a change that was checked is refused: " + err.Error())
+	}
+	if k.since.Add(int64(len(batch))) > k.options.OutboxBytes/4 {
+		k.kick()
+	}
+	return nil
+}
+
+// maxPooledBatch is the size of the largest buffer kept to be used again. Chosen.
+const maxPooledBatch = 1 << 20
+
+// apply applies the changes that are refusals, or those that are none: only refusals can find their memory full, so they go first.
+func (k *Keeper) apply(changes []caps.Change, refusals bool) error {
+	for i := range changes {
+		if changes[i].Kind.Refuses() == refusals {
+			if err := k.store.Apply(&changes[i]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Stats is what a Keeper holds.
+type Stats struct {
+	// OutboxBytes is the size of the outbox.
+	OutboxBytes int64
+	// OutboxOldest is how long its oldest change has been in it: what the loss of this disk would lose.
+	OutboxOldest time.Duration
+	// SnapshotAge is how long ago the state was last known to be in a snapshot; from the start of the process if never.
+	SnapshotAge time.Duration
+	// Notices is how often something went wrong that ended nothing; each was logged.
+	Notices uint64
+	// Restored is what Restore found.
+	Restored Restored
+}
+
+// Stats may be called at any time.
+func (k *Keeper) Stats() Stats {
+	now := k.options.Now()
+	s := Stats{Notices: k.notices.count.Load()}
+	var oldest time.Time
+	if s.OutboxBytes, oldest = k.outbox.size(); !oldest.IsZero() {
+		s.OutboxOldest = max(0, now.Sub(oldest))
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	s.SnapshotAge, s.Restored = max(0, now.Sub(k.taken)), k.restored
+	return s
+}
+
+// Close stops the snapshots, takes a last one, drops what is covered and unlocks the directory. No Record may be running or follow.
+func (k *Keeper) Close() (err error) {
+	k.close.Do(func() {
+		close(k.stop)
+		k.running.Wait()
+		if k.store != nil {
+			err = k.snapshot()
+		}
+		err = errors.Join(err, k.outbox.close(), k.lock.Close())
+	})
+	return err
+}

@@ -1,0 +1,107 @@
+package replica
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"restraint/caps"
+)
+
+// Restored is what Restore found.
+type Restored struct {
+	// Snapshot is the name of the snapshot that was used; empty: none.
+	Snapshot string
+	// Users is the number of keys in the store.
+	Users int
+	// Batches and Changes are of the outbox.
+	Batches, Changes int
+	// Incomplete: something that had been acknowledged could not be read, and nothing here has it. Each such thing was logged.
+	Incomplete bool
+	// Took is the time of it all.
+	Took time.Duration
+}
+
+// Restore puts into the store what was acknowledged before: the newest snapshot that verifies, then every change in the outbox from the
+// place recorded in it. The store must be empty. Then it starts to take snapshots. The store's clock is at least where it was; the
+// caller's should go on from caps.Store.Now.
+//
+// Damaged files are set aside, logged and counted. It returns an error that wraps ErrFingerprint, ErrVersion, or caps.ErrFull where a user's
+// refusals are too large for this store; then there must be no Record.
+func (k *Keeper) Restore(s *caps.Store) error {
+	begun := time.Now()
+	var r Restored
+	from, damaged, err := k.restoreSnapshot(s, &r)
+	if err != nil {
+		return err
+	}
+	var batch Batch
+	var change caps.Change
+	found, err := k.outbox.replay(from.position, func(enc []byte) error {
+		if err := batch.Parse(enc); err != nil {
+			return err
+		}
+		if batch.Fingerprint != k.codec.Fingerprint {
+			return fmt.Errorf("%w: outbox %016x, this node %016x; start with that secret, or with another directory", ErrFingerprint, batch.Fingerprint, k.codec.Fingerprint)
+		}
+		for batch.Next(&change) {
+			if err := s.Reapply(&change); err != nil {
+				return err
+			}
+			r.Changes++
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	r.Batches, r.Incomplete = found.batches, found.damaged > 0 || damaged > 0 && !k.outbox.reaches(from.position)
+	r.Users, r.Took = s.Stats().Users, time.Since(begun)
+	if r.Incomplete {
+		k.notices.add("not all that was acknowledged could be restored", "damaged_snapshots", damaged, "damaged_batches", found.damaged)
+	}
+	k.log.Info("restored", "snapshot", r.Snapshot, "users", r.Users, "batches", r.Batches, "changes", r.Changes, "seconds", r.Took.Seconds())
+	k.start(s, r, from, found)
+	return nil
+}
+
+// start begins to record and to take snapshots.
+func (k *Keeper) start(s *caps.Store, r Restored, from snapshotFrom, found replayed) {
+	k.gate.Lock()
+	k.store, k.covered = s, from.position
+	k.gate.Unlock()
+	k.since.Store(found.bytes)
+	k.mu.Lock()
+	k.restored, k.taken = r, k.options.Now()
+	if r.Snapshot != "" {
+		k.taken = time.Unix(int64(from.created), 0)
+	}
+	k.mu.Unlock()
+	k.running.Go(k.snapshots)
+}
+
+// restoreSnapshot merges the newest snapshot that verifies, and returns its head and how many newer ones do not.
+func (k *Keeper) restoreSnapshot(s *caps.Store, r *Restored) (from snapshotFrom, damaged int, err error) {
+	now := caps.Second(k.options.Now().Unix())
+	files, err := k.snapshotFiles()
+	if err != nil {
+		return from, 0, err
+	}
+	for _, name := range slices.Backward(files.names) {
+		from, err := k.mergeFile(name, s, now)
+		switch {
+		case errors.Is(err, ErrSnapshot):
+			damaged++
+			k.setSnapshotAside(name, err)
+		case err != nil:
+			return from, damaged, fmt.Errorf("snapshot %q: %w", filepath.Join(k.snapshotDir(), name), err)
+		default:
+			r.Snapshot = name
+			k.outbox.startAfter(from.position)
+			return from, damaged, nil
+		}
+	}
+	return snapshotFrom{}, damaged, nil
+}

@@ -1,0 +1,169 @@
+package replica
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"os"
+	"path/filepath"
+	"time"
+
+	"restraint/caps"
+)
+
+// A snapshot is a file of all records of a caps.Store. Numbers are little-endian, checksums CRC-32C.
+//
+//	head      0  4  magic "rssn"
+//	          4  4  version, 1
+//	          8  8  fingerprint of the identifier secret
+//	         16  8  place in the outbox, from before the first record was copied
+//	         24  4  second in which it was begun, by the store's clock
+//	         28  4  checksum of the 28 bytes before
+//	section   0  4  length of what follows the checksum, at most 1 MiB
+//	          4  4  kind: byte 1 of each record
+//	          8  4  checksum of the 8 bytes before and of what follows
+//	         12     encoded records of one kind and one shard (see package caps): one step of caps.AppendSnapshot
+//	footer    0  4  zero
+//	          4  4  "end."
+//	          8  8  number of sections
+//	         16  8  length of all before the footer
+//	         24  4  checksum of all before, the footer's 24 bytes included
+//
+// The file ends with the footer. It appears under its name when it is complete and synced.
+const (
+	snapshotMagic   = "rssn"
+	snapshotVersion = 1
+	snapshotHead    = 32
+	sectionHead     = 12
+	maxSection      = 1 << 20
+	footerMagic     = "end."
+	footerSize      = 28
+
+	// stepBytes are copied under one lock of a shard: some 20 us. Chosen.
+	stepBytes = 64 << 10
+)
+
+// snapshotName is the file of the snapshot with that number.
+func snapshotName(number uint32) string { return fmt.Sprintf("%08x.snap", number) }
+
+// snapshotFrom is what the head of a snapshot says.
+type snapshotFrom struct {
+	fingerprint uint64
+	position    Position
+	created     caps.Second
+}
+
+func (h *snapshotFrom) append(dst []byte) []byte {
+	from := len(dst)
+	dst = append(dst, snapshotMagic...)
+	dst = binary.LittleEndian.AppendUint32(dst, snapshotVersion)
+	dst = binary.LittleEndian.AppendUint64(dst, h.fingerprint)
+	dst = binary.LittleEndian.AppendUint64(dst, uint64(h.position))
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(h.created))
+	return binary.LittleEndian.AppendUint32(dst, crc32.Checksum(dst[from:], castagnoli))
+}
+
+// snapshotWriter writes one snapshot.
+type snapshotWriter struct {
+	files   files
+	rate    int64           // bytes per second; 0: as fast as it goes
+	stopped <-chan struct{} // ends the waiting, not the writing
+
+	file     file
+	buffer   []byte
+	checksum uint32
+	bytes    int64
+	sections uint64
+}
+
+// write writes a snapshot of the store to DIR/NAME. On an error nothing of that name is there, but for one after the rename (the name
+// may then not outlive a loss of power).
+func (w *snapshotWriter) write(dir, name string, from snapshotFrom, s *caps.Store) (err error) {
+	temp := filepath.Join(dir, name+".tmp")
+	if w.file, err = w.files.open(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC); err != nil {
+		return fmt.Errorf("begin snapshot: %w", err)
+	}
+	err = w.content(from, s)
+	if err == nil {
+		err = w.file.Sync()
+	}
+	err = errors.Join(err, w.file.Close())
+	if err == nil {
+		err = w.files.rename(temp, filepath.Join(dir, name))
+	}
+	if err != nil {
+		w.files.remove(temp)
+		return fmt.Errorf("write snapshot %s: %w", name, err)
+	}
+	if err := w.files.syncDir(dir); err != nil {
+		return fmt.Errorf("sync folder of snapshots: %w", err)
+	}
+	return nil
+}
+
+func (w *snapshotWriter) content(from snapshotFrom, s *caps.Store) error {
+	w.checksum, w.bytes, w.sections = 0, 0, 0
+	w.buffer = from.append(w.buffer[:0])
+	if err := w.flush(); err != nil {
+		return err
+	}
+	begun := time.Now()
+	var at caps.Cursor
+	for more := true; more; {
+		w.buffer = append(w.buffer[:0], make([]byte, sectionHead)...)
+		if w.buffer, more = s.AppendSnapshot(w.buffer, &at, stepBytes); len(w.buffer) == sectionHead {
+			continue
+		}
+		putSectionHead(w.buffer)
+		if err := w.flush(); err != nil {
+			return err
+		}
+		w.sections++
+		w.pace(begun)
+	}
+	w.buffer = append(w.buffer[:0], 0, 0, 0, 0)
+	w.buffer = append(w.buffer, footerMagic...)
+	w.buffer = binary.LittleEndian.AppendUint64(w.buffer, w.sections)
+	w.buffer = binary.LittleEndian.AppendUint64(w.buffer, uint64(w.bytes))
+	w.buffer = binary.LittleEndian.AppendUint32(w.buffer, crc32.Update(w.checksum, castagnoli, w.buffer))
+	return w.flush()
+}
+
+func putSectionHead(section []byte) {
+	binary.LittleEndian.PutUint32(section, uint32(len(section)-sectionHead))
+	binary.LittleEndian.PutUint32(section[4:], uint32(section[sectionHead+1]))
+	binary.LittleEndian.PutUint32(section[8:], sectionChecksum(section))
+}
+
+func sectionChecksum(section []byte) uint32 {
+	return crc32.Update(crc32.Checksum(section[:8], castagnoli), castagnoli, section[sectionHead:])
+}
+
+func (w *snapshotWriter) flush() error {
+	n, err := w.file.Write(w.buffer)
+	if err == nil && n < len(w.buffer) {
+		err = errors.New("short write")
+	}
+	w.checksum = crc32.Update(w.checksum, castagnoli, w.buffer)
+	w.bytes += int64(n)
+	return err
+}
+
+// pace waits until no more than the rate has been written since.
+func (w *snapshotWriter) pace(begun time.Time) {
+	if w.rate <= 0 {
+		return
+	}
+	ahead := time.Duration(float64(w.bytes)/float64(w.rate)*float64(time.Second)) - time.Since(begun)
+	if ahead < time.Millisecond {
+		return
+	}
+	timer := time.NewTimer(ahead)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-w.stopped:
+		w.rate = 0
+	}
+}

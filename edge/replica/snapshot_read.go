@@ -1,0 +1,149 @@
+package replica
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"runtime"
+	"sync"
+
+	"restraint/caps"
+)
+
+// ErrSnapshot says that a file is no snapshot, or a damaged one.
+var ErrSnapshot = errors.New("damaged snapshot")
+
+// ErrFingerprint says that files were made under another identifier secret: their keys are of nobody here.
+var ErrFingerprint = errors.New("made under another identifier secret")
+
+func parseSnapshotHead(b []byte) (h snapshotFrom, err error) {
+	le := binary.LittleEndian
+	switch {
+	case len(b) < snapshotHead || string(b[:4]) != snapshotMagic || crc32.Checksum(b[:28], castagnoli) != le.Uint32(b[28:]):
+		return h, fmt.Errorf("%w: its head cannot be read", ErrSnapshot)
+	case le.Uint32(b[4:]) != snapshotVersion:
+		return h, fmt.Errorf("%w: version %d, this program reads %d", ErrVersion, le.Uint32(b[4:]), snapshotVersion)
+	}
+	return snapshotFrom{le.Uint64(b[8:]), Position(le.Uint64(b[16:])), caps.Second(le.Uint32(b[24:]))}, nil
+}
+
+// ErrVersion says that a file was written by a later program.
+var ErrVersion = errors.New("unknown version")
+
+// section is where a section of a snapshot stands.
+type section struct {
+	at     int64
+	kind   uint32
+	length uint32
+}
+
+// verified is a snapshot of which every byte has been checked.
+type verified struct {
+	snapshotFrom
+	sections []section
+}
+
+// verify reads a whole snapshot and checks it. Errors wrap ErrSnapshot, ErrVersion, or what the file returned.
+func verify(f io.ReaderAt) (v verified, err error) {
+	var head [snapshotHead]byte
+	if err := readFull(f, head[:], 0); err != nil {
+		return v, err
+	}
+	if v.snapshotFrom, err = parseSnapshotHead(head[:]); err != nil {
+		return v, err
+	}
+	checksum := crc32.Checksum(head[:], castagnoli)
+	buffer := make([]byte, 0, sectionHead+stepBytes)
+	for at := int64(snapshotHead); ; {
+		buffer = buffer[:sectionHead]
+		if err := readFull(f, buffer, at); err != nil {
+			return v, err
+		}
+		length := binary.LittleEndian.Uint32(buffer)
+		if length == 0 {
+			return v, v.checkFooter(f, at, checksum)
+		}
+		if length > maxSection {
+			return v, fmt.Errorf("%w: section of %d bytes at %d", ErrSnapshot, length, at)
+		}
+		buffer = growBy(buffer, int(length))
+		if err := readFull(f, buffer[sectionHead:], at+sectionHead); err != nil {
+			return v, err
+		}
+		if sectionChecksum(buffer) != binary.LittleEndian.Uint32(buffer[8:]) {
+			return v, fmt.Errorf("%w: checksum of the section at %d", ErrSnapshot, at)
+		}
+		checksum = crc32.Update(checksum, castagnoli, buffer)
+		v.sections = append(v.sections, section{at: at, kind: binary.LittleEndian.Uint32(buffer[4:]), length: length})
+		at += int64(len(buffer))
+	}
+}
+
+// checkFooter checks the footer, and that nothing follows it.
+func (v *verified) checkFooter(f io.ReaderAt, at int64, checksum uint32) error {
+	var b [footerSize + 1]byte
+	n, err := f.ReadAt(b[:], at)
+	if n != footerSize || !errors.Is(err, io.EOF) {
+		return fmt.Errorf("%w: it does not end with its footer", ErrSnapshot)
+	}
+	le := binary.LittleEndian
+	if string(b[4:8]) != footerMagic || le.Uint64(b[8:]) != uint64(len(v.sections)) || le.Uint64(b[16:]) != uint64(at) ||
+		le.Uint32(b[24:]) != crc32.Update(checksum, castagnoli, b[:24]) {
+		return fmt.Errorf("%w: its footer is of another file", ErrSnapshot)
+	}
+	return nil
+}
+
+func readFull(f io.ReaderAt, b []byte, at int64) error {
+	n, err := f.ReadAt(b, at)
+	switch {
+	case n == len(b):
+		return nil
+	case errors.Is(err, io.EOF):
+		return fmt.Errorf("%w: it ends at %d", ErrSnapshot, at+int64(n))
+	}
+	return fmt.Errorf("%w: %w", ErrSnapshot, err)
+}
+
+// merge joins a snapshot that was verified into the store: one kind of records after the other, the sections of a kind in as many parts
+// as there are processors, which are of different shards but for where they meet.
+func (v *verified) merge(f io.ReaderAt, s *caps.Store, now caps.Second) error {
+	workers := min(runtime.GOMAXPROCS(0), maxMergers)
+	for rest := v.sections; len(rest) > 0; {
+		n := 1
+		for n < len(rest) && rest[n].kind == rest[0].kind {
+			n++
+		}
+		faults := make([]error, workers)
+		var running sync.WaitGroup
+		for i := range workers {
+			part := rest[n*i/workers : n*(i+1)/workers]
+			running.Go(func() { faults[i] = mergeSections(f, part, s, now) })
+		}
+		running.Wait()
+		if err := errors.Join(faults...); err != nil {
+			return err
+		}
+		rest = rest[n:]
+	}
+	return nil
+}
+
+// maxMergers bounds the goroutines of a merge. Chosen: a disk gives no more.
+const maxMergers = 8
+
+func mergeSections(f io.ReaderAt, sections []section, s *caps.Store, now caps.Second) error {
+	var buffer []byte
+	for _, x := range sections {
+		buffer = growBy(buffer[:0], int(x.length))
+		if err := readFull(f, buffer, x.at+sectionHead); err != nil {
+			return err
+		}
+		if err := s.MergeSnapshot(buffer, now); err != nil {
+			return fmt.Errorf("merge section at %d: %w", x.at, err)
+		}
+	}
+	return nil
+}

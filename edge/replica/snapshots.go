@@ -1,0 +1,163 @@
+package replica
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"restraint/caps"
+)
+
+// keptDamaged is how many damaged snapshots stay for people to look at. Chosen.
+const keptDamaged = 2
+
+func (k *Keeper) snapshotDir() string { return filepath.Join(k.options.Dir, "snapshots") }
+
+// snapshots takes snapshots until the Keeper is closed.
+func (k *Keeper) snapshots() {
+	ticker := time.NewTicker(k.options.SnapshotEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-k.stop:
+			return
+		case <-ticker.C:
+		case <-k.wake:
+		}
+		err := k.snapshot()
+		if err == nil {
+			continue
+		}
+		k.notices.add("no snapshot could be taken; the outbox keeps what it would cover", "error", err.Error())
+		select { // a disk that fails is not asked again for every change
+		case <-k.stop:
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// kick asks for a snapshot soon.
+func (k *Keeper) kick() {
+	select {
+	case k.wake <- struct{}{}:
+	default:
+	}
+}
+
+// snapshot takes a snapshot and drops what it makes superfluous. One at a time.
+func (k *Keeper) snapshot() error {
+	// With the gate alone: all that is before this place in the outbox has been applied.
+	k.gate.Lock()
+	head := snapshotFrom{fingerprint: k.codec.Fingerprint, position: k.outbox.end(), created: k.store.Now()}
+	since := k.since.Swap(0)
+	k.gate.Unlock()
+	now := k.options.Now()
+	if head.created == 0 {
+		head.created = caps.Second(now.Unix())
+	}
+	// While nothing happens, another snapshot would only be of use to drop what the one before the last still needs of the outbox.
+	bytes, _ := k.outbox.size()
+	if since > 0 || bytes > k.options.OutboxBytes/4 {
+		if err := k.writeSnapshot(head); err != nil {
+			k.since.Add(since)
+			return err
+		}
+	}
+	k.mu.Lock()
+	k.taken = now
+	k.mu.Unlock()
+	return nil
+}
+
+func (k *Keeper) writeSnapshot(head snapshotFrom) error {
+	if err := k.outbox.sync(); err != nil {
+		return fmt.Errorf("sync outbox: %w", err)
+	}
+	kept, err := k.snapshotFiles()
+	if err != nil {
+		return err
+	}
+	w := snapshotWriter{files: k.files, rate: k.options.SnapshotRate, stopped: k.stop}
+	if err := w.write(k.snapshotDir(), snapshotName(kept.next), head, k.store); err != nil {
+		return err
+	}
+	// Now, and only now, the snapshot before the last is not needed, nor what it needs of the outbox.
+	previous := k.covered
+	k.covered = head.position
+	faults := []error{k.removeFiles(kept.temporary, 0), k.removeFiles(kept.damaged, keptDamaged), k.removeFiles(kept.names, 1)}
+	return errors.Join(append(faults, k.outbox.remove(previous))...)
+}
+
+// snapshotList is the files in the folder of snapshots, oldest first.
+type snapshotList struct {
+	names, damaged, temporary []string
+	next                      uint32 // number of the next one
+}
+
+func (k *Keeper) snapshotFiles() (l snapshotList, err error) {
+	infos, err := k.files.list(k.snapshotDir())
+	if err != nil {
+		return l, fmt.Errorf("read snapshots: %w", err)
+	}
+	l.next = 1
+	for _, info := range infos {
+		var number uint32
+		if _, err := fmt.Sscanf(info.Name(), "%08x.snap", &number); err != nil {
+			continue
+		}
+		switch name := info.Name(); {
+		case name == snapshotName(number):
+			l.names = append(l.names, name)
+		case strings.HasSuffix(name, ".damaged"):
+			l.damaged = append(l.damaged, name)
+		default:
+			l.temporary = append(l.temporary, name)
+		}
+		l.next = max(l.next, number+1)
+	}
+	return l, nil
+}
+
+// removeFiles removes all but the last few.
+func (k *Keeper) removeFiles(names []string, keep int) error {
+	var faults []error
+	for _, name := range names[:max(0, len(names)-keep)] {
+		if err := k.files.remove(filepath.Join(k.snapshotDir(), name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			faults = append(faults, fmt.Errorf("remove snapshot: %w", err))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// setSnapshotAside renames a damaged snapshot, so that it is not tried again.
+func (k *Keeper) setSnapshotAside(name string, why error) {
+	path := filepath.Join(k.snapshotDir(), name)
+	args := []any{"file", path + ".damaged", "error", why.Error()}
+	if err := k.files.rename(path, path+".damaged"); err != nil {
+		args = append(args, "rename_error", err.Error())
+	}
+	k.notices.add("set aside a damaged snapshot; the one before it is used", args...)
+}
+
+// mergeFile merges a snapshot into the store, if all of it verifies.
+func (k *Keeper) mergeFile(name string, s *caps.Store, now caps.Second) (from snapshotFrom, err error) {
+	f, err := k.files.open(filepath.Join(k.snapshotDir(), name), os.O_RDONLY)
+	if err != nil {
+		return from, err
+	}
+	defer f.Close()
+	v, err := verify(f)
+	if err != nil {
+		return from, err
+	}
+	if v.fingerprint != k.codec.Fingerprint {
+		return from, fmt.Errorf("%w: it says %016x, this node has %016x; start with that secret, or with another directory",
+			ErrFingerprint, v.fingerprint, k.codec.Fingerprint)
+	}
+	return v.snapshotFrom, v.merge(f, s, max(now, v.created))
+}

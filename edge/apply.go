@@ -1,55 +1,112 @@
 package edge
 
 import (
+	"fmt"
+
 	"restraint/caps"
 	"restraint/edge/openrtb"
 )
 
-// apply puts the reports of one request into the state. Refusals and purchases
-// go first, since they alone can find their memory full; then nothing else of the
-// request is applied, and as each of them is a merge it does no harm to send them
-// again.
+// Keeper keeps what a node has acknowledged, so that it outlives the process.
+// Its methods may be called concurrently.
+type Keeper interface {
+	// Restore joins what was kept into an empty store, before the node answers.
+	Restore(*caps.Store) error
+	// Reserve makes room for changes before any of them is made, or says why there
+	// is none. What was reserved is kept or given back.
+	Reserve(changes []caps.Change) (Reservation, error)
+}
+
+// Reservation is room for changes that are being made.
+type Reservation interface {
+	// Keep returns once the changes, which have been made, outlive the process.
+	Keep() error
+	// Release gives the room back.
+	Release()
+}
+
+// apply makes the changes that the reports of one request come to, and returns once
+// they are kept. Refusals and purchases go first, since they alone can find their
+// memory full; then no showing of the request is counted, and as each change is a
+// merge it does no harm to send them again.
 func (n *Node) apply(x *exchange) error {
+	x.changes = x.changes[:0]
 	for i := range x.reports {
-		if err := n.applyRefusal(x, &x.reports[i]); err != nil {
-			return err
+		x.changes = x.spans.appendChanges(x.changes, &x.reports[i])
+	}
+	for _, refusals := range [...]bool{true, false} {
+		for i := range x.changes {
+			c := &x.changes[i]
+			if c.Kind.Refuses() != refusals {
+				continue
+			}
+			if c.Kind == caps.ChangeReturn {
+				x.narrowReturn(n, c)
+			}
+			if err := n.caps.Apply(c); err != nil {
+				return fmt.Errorf("count event: %w", err)
+			}
 		}
 	}
 	for i := range x.reports {
-		n.applyShowing(x, &x.reports[i])
 		n.metrics.events[x.reports[i].kind].Inc()
 	}
 	return nil
 }
 
-func (n *Node) applyRefusal(x *exchange, r *report) error {
-	keys := x.spans.keys[r.keys.from:r.keys.to]
-	tags := x.spans.tags[r.tags.from:r.tags.to]
-	at := caps.Second(r.at)
-	switch r.kind {
-	case openrtb.Purchase:
-		return n.caps.Purchase(keys, tags, at, caps.Second(r.now))
-	case openrtb.Return:
-		return n.caps.Return(keys, tags, at, caps.Second(r.now))
-	case openrtb.Hide, openrtb.Complaint:
-		return n.caps.Choose(keys, tags[0], at, 1, caps.Second(r.now))
+// narrowReturn leaves of a return what it undoes: the most specific thing that it
+// names, and the wider ones only where that was the last thing bought. Giving back
+// one pair of shoes does not free a category in which another was bought since.
+func (x *exchange) narrowReturn(n *Node, c *caps.Change) {
+	n.caps.Lock(&x.person, c.Keys, c.Now)
+	defer x.person.Unlock()
+	bought, _ := x.person.Purchase(c.Tags[len(c.Tags)-1])
+	first := len(c.Tags) - 1
+	for first > 0 {
+		wider, ok := x.person.Purchase(c.Tags[first-1])
+		if !ok || wider != bought {
+			break
+		}
+		first--
 	}
-	return nil
+	c.Tags = c.Tags[first:]
 }
 
-func (n *Node) applyShowing(x *exchange, r *report) {
-	keys := x.spans.keys[r.keys.from:r.keys.to]
-	places := x.spans.places[r.places.from:r.places.to]
+// appendChanges appends what a report changes in the state; clicks and feedback
+// change nothing. The changes alias the spans.
+func (s *spans) appendChanges(dst []caps.Change, r *report) []caps.Change {
+	c := caps.Change{Keys: s.keys[r.keys.from:r.keys.to], Now: caps.Second(r.now)}
+	if len(c.Keys) == 0 {
+		return dst
+	}
+	places := s.places[r.places.from:r.places.to]
 	switch r.kind {
 	case openrtb.Impression:
-		beats := x.spans.places[r.beats.from:r.beats.to]
-		scopes := x.spans.scopes[r.scopes.from:r.scopes.to]
+		c.Kind = caps.ChangeExpose
+		c.Beats = s.places[r.beats.from:r.beats.to]
+		c.Scopes = s.scopes[r.scopes.from:r.scopes.to]
 		for _, place := range places {
-			n.caps.Expose(keys, caps.Exposure{Identity: place, At: caps.Second(r.at), Issued: caps.Second(r.issued)}, beats, scopes, caps.Second(r.now))
+			c.Exposure = caps.Exposure{Identity: place, At: caps.Second(r.at), Issued: caps.Second(r.issued)}
+			dst = append(dst, c)
 		}
 	case openrtb.Release:
+		c.Kind, c.Until = caps.ChangeRelease, caps.Second(r.until)
 		for _, place := range places {
-			n.caps.Release(keys, place, 0, caps.Second(r.now))
+			c.Identity = place
+			dst = append(dst, c)
 		}
+	case openrtb.Purchase, openrtb.Return:
+		c.Kind = caps.ChangePurchase
+		if r.kind == openrtb.Return {
+			c.Kind = caps.ChangeReturn
+		}
+		if c.Tags, c.Stamp = s.tags[r.tags.from:r.tags.to], caps.Second(r.at); len(c.Tags) > 0 {
+			dst = append(dst, c)
+		}
+	case openrtb.Hide, openrtb.Complaint:
+		c.Kind = caps.ChangeChoice
+		c.Field, c.Stamp, c.Value = s.tags[r.tags.from], caps.Second(r.at), 1
+		dst = append(dst, c)
 	}
+	return dst
 }

@@ -8,8 +8,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-
-	"restraint/edge"
 )
 
 // problem is what every refusal answers.
@@ -100,13 +98,13 @@ func TestWrongDecideRequests(t *testing.T) {
 // Every wrong event is refused, alone with a problem, in a batch by its line while
 // the good ones count.
 func TestWrongEvents(t *testing.T) {
-	n := startNode(t, "", testPolicy, func(o *edge.Options) { o.RequestClock = false })
+	n := startNode(t, "", testPolicy, nil)
 	var shown answer
 	n.must(200, "POST", "/v1/decide", "application/json",
 		`{"user":{"id":"u-1"},"want":1,"token":true,"candidates":[{"campaign":"shoes","creative":"a"}]}`, &shown)
 	forged := []byte(shown.Token)
 	forged[len(forged)/2] ^= 1
-	foreign := startNode(t, "", testPolicy, func(o *edge.Options) { o.RequestClock = false })
+	foreign := startNode(t, "", testPolicy, nil)
 	var other answer
 	foreign.must(200, "POST", "/v1/decide", "application/json", `{"user":{"id":"u-1"},"want":1,"token":true,"candidates":[{"campaign":"shoes"}]}`, &other)
 

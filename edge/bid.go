@@ -42,9 +42,9 @@ func (n *Node) routeBid(ctx *fasthttp.RequestCtx) bool {
 	case "/v1/decide":
 		switch {
 		case ctx.IsPost():
-			n.postDecide(ctx)
+			n.with(ctx, (*Node).postDecide)
 		case ctx.IsGet():
-			n.getDecide(ctx)
+			n.with(ctx, (*Node).getDecide)
 		default:
 			notAllowed(ctx, "GET, POST")
 		}
@@ -53,19 +53,19 @@ func (n *Node) routeBid(ctx *fasthttp.RequestCtx) bool {
 			notAllowed(ctx, "POST")
 			return true
 		}
-		n.postEvents(ctx)
+		n.with(ctx, (*Node).postEvents)
 	case "/v1/impression", "/v1/impression.gif":
 		if !ctx.IsGet() {
 			notAllowed(ctx, "GET")
 			return true
 		}
-		n.getImpression(ctx)
+		n.with(ctx, (*Node).getImpression)
 	case "/v1/release":
 		if !ctx.IsGet() {
 			notAllowed(ctx, "GET")
 			return true
 		}
-		n.getRelease(ctx)
+		n.with(ctx, (*Node).getRelease)
 	default:
 		return false
 	}
@@ -82,10 +82,16 @@ func notAllowed(ctx *fasthttp.RequestCtx, allow string) {
 	linger(ctx)
 }
 
-// postDecide answers POST /v1/decide.
-func (n *Node) postDecide(ctx *fasthttp.RequestCtx) {
+// with serves a request with an exchange, which is kept for the next one unless
+// this one panics: then nobody knows what state it is in.
+func (n *Node) with(ctx *fasthttp.RequestCtx, serve func(*Node, *fasthttp.RequestCtx, *exchange)) {
 	x := n.exchanges.Get().(*exchange)
-	defer n.exchanges.Put(x)
+	serve(n, ctx, x)
+	n.exchanges.Put(x)
+}
+
+// postDecide answers POST /v1/decide.
+func (n *Node) postDecide(ctx *fasthttp.RequestCtx, x *exchange) {
 	if p := wantType(ctx, jsonTypes); p != nil {
 		p.send(ctx)
 		return
@@ -103,9 +109,7 @@ func (n *Node) postDecide(ctx *fasthttp.RequestCtx) {
 }
 
 // getDecide answers the short form, GET /v1/decide.
-func (n *Node) getDecide(ctx *fasthttp.RequestCtx) {
-	x := n.exchanges.Get().(*exchange)
-	defer n.exchanges.Put(x)
+func (n *Node) getDecide(ctx *fasthttp.RequestCtx, x *exchange) {
 	if err := readQuery(ctx, &x.req); err != nil {
 		faulty(err).send(ctx)
 		return
@@ -124,7 +128,12 @@ func readQuery(ctx *fasthttp.RequestCtx, req *openrtb.Request) error {
 
 func (n *Node) answerDecide(ctx *fasthttp.RequestCtx, x *exchange) {
 	x.explain = ctx.QueryArgs().GetBool("explain")
-	n.decide(x, n.clock.at(ctx.Time(), x.req.At))
+	now := n.clock.at(ctx.Time(), x.req.At)
+	if now == 0 {
+		newProblem(fasthttp.StatusBadRequest, "at: required; this node takes the time from the requests (--clock=request), and none has said one yet").send(ctx)
+		return
+	}
+	n.decide(x, now)
 	if x.req.Brief {
 		x.out = x.appendBrief(x.out[:0], x.token)
 	} else {
@@ -138,9 +147,7 @@ func (n *Node) answerDecide(ctx *fasthttp.RequestCtx, x *exchange) {
 var applicationJSON = []byte("application/json")
 
 // postEvents answers POST /v1/events: one object or NDJSON.
-func (n *Node) postEvents(ctx *fasthttp.RequestCtx) {
-	x := n.exchanges.Get().(*exchange)
-	defer n.exchanges.Put(x)
+func (n *Node) postEvents(ctx *fasthttp.RequestCtx, x *exchange) {
 	if p := wantType(ctx, eventTypes); p != nil {
 		p.send(ctx)
 		return
@@ -179,7 +186,7 @@ func (n *Node) takeEvents(ctx *fasthttp.RequestCtx, x *exchange) {
 		}
 		if err != nil {
 			last = err
-			rejected = append(rejected, rejection{number, err.Error()})
+			rejected = append(rejected, rejection{number, brief(err)})
 		}
 	}
 	n.metrics.eventsRejected.Add(len(rejected))
@@ -198,10 +205,20 @@ func (n *Node) takeEvents(ctx *fasthttp.RequestCtx, x *exchange) {
 	answerEvents(ctx, len(x.reports), rejected)
 }
 
+// brief is what is said of a wrong line: of many faults the first, since a batch may
+// have ten thousand such lines.
+func brief(err error) string {
+	var faults openrtb.Faults
+	if !errors.As(err, &faults) || len(faults) < 2 {
+		return err.Error()
+	}
+	return fmt.Sprintf("%s; and %d faults more", faults[:1].Error(), len(faults)-1)
+}
+
 // getImpression answers the billing notice and the pixel: the token is the
 // credential, one campaign of it is the showing.
-func (n *Node) getImpression(ctx *fasthttp.RequestCtx) {
-	if !n.notice(ctx, openrtb.Impression) {
+func (n *Node) getImpression(ctx *fasthttp.RequestCtx, x *exchange) {
+	if !n.notice(ctx, x, openrtb.Impression) {
 		return
 	}
 	ctx.Response.Header.Set("Cache-Control", "no-store")
@@ -214,8 +231,8 @@ func (n *Node) getImpression(ctx *fasthttp.RequestCtx) {
 }
 
 // getRelease answers the loss notice: the holds of the token are given back.
-func (n *Node) getRelease(ctx *fasthttp.RequestCtx) {
-	if n.notice(ctx, openrtb.Release) {
+func (n *Node) getRelease(ctx *fasthttp.RequestCtx, x *exchange) {
+	if n.notice(ctx, x, openrtb.Release) {
 		ctx.Response.Header.Set("Cache-Control", "no-store")
 		ctx.SetStatusCode(fasthttp.StatusNoContent)
 	}
@@ -223,9 +240,7 @@ func (n *Node) getRelease(ctx *fasthttp.RequestCtx) {
 
 // notice applies one event given as a query; false when it has answered with a
 // problem.
-func (n *Node) notice(ctx *fasthttp.RequestCtx, kind openrtb.EventType) bool {
-	x := n.exchanges.Get().(*exchange)
-	defer n.exchanges.Put(x)
+func (n *Node) notice(ctx *fasthttp.RequestCtx, x *exchange, kind openrtb.EventType) bool {
 	args := ctx.QueryArgs()
 	e := &openrtb.Event{
 		Type: kind, Token: args.Peek("t"),

@@ -35,8 +35,8 @@ func readBody(ctx *fasthttp.RequestCtx, dst []byte, limit int) ([]byte, *problem
 		}
 		switch {
 		case errors.Is(err, io.EOF):
-			if declared >= 0 && len(dst) != declared {
-				return dst, cutOff(ctx, int64(len(dst)), declared)
+			if declared >= 0 && len(dst) != declared || declared < 0 && cutShort(ctx) {
+				return dst, cutOff(ctx, len(dst), declared)
 			}
 			return dst, nil
 		case err != nil:
@@ -70,24 +70,28 @@ func tooLarge(ctx *fasthttp.RequestCtx, limit int) *problem {
 		fmt.Sprintf("the body is over the limit of %d bytes of this path; send less at once", limit))
 }
 
-func cutOff(ctx *fasthttp.RequestCtx, got int64, declared int) *problem {
+func cutOff(ctx *fasthttp.RequestCtx, got, declared int) *problem {
 	ctx.SetConnectionClose()
+	if declared < 0 {
+		return newProblem(fasthttp.StatusBadRequest, fmt.Sprintf("the body ended after %d bytes without the end that a chunked body has", got))
+	}
 	return newProblem(fasthttp.StatusBadRequest,
 		fmt.Sprintf("the body ended after %d of the %d bytes that Content-Length declares", got, declared))
 }
 
-// wholeReader reads a body to its declared end: an end before that is
-// io.ErrUnexpectedEOF, where the server's stream would just end.
+// wholeReader reads a body to its declared end, or to the end mark of a chunked one:
+// an end before that is io.ErrUnexpectedEOF, where the server's stream would just end.
 type wholeReader struct {
+	ctx      *fasthttp.RequestCtx
 	body     io.Reader
-	declared int // -1: chunked, which has an end mark of its own
+	declared int // -1: chunked
 	got      int64
 }
 
 func (r *wholeReader) Read(p []byte) (int, error) {
 	n, err := r.body.Read(p)
 	r.got += int64(n)
-	if errors.Is(err, io.EOF) && r.declared >= 0 && r.got < int64(r.declared) {
+	if errors.Is(err, io.EOF) && (r.declared >= 0 && r.got < int64(r.declared) || r.declared < 0 && cutShort(r.ctx)) {
 		err = io.ErrUnexpectedEOF
 	}
 	return n, err
@@ -96,7 +100,7 @@ func (r *wholeReader) Read(p []byte) (int, error) {
 // bodyReader streams the body of an upload.
 func bodyReader(ctx *fasthttp.RequestCtx) io.Reader {
 	if body := ctx.RequestBodyStream(); body != nil {
-		return &wholeReader{body: body, declared: ctx.Request.Header.ContentLength()}
+		return &wholeReader{ctx: ctx, body: body, declared: ctx.Request.Header.ContentLength()}
 	}
 	return bytes.NewReader(ctx.Request.Body())
 }

@@ -18,12 +18,23 @@ type clock struct {
 }
 
 // at returns the second of a request that came in at wall and says asked of
-// itself (0: nothing).
+// itself (0: nothing). Under the requests' clock a request that says nothing is of
+// the latest second that any said: the wall's time would make all of an old log too
+// old to count.
 func (c *clock) at(wall time.Time, asked uint32) uint32 {
+	now := uint32(wall.Unix())
+	if c.request {
+		now = asked
+	}
 	if c.request && asked != 0 {
+		c.raise(asked)
 		return asked
 	}
-	now := uint32(wall.Unix())
+	return c.raise(now)
+}
+
+// raise returns the highest second so far, now included.
+func (c *clock) raise(now uint32) uint32 {
 	for {
 		highest := c.highest.Load()
 		if now <= highest {

@@ -87,7 +87,7 @@ func (j *judge) one(c *openrtb.Candidate, s *subject, v *verdict) {
 		return
 	}
 	if !j.known {
-		j.anonymous(v, s)
+		_ = j.anonymous(v, s) && j.interest(v, s)
 		return
 	}
 	// In the order of the reasons; each says whether to go on.
@@ -165,8 +165,9 @@ func (j *judge) active(v *verdict, s *subject) bool {
 }
 
 // anonymous: without an identifier nothing can be counted, so only a contextual
-// campaign is shown, and only where the policy says so.
-func (j *judge) anonymous(v *verdict, s *subject) {
+// campaign is shown, and only where the policy says so. What needs no identifier
+// still holds.
+func (j *judge) anonymous(v *verdict, s *subject) bool {
 	pass := j.rules.NoIDShow && s.Purpose == policy.Contextual
 	if j.because != nil {
 		j.because.add(Check{Rule: "id", Pass: pass})
@@ -174,11 +175,12 @@ func (j *judge) anonymous(v *verdict, s *subject) {
 	if !pass {
 		v.fail(NoID, never)
 	}
+	return j.goOn(v)
 }
 
 // hidden: the person hid this campaign or complained about it.
 func (j *judge) hidden(v *verdict, s *subject) bool {
-	stamp, _, hid := j.person.Choice(hideField(s.plan.tag))
+	stamp, _, hid := j.person.Choice(s.plan.tag)
 	pass := !hid || j.now-uint32(stamp) > hideSeconds && j.now > uint32(stamp)
 	if j.because != nil {
 		check := Check{Rule: "hidden", Pass: pass, Within: "90d"}

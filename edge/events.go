@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"time"
 
 	"restraint/caps"
 	"restraint/edge/identity"
@@ -32,6 +33,7 @@ type report struct {
 	now    uint32 // when it came in
 	at     uint32 // when it happened
 	issued uint32 // when the token was made, 0 without one
+	until  uint32 // release: the last end of the token's holds
 	keys   span
 	scopes span // impression: what it is counted under
 	tags   span // purchase, return: advertiser, category, item; hide, complaint: the field
@@ -42,8 +44,13 @@ type report struct {
 // readEvent checks one event and appends what it comes to. The error is for the
 // caller of the API. Nothing is applied.
 func (n *Node) readEvent(x *exchange, e *openrtb.Event, rules *rules, now uint32) error {
-	if n.clock.request && e.HasAt {
-		now = e.At
+	if n.clock.request {
+		if e.HasAt {
+			now = n.clock.at(time.Time{}, e.At)
+		}
+		if now == 0 {
+			return errors.New("at: required; this node takes the time from the requests (--clock=request), and none has said one yet")
+		}
 	}
 	r := report{kind: e.Type, now: now, at: now}
 	if e.HasAt {
@@ -58,7 +65,7 @@ func (n *Node) readEvent(x *exchange, e *openrtb.Event, rules *rules, now uint32
 	if err := n.readPerson(x, &r, e, rules, now); err != nil {
 		return err
 	}
-	campaign, err := n.readCampaign(x, e, rules)
+	campaign, err := x.readCampaign(e, rules)
 	if err != nil {
 		return err
 	}
@@ -66,19 +73,13 @@ func (n *Node) readEvent(x *exchange, e *openrtb.Event, rules *rules, now uint32
 	case openrtb.Impression:
 		n.readImpression(x, &r, e, rules, campaign)
 	case openrtb.Release:
-		if len(e.Token) == 0 {
-			return errors.New("token: a release gives back the holds of a token, and there is none")
+		if x.grant.HeldSeconds > 0 {
+			r.places, r.until = x.held(campaign), x.grant.Issued+uint32(x.grant.HeldSeconds)
 		}
-		r.places = x.held(campaign)
 	case openrtb.Purchase, openrtb.Return:
-		if err := n.readPurchase(x, &r, e, campaign); err != nil {
-			return err
-		}
+		n.readPurchase(x, &r, e, campaign)
 	case openrtb.Hide, openrtb.Complaint:
-		if len(e.Campaign) == 0 {
-			return errors.New("campaign: a " + e.Type.String() + " names the campaign it is about")
-		}
-		r.tags = x.spans.addTags(hideField(campaign.Tag))
+		r.tags = x.spans.addTags(campaign.Tag)
 	}
 	if r.keys.from == r.keys.to {
 		n.metrics.eventsNobody.Inc()
@@ -94,9 +95,9 @@ func (n *Node) readEvent(x *exchange, e *openrtb.Event, rules *rules, now uint32
 // identifiers of the event. Nobody at all is possible (a contextual showing).
 func (n *Node) readPerson(x *exchange, r *report, e *openrtb.Event, rules *rules, now uint32) error {
 	from := len(x.spans.keys)
-	x.grant.Shown = x.grant.Shown[:0]
+	x.grant.Shown, x.grant.Channel = x.grant.Shown[:0], x.grant.Channel[:0]
 	if len(e.Token) > 0 {
-		if err := n.openToken(x, e.Token, now); err != nil {
+		if err := n.tokens.Open(&x.grant, e.Token, now); err != nil {
 			return fmt.Errorf("token: %w", err)
 		}
 		x.spans.keys = append(x.spans.keys, x.grant.Keys...)
@@ -110,19 +111,13 @@ func (n *Node) readPerson(x *exchange, r *report, e *openrtb.Event, rules *rules
 	return nil
 }
 
-// openToken opens a token into x.grant. Under the request's clock a token is
-// judged by the time it was issued, as its event may be of any year.
-func (n *Node) openToken(x *exchange, token []byte, now uint32) error {
-	return n.tokens.Open(&x.grant, token, now)
-}
-
 // eventCampaign is the campaign an event names, known to the policy or not.
 type eventCampaign struct {
 	*policy.Campaign        // nil when the policy has no such campaign
 	Tag              uint64 // 0 when the event names none
 }
 
-func (n *Node) readCampaign(x *exchange, e *openrtb.Event, rules *rules) (eventCampaign, error) {
+func (x *exchange) readCampaign(e *openrtb.Event, rules *rules) (eventCampaign, error) {
 	if len(e.Campaign) == 0 {
 		return eventCampaign{}, nil
 	}
@@ -130,93 +125,152 @@ func (n *Node) readCampaign(x *exchange, e *openrtb.Event, rules *rules) (eventC
 	if i := rules.find(c.Tag); i >= 0 {
 		c.Campaign = &rules.Campaigns[i]
 	}
-	if len(e.Token) > 0 && !x.names(c.Tag) {
+	if len(e.Token) > 0 && x.ofCampaign(c.Tag) < 0 {
 		return c, fmt.Errorf("campaign: the token does not name %q; report the campaigns that its answer showed", e.Campaign)
 	}
 	return c, nil
 }
 
-// names says whether the opened token names the campaign.
-func (x *exchange) names(tag uint64) bool {
-	for _, shown := range x.grant.Shown {
-		if shown.Campaign == identity.ShownCampaign(tag) {
-			return true
-		}
-	}
-	return false
-}
-
 // readImpression resolves the identities of an impression, the holds it uses up
 // and the scopes it is counted under.
 func (n *Node) readImpression(x *exchange, r *report, e *openrtb.Event, rules *rules, c eventCampaign) {
+	s := subject{Campaign: c.Campaign}
+	if c.Campaign != nil {
+		s.plan = &rules.plans[c.Index]
+		s.tagNames(e.Creative, e.Item, e.Category)
+	}
 	candidate := n.tags.Candidate(e.Campaign, e.Creative, e.Item)
-	beats := x.heldBy(c.Tag, candidate)
-	places := len(x.spans.places)
+	channel := e.Channel
+	shown := x.shownAs(e, &s, c.Tag, candidate)
+	if shown != nil {
+		candidate = shown.Candidate
+		s.fillNames(&shown.Names, e)
+	}
+	if len(channel) == 0 {
+		channel = x.grant.Channel
+	}
+	from := len(x.spans.places)
 	switch {
 	case len(e.ID) > 0:
-		x.spans.places = append(x.spans.places, n.tags.Exposure("impression", e.ID, e.Campaign, e.Creative, e.Item))
-		r.beats = beats
-	case len(e.Token) > 0 && x.isShown(candidate):
-		r.places, r.beats = beats, beats // the very places that were held
+		place := n.tags.Exposure("impression", e.ID, e.Campaign, e.Creative, e.Item)
+		x.spans.places = append(x.spans.places, place)
+		r.places = span{from, from + 1}
+		r.beats = x.oneOf(c.Tag, candidate, place)
+	case shown != nil:
+		r.places = x.alike(candidate) // the very places that were held
+		r.beats = r.places
 	case len(e.Token) > 0:
 		x.spans.places = append(x.spans.places, identity.Place(x.grant.Nonce, candidate, 0))
-		r.beats = beats
+		r.places = span{from, from + 1}
+		r.beats = x.oneOf(c.Tag, candidate, 0)
 	default: // nothing to know it by: each report is an exposure of its own
 		x.spans.places = append(x.spans.places, rand.Uint32())
+		r.places = span{from, from + 1}
 	}
-	if r.places == (span{}) {
-		r.places = span{places, len(x.spans.places)}
+	at := len(x.spans.scopes)
+	if c.Campaign != nil {
+		x.spans.scopes = s.appendScopes(x.spans.scopes, n.tags, channel)
+	} else {
+		x.spans.scopes = n.unknownScopes(x.spans.scopes, e, c.Tag, channel)
 	}
-	from := len(x.spans.scopes)
-	x.spans.scopes = n.eventScopes(x.spans.scopes, e, rules, c)
-	r.scopes = span{from, len(x.spans.scopes)}
+	r.scopes = span{at, len(x.spans.scopes)}
 }
 
-// isShown says whether the opened token shows just this candidate.
-func (x *exchange) isShown(candidate uint32) bool {
-	for _, shown := range x.grant.Shown {
+// shownAs finds the candidate of the opened token that an impression is of: the one
+// with just these names, else the first of the campaign that has the names which the
+// report gives; a notice often gives none. Nil: none, the ad server chose another
+// creative or item after the decision.
+func (x *exchange) shownAs(e *openrtb.Event, s *subject, campaign uint64, candidate uint32) *identity.Shown {
+	var first *identity.Shown
+	for i := range x.grant.Shown {
+		shown := &x.grant.Shown[i]
 		if shown.Candidate == candidate {
-			return true
+			return shown
+		}
+		if first == nil && shown.Campaign == identity.ShownCampaign(campaign) &&
+			(len(e.Creative) == 0 || s.creative != 0 && s.creative == shown.Creative || s.run != 0 && s.run == shown.Run) &&
+			(len(e.Item) == 0 || s.item != 0 && s.item == shown.Item) {
+			first = shown
 		}
 	}
-	return false
+	return first
 }
 
-// heldBy appends the holds of the opened token that an impression of the
-// candidate uses up: those of candidates alike to it (one report counts for all
-// of them, since they were shown together), else the first of its campaign (the
-// ad server chose creative or item after the decision).
-func (x *exchange) heldBy(campaign uint64, candidate uint32) span {
+// fillNames takes from the token what a report leaves out.
+func (s *subject) fillNames(names *identity.Names, e *openrtb.Event) {
+	if len(e.Creative) == 0 {
+		s.creative, s.run = names.Creative, names.Run
+	}
+	if len(e.Item) == 0 {
+		s.item = names.Item
+	}
+	if len(e.Category) == 0 {
+		s.category = names.Category
+	}
+}
+
+// alike appends the places of all candidates of the opened token with the same
+// names. They were shown together and cannot be told apart, so one report without an
+// id counts for all of them.
+func (x *exchange) alike(candidate uint32) span {
 	from := len(x.spans.places)
 	ordinal := 0
-	for _, shown := range x.grant.Shown {
-		if shown.Candidate == candidate {
+	for i := range x.grant.Shown {
+		if x.grant.Shown[i].Candidate == candidate {
 			x.spans.places = append(x.spans.places, identity.Place(x.grant.Nonce, candidate, ordinal))
 			ordinal++
-		}
-	}
-	if ordinal > 0 || campaign == 0 {
-		return span{from, len(x.spans.places)}
-	}
-	for _, shown := range x.grant.Shown {
-		if shown.Campaign == identity.ShownCampaign(campaign) {
-			x.spans.places = append(x.spans.places, identity.Place(x.grant.Nonce, shown.Candidate, 0))
-			break
 		}
 	}
 	return span{from, len(x.spans.places)}
 }
 
+// oneOf appends the one place of the opened token that a report with an identity of
+// its own uses up: of alike candidates one by the identity, so that a report that
+// comes twice uses up one; a place that nobody reports stands until its end. Where
+// the token has no such candidate, it is the first of the campaign.
+func (x *exchange) oneOf(campaign uint64, candidate, id uint32) span {
+	alike := uint32(0)
+	for i := range x.grant.Shown {
+		if x.grant.Shown[i].Candidate == candidate {
+			alike++
+		}
+	}
+	ordinal := 0
+	if alike > 0 {
+		ordinal = int(id % alike)
+	} else {
+		i := x.ofCampaign(campaign)
+		if i < 0 {
+			return span{}
+		}
+		candidate = x.grant.Shown[i].Candidate
+	}
+	x.spans.places = append(x.spans.places, identity.Place(x.grant.Nonce, candidate, ordinal))
+	return span{len(x.spans.places) - 1, len(x.spans.places)}
+}
+
+// ofCampaign is the index of the first candidate of a campaign in the opened token,
+// or -1.
+func (x *exchange) ofCampaign(tag uint64) int {
+	for i := range x.grant.Shown {
+		if x.grant.Shown[i].Campaign == identity.ShownCampaign(tag) {
+			return i
+		}
+	}
+	return -1
+}
+
 // held appends all holds of the opened token, or those of one campaign.
 func (x *exchange) held(c eventCampaign) span {
 	from := len(x.spans.places)
-	for i, shown := range x.grant.Shown {
+	for i := range x.grant.Shown {
+		shown := &x.grant.Shown[i]
 		if c.Tag != 0 && shown.Campaign != identity.ShownCampaign(c.Tag) {
 			continue
 		}
 		ordinal := 0
-		for _, earlier := range x.grant.Shown[:i] {
-			if earlier.Candidate == shown.Candidate {
+		for k := range i {
+			if x.grant.Shown[k].Candidate == shown.Candidate {
 				ordinal++
 			}
 		}
@@ -225,22 +279,25 @@ func (x *exchange) held(c eventCampaign) span {
 	return span{from, len(x.spans.places)}
 }
 
-// eventScopes appends what an impression is counted under. An unknown campaign
-// counts under its own scope, in full, so that a policy that comes a second late
-// finds it.
-func (n *Node) eventScopes(dst []caps.Counted, e *openrtb.Event, rules *rules, c eventCampaign) []caps.Counted {
-	if c.Campaign == nil {
-		unknown := policy.UnknownScope(c.Tag)
-		return append(dst, caps.Counted{Scope: unknown.Tag, Keep: unknown.Keep})
+// unknownScopes appends what an impression of a campaign that the policy does not
+// know is counted under: what can be known without it, in full, so that a policy that
+// comes a second late finds it.
+func (n *Node) unknownScopes(dst []caps.Counted, e *openrtb.Event, campaign uint64, channel []byte) []caps.Counted {
+	keep := policy.UnknownScope(campaign).Keep
+	dst = append(dst, caps.Counted{Scope: campaign, Keep: keep})
+	if len(channel) > 0 {
+		dst = append(dst, caps.Counted{Scope: n.tags.TagBytes(identity.KindChannel, campaign, channel), Keep: keep})
 	}
-	s := subject{Campaign: c.Campaign, plan: &rules.plans[c.Index]}
-	s.tagNames(e.Creative, e.Item, e.Category)
-	return s.appendScopes(dst, n.tags, e.Channel)
+	if len(e.Creative) > 0 {
+		dst = append(dst, caps.Counted{Scope: n.tags.TagBytes(identity.KindCreative, campaign, e.Creative), Keep: keep})
+	}
+	return dst
 }
 
-// readPurchase resolves the tags a purchase or return stands under: the
-// advertiser itself, its category and its item.
-func (n *Node) readPurchase(x *exchange, r *report, e *openrtb.Event, c eventCampaign) error {
+// readPurchase resolves the tags a purchase or return stands under, the widest
+// first: the advertiser itself, its category and its item. Of a campaign that the
+// policy does not know the advertiser is not known, so nothing can be kept.
+func (n *Node) readPurchase(x *exchange, r *report, e *openrtb.Event, c eventCampaign) {
 	var advertiser uint64
 	switch {
 	case len(e.Advertiser) > 0:
@@ -248,7 +305,7 @@ func (n *Node) readPurchase(x *exchange, r *report, e *openrtb.Event, c eventCam
 	case c.Campaign != nil:
 		advertiser = c.AdvertiserTag
 	default:
-		return fmt.Errorf("advertiser: a %s names the advertiser (or a campaign of the policy, from which it follows)", e.Type)
+		return
 	}
 	from := len(x.spans.tags)
 	x.spans.tags = append(x.spans.tags, advertiser)
@@ -259,7 +316,6 @@ func (n *Node) readPurchase(x *exchange, r *report, e *openrtb.Event, c eventCam
 		x.spans.tags = append(x.spans.tags, n.tags.TagBytes(identity.KindItem, advertiser, e.Item))
 	}
 	r.tags = span{from, len(x.spans.tags)}
-	return nil
 }
 
 func (s *spans) addTags(tag uint64) span {
@@ -270,6 +326,3 @@ func (s *spans) addTags(tag uint64) span {
 func (s *spans) reset() {
 	s.keys, s.scopes, s.tags, s.places = s.keys[:0], s.scopes[:0], s.tags[:0], s.places[:0]
 }
-
-// hideField is the register in which a person's refusal of a campaign stands.
-func hideField(campaign uint64) uint64 { return campaign }

@@ -9,8 +9,6 @@ import (
 	"net/http"
 	"sync"
 	"testing"
-
-	"restraint/edge"
 )
 
 // 64 callers at once ask with holds, report and release for the same person, under
@@ -28,7 +26,7 @@ campaigns:
 		"overlapping sets": {{"a", "b"}, {"b", "c"}, {"c", "a"}, {"a", "b", "c"}, {"b"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			n := startNode(t, "", policy, func(o *edge.Options) { o.RequestClock = false })
+			n := startNode(t, "", policy, nil)
 			transport := &http.Transport{MaxIdleConnsPerHost: callers}
 			defer transport.CloseIdleConnections()
 			client := &http.Client{Transport: transport}

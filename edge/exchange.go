@@ -36,6 +36,7 @@ type exchange struct {
 
 	event   openrtb.Event
 	reports []report
+	changes []caps.Change // what the reports come to
 	spans   spans
 }
 
@@ -45,10 +46,12 @@ type exchange struct {
 func (n *Node) identify(x *exchange, dst []caps.Key, ids []openrtb.Identifier, p *policy.Policy) (keys []caps.Key, dropped int) {
 	if len(ids) > maxKeys {
 		sortByRank(ids, p)
-		dropped = len(ids) - maxKeys
-		ids = ids[:maxKeys]
 	}
+	from := len(dst)
 	for i := range ids {
+		if len(dst)-from == maxKeys {
+			return dst, dropped + len(ids) - i
+		}
 		source := lent(ids[i].Source)
 		id, err := suppress.Canonical(x.canonical[:0], source, ids[i].ID)
 		if err != nil {
@@ -89,23 +92,34 @@ func (n *Node) decide(x *exchange, now uint32) {
 	x.begin(n, rules, now)
 
 	withToken := x.req.Token || x.req.Hold
-	x.grant.Nonce, x.grant.Shown = 0, x.grant.Shown[:0]
+	x.grant.Nonce, x.grant.Shown, x.grant.Channel, x.grant.HeldSeconds = 0, x.grant.Shown[:0], x.grant.Channel[:0], 0
 	if withToken {
 		n.tokens.Begin(&x.grant, now)
 		x.grant.Store = true
 		x.grant.Keys = append(x.grant.Keys[:0], x.keys...)
+		if len(x.req.Channel) <= identity.MaxTokenChannel { // a longer one is no policy's
+			x.grant.Channel = append(x.grant.Channel, x.req.Channel...)
+		}
 	}
 
-	n.caps.Lock(&x.person, x.keys, caps.Second(now))
-	x.judgeAll(n)
-	x.person.Hold()
-	x.person.Unlock()
+	x.judgeLocked(n, now)
 
 	x.token = x.token[:0]
 	if withToken {
 		x.token = n.tokens.Append(x.token, &x.grant)
 	}
 	n.count(x)
+}
+
+// judgeLocked judges and takes places under the person's locks, which are let go
+// whatever happens.
+func (x *exchange) judgeLocked(n *Node, now uint32) {
+	n.caps.Lock(&x.person, x.keys, caps.Second(now))
+	defer x.person.Unlock()
+	x.judgeAll(n)
+	if x.req.Hold {
+		x.person.Hold()
+	}
 }
 
 // begin sets the judge for a new request.
@@ -162,15 +176,19 @@ func (x *exchange) take(n *Node, s *subject) {
 	c := s.asked
 	candidate := n.tags.Candidate(c.Campaign, c.Creative, c.Item)
 	ordinal := 0
-	for _, shown := range x.grant.Shown {
-		if shown.Candidate == candidate {
+	for i := range x.grant.Shown {
+		if x.grant.Shown[i].Candidate == candidate {
 			ordinal++
 		}
 	}
-	x.grant.Shown = append(x.grant.Shown, identity.Shown{Campaign: identity.ShownCampaign(s.Tag), Candidate: candidate})
+	x.grant.Shown = append(x.grant.Shown, identity.Shown{
+		Campaign: identity.ShownCampaign(s.plan.tag), Candidate: candidate,
+		Names: identity.Names{Creative: s.creative, Item: s.item, Category: s.category, Run: s.run},
+	})
 	until := caps.Second(0)
 	if x.req.Hold {
 		until = caps.Second(x.judge.now + s.Hold)
+		x.grant.HeldSeconds = max(x.grant.HeldSeconds, uint16(s.Hold)) // a policy's hold is at most 2 h
 	}
 	place := identity.Place(x.grant.Nonce, candidate, ordinal)
 	x.counted = s.appendScopes(x.counted[:0], n.tags, x.req.Channel)

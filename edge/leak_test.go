@@ -6,14 +6,12 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-
-	"restraint/edge"
 )
 
 // No raw identifier is anywhere after a whole run: not in an answer, a log line, a
 // metric, nor in any file that the node wrote.
 func TestNoRawIdentifierAnywhere(t *testing.T) {
-	n := startNode(t, "", testPolicy, func(o *edge.Options) { o.RequestClock = false })
+	n := startNode(t, "", testPolicy, nil)
 	secrets := []string{
 		"raw-user-4711", "raw-buyer-4712", "raw-eid-4713", "6d92078a-8246-4ba4-ae5b-76104861e7dc",
 		"raw-member-4714", "raw-order-4715", "raw.person@mail.example", "raw-short-4716",

@@ -65,7 +65,7 @@ func startNode(t *testing.T, dir, policy string, change func(*edge.Options)) *no
 		Name: "test", Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", Dir: dir, Secret: secret,
 		Caps:        caps.Options{Memory: 16 << 20, RefusalMemory: 8 << 20},
 		MaxRejected: 0.01, MaxShrink: 0.5, MaxUpload: 64 << 20, Connections: 1000,
-		FirstPolicy: []byte(policy), FirstPolicyName: "test", RequestClock: true, Version: "test",
+		FirstPolicy: []byte(policy), FirstPolicyName: "test", Version: "test",
 		Log: slog.New(slog.NewJSONHandler(n.log, nil)),
 	}
 	if change != nil {
@@ -154,6 +154,9 @@ type decision struct {
 	Because    string           `json:"because"`
 	Checks     []map[string]any `json:"checks"`
 }
+
+// requestClock makes a node take the time from the requests.
+func requestClock(o *edge.Options) { o.RequestClock = true }
 
 func (n *node) decide(body string) (a answer) {
 	n.t.Helper()

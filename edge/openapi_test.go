@@ -464,7 +464,7 @@ campaigns:
 // is described, and there is no other.
 func TestOpenAPIReasonsGiven(t *testing.T) {
 	d := readOpenAPI(t)
-	n := startNode(t, "", reasonsPolicy, nil)
+	n := startNode(t, "", reasonsPolicy, requestClock)
 	n.must(201, "PUT", "/v1/lists/members?id=user.id", "text/plain", "m\n", nil)
 	const at = 1790000000
 	for _, event := range []string{

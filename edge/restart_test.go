@@ -11,7 +11,7 @@ import (
 // Lists and policy are there again after a restart, and a limit that was larger in
 // an older version is still kept for.
 func TestRestart(t *testing.T) {
-	n := startNode(t, "", testPolicy, nil)
+	n := startNode(t, "", testPolicy, requestClock)
 	n.must(201, "PUT", "/v1/lists/customers?map=c:user.id", "text/csv", "c\nu-1\n", nil)
 	n.must(200, "POST", "/v1/lists/customers/add?id=user.id", "text/plain", "u-2\n", nil)
 	n.must(200, "POST", "/v1/lists/customers/remove?id=user.id", "text/plain", "u-1\n", nil)
@@ -19,9 +19,9 @@ func TestRestart(t *testing.T) {
 	n.must(200, "PUT", "/v1/policy", "application/yaml", changed, nil)
 	n.stop()
 
-	n = startNode(t, n.dir, "campaigns: {}", nil)
+	n = startNode(t, n.dir, "campaigns: {}", requestClock)
 	for user, show := range map[string]bool{"u-1": true, "u-2": false, "u-3": true} {
-		a := n.decide(`{"user":{"id":"` + user + `"},"candidates":[{"campaign":"welcome"}]}`)
+		a := n.decide(`{"user":{"id":"` + user + `"},"at":1793500000,"candidates":[{"campaign":"welcome"}]}`)
 		if a.Policy != 2 || a.Decisions[0].Show != show {
 			t.Errorf("%s after restart: policy %d, %+v", user, a.Policy, a.Decisions[0])
 		}

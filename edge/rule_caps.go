@@ -49,7 +49,7 @@ func (j *judge) caps(v *verdict, s *subject) bool {
 			}
 		}
 		most := int(l.most)
-		if s.fading.den != 0 && (l.per() == policy.PerCampaign || l.per() == policy.PerItem) {
+		if s.fades(l) {
 			most = s.fading.scale(most)
 		}
 		if j.because != nil {
@@ -58,11 +58,40 @@ func (j *judge) caps(v *verdict, s *subject) bool {
 		if j.person.Unseen(tag) {
 			continue
 		}
-		if free := j.person.Free(tag, most, j.window(l)); free != 0 {
+		free := j.person.Free(tag, most, j.window(l))
+		switch {
+		case free == 0:
+		case s.fades(l):
+			v.fail(Cap, j.fadedWait(s, l, tag, most, free))
+		default:
 			v.fail(Cap, wait(j.now, uint32(free)))
 		}
 	}
 	return j.goOn(v)
+}
+
+// fades says whether a cap becomes less as the interest grows old.
+func (s *subject) fades(l *limit) bool {
+	return s.plan.further&hasInterest != 0 && s.asked.HasInterestAt &&
+		(l.per() == policy.PerCampaign || l.per() == policy.PerItem)
+}
+
+// fadedWait is how long a cap that fades lasts: what is free under today's limit may
+// be full under that of the day. never when interest is over first.
+func (j *judge) fadedWait(s *subject, l *limit, tag uint64, most int, free caps.Second) uint32 {
+	at := min(s.asked.InterestAt, j.now)
+	for {
+		left := fadingAt(&s.Interest, uint32(free)-at)
+		if left.num == 0 {
+			return never
+		}
+		later := left.scale(int(l.most))
+		if later >= most {
+			return wait(j.now, uint32(free))
+		}
+		most = later
+		free = j.person.Free(tag, most, j.window(l))
+	}
 }
 
 // explainCap notes how far a cap is used up.

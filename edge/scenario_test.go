@@ -64,7 +64,7 @@ func TestScenarios(t *testing.T) {
 }
 
 func play(t *testing.T, s *scenario) {
-	n := startNode(t, "", strings.Join(s.Policy, "\n"), nil)
+	n := startNode(t, "", strings.Join(s.Policy, "\n"), requestClock)
 	for name, lines := range s.Lists {
 		var csv []string
 		if err := json.Unmarshal(lines, &csv); err != nil {

@@ -33,6 +33,7 @@ type server struct {
 	listener net.Listener
 	http     *fasthttp.Server
 	network  string
+	most     int32 // connections
 }
 
 // listen binds both listeners.
@@ -62,12 +63,13 @@ func (n *Node) newServer(addr string, handler fasthttp.RequestHandler, limits fu
 	if err != nil {
 		return nil, err
 	}
-	return &server{listener: listener, network: network, http: &fasthttp.Server{
-		Handler:                            n.guard(handler),
+	s := &server{listener: watchedListener{listener}, network: network, most: int32(n.options.Connections)}
+	s.http = &fasthttp.Server{
+		Handler:                            n.guard(s, handler),
 		ErrorHandler:                       n.transportError,
 		HeaderReceived:                     headerReceived(limits),
 		Name:                               "",
-		Concurrency:                        n.options.Connections,
+		Concurrency:                        2*n.options.Connections + 100, // what is over the limit is told so
 		ReadBufferSize:                     headerBytes,
 		WriteBufferSize:                    16 << 10,
 		ReadTimeout:                        bidReadTimeout,
@@ -94,7 +96,8 @@ func (n *Node) newServer(addr string, handler fasthttp.RequestHandler, limits fu
 		CloseOnShutdown:                    true,
 		StreamRequestBody:                  true, // a declared length costs nothing before its bytes come
 		Logger:                             quietLogger{n.log},
-	}}, nil
+	}
+	return s, nil
 }
 
 func (s *server) addr() string {
@@ -118,12 +121,13 @@ func (s *server) shutdown() error {
 	return err
 }
 
-// headerReceived sets the limits of a path, and closes the connection after a
-// request with both Content-Length and Transfer-Encoding, which fasthttp would
-// serve on (request smuggling).
+// headerReceived sets the limits of a path. It closes the connection after a request
+// whose end others could see elsewhere (request smuggling): a chunked one, since
+// fasthttp takes one with a Content-Length beside it, and one that has a body where
+// none belongs.
 func headerReceived(limits func(path []byte) fasthttp.RequestConfig) func(*fasthttp.RequestHeader) fasthttp.RequestConfig {
 	return func(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
-		if h.ContentLength() == -1 {
+		if n := h.ContentLength(); n == -1 || n != 0 && !h.IsPost() && !h.IsPut() {
 			h.SetConnectionClose()
 		}
 		path, _, _ := bytes.Cut(h.RequestURI(), []byte("?"))
@@ -132,22 +136,46 @@ func headerReceived(limits func(path []byte) fasthttp.RequestConfig) func(*fasth
 }
 
 // guard turns a panic of a handler into a 500 for that one request, counts the
-// answer, and is the one exit of every request.
-func (n *Node) guard(handler fasthttp.RequestHandler) fasthttp.RequestHandler {
+// answer, and is the one exit of every request. What a handler leaves unread of a
+// body is never served as the next request.
+func (n *Node) guard(s *server, handler fasthttp.RequestHandler) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
 		defer func() {
 			if r := recover(); r != nil {
 				n.metrics.panics.Inc()
 				n.log.Error("handler panicked", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
-				ctx.SetConnectionClose()
 				newProblem(fasthttp.StatusInternalServerError, "this request met a fault of the node; it is logged").send(ctx)
+			}
+			if unread(ctx) {
+				linger(ctx)
 			}
 			if c := n.metrics.responses[ctx.Response.StatusCode()/100]; c != nil {
 				c.Inc()
 			}
 		}()
+		if s.http.GetOpenConnectionsCount() > s.most {
+			p := newProblem(fasthttp.StatusServiceUnavailable, "all connections are taken (limits.connections); try again")
+			p.retryAfter = 1
+			p.send(ctx)
+			ctx.SetConnectionClose()
+			return
+		}
 		handler(ctx)
 	}
+}
+
+// unread says whether a body has not been read to its end. It does not wait: reading
+// nothing from a body that has ended says so. Chunked bodies end their connection.
+func unread(ctx *fasthttp.RequestCtx) bool {
+	if ctx.Request.Header.ContentLength() <= 0 {
+		return false
+	}
+	body := ctx.RequestBodyStream()
+	if body == nil {
+		return false
+	}
+	_, err := body.Read(nil)
+	return err == nil
 }
 
 // transportError answers what never became a request.

@@ -17,11 +17,11 @@ type queryFields struct {
 // queryKeys are the keys of the short form that may come once, by their bit in seen.
 var queryKeys = [...]string{
 	"user", "source", "country", "consent", "gpp", "channel", "creative", "item", "category",
-	"interest_at", "want", "hold", "token", "brief",
+	"interest_at", "at", "want", "hold", "token", "brief",
 }
 
 // Set takes one key of the short form of a request, decoded, in any order: user, source
-// (of user; by default user.id), country, consent, gpp, channel, want, hold, token, brief,
+// (of user; by default user.id), country, consent, gpp, channel, at, want, hold, token, brief,
 // campaign (up to MaxCandidates times), and creative, item, category and interest_at,
 // which are those of every campaign given. An empty value counts as absent, an unknown
 // key is skipped. Booleans are true, false, 1 or 0. The fields alias value.
@@ -67,6 +67,9 @@ func (r *Request) set(name string, value []byte) {
 	case "interest_at":
 		n, ok := p.valueInteger(name, value, 0, 1<<32-1)
 		one.InterestAt, one.HasInterestAt = uint32(n), ok
+	case "at":
+		n, ok := p.valueInteger(name, value, 0, 1<<32-1)
+		r.At, r.HasAt = uint32(n), ok
 	case "want":
 		r.wantGiven = true
 		n, _ := p.valueInteger(name, value, 1, MaxWant)

@@ -23,7 +23,7 @@ campaigns:
 
 const after = `timezone: Europe/Berlin
 lists:
-  people: {id: [user.id], source: first_party, basis: contract, max_age: 48h}
+  people: {id: [user.id], source: first_party, basis: contract, max_age: 48h, filter: fuse}
   fresh: {id: [user.id], source: first_party, basis: consent}
 campaigns:
   a:
@@ -47,6 +47,7 @@ func TestDiff(t *testing.T) {
 	want := []string{
 		"timezone: UTC becomes Europe/Berlin: calendar caps count by the new days at once",
 		"lists.people.max_age: off becomes 48h",
+		"lists.people.filter: bloom becomes fuse: it is rebuilt at once from the key file",
 		"lists.fresh: added: nobody is on it until it is uploaded",
 		"lists.gone: removed: it is no longer asked, and uploads to it are refused",
 		"campaigns.a.spacing: off becomes 5m",

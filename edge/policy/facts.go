@@ -41,7 +41,7 @@ func (l *List) facts() []fact {
 		{"when_stale", stale[l.WhenStale], ""},
 		{"source", l.Source, ""},
 		{"basis", l.Basis, ""},
-		{"filter", l.Filter, "from the next upload on"},
+		{"filter", l.Filter, "it is rebuilt at once from the key file"},
 		{"exact", strconv.FormatBool(l.Exact), ""},
 	}
 }

@@ -5,18 +5,16 @@ import "math"
 // What holds where the text is silent. The private way is the default: every
 // looser choice has to be written.
 const (
-	defaultZone              = "UTC"
-	defaultExposuresSeconds  = 90 * day  // as in the contract's example
-	defaultPurchasesSeconds  = 400 * day // as in the contract's example
-	defaultHoldSeconds       = 60
-	defaultDialBackSeconds   = day
-	defaultDialBackShown     = 10000
-	defaultDialBackPeople    = 50
-	defaultDialBackHides     = 5
-	defaultDialBackFactor    = millionths / 2
-	defaultDialBackPauseAt   = 20
-	defaultMarket            = "default" // the only market where none is written; requires TCF consent
-	defaultPurposeIsStrictly = Retargeting
+	defaultExposuresSeconds = 90 * day  // as in the contract's example
+	defaultPurchasesSeconds = 400 * day // as in the contract's example
+	defaultHoldSeconds      = 60
+	defaultDialBackSeconds  = day
+	defaultDialBackShown    = 10000
+	defaultDialBackPeople   = 50
+	defaultDialBackHides    = 5
+	defaultDialBackFactor   = millionths / 2
+	defaultDialBackPauseAt  = 20
+	defaultMarket           = "default" // the only market where none is written; requires TCF consent
 )
 
 // defaultSensitive are the topics that are sensitive where the text names none:

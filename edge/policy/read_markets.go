@@ -3,6 +3,7 @@ package policy
 import (
 	"cmp"
 	"strconv"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -17,6 +18,7 @@ func (src *Source) readMarkets(s *spot) {
 	}
 	src.Markets = src.Markets[:0]
 	names := map[string]bool{}
+	taken := map[string]string{}
 	rest := ""
 	for i := range items {
 		m := src.readMarket(&items[i])
@@ -28,8 +30,38 @@ func (src *Source) readMarkets(s *spot) {
 			items[i].fault("put it before "+quote(rest), "the market is never reached, for %s matches every country", quote(rest))
 		} else if len(m.Countries) == 0 {
 			rest = m.Name
+		} else {
+			items[i].take(&m, taken)
 		}
 		src.Markets = append(src.Markets, m)
+	}
+}
+
+// take notes whose each country and region of the market is, and a fault for the
+// first that an earlier market has: the first market that matches applies, so it
+// would never be reached there. taken has the names of markets by USA and USA-CA.
+func (s *spot) take(m *Market, taken map[string]string) {
+	fine := true
+	for _, country := range m.Countries {
+		places := []string{country}
+		if len(m.Regions) > 0 {
+			places = places[:0]
+		}
+		for _, region := range m.Regions {
+			places = append(places, country+"-"+region)
+		}
+		for _, place := range places {
+			earlier, before := taken[place]
+			if whole, ok := taken[country]; ok {
+				earlier, before = whole, true
+			}
+			if !before {
+				taken[place] = m.Name
+			} else if fine {
+				fine = false
+				s.fault("put it before "+quote(earlier)+", or remove "+place, "the market is never reached in %s, for %s is there before", place, quote(earlier))
+			}
+		}
 	}
 }
 
@@ -46,7 +78,7 @@ func (src *Source) readMarket(s *spot) Market {
 		case "countries":
 			m.Countries = e.countries()
 		case "regions":
-			m.Regions = e.texts(maxRegions, 8)
+			m.Regions = e.regions()
 		case "require":
 			m.Require = Require(e.choice(requireNames...))
 		case "cap_factor":
@@ -92,6 +124,33 @@ func (s *spot) countries() []string {
 		}
 	}
 	return all
+}
+
+// regions reads ISO 3166-2 codes without the country.
+func (s *spot) regions() []string {
+	all := s.texts(maxRegions, MaxNameBytes)
+	for _, region := range all {
+		if isRegion(region) {
+			continue
+		}
+		mend := "write an ISO 3166-2 code without its country, as CA"
+		if _, code, ok := strings.Cut(region, "-"); ok && isRegion(code) {
+			mend = "write " + code
+		}
+		s.fault(mend, "%s is not a region of a country", quote(region))
+	}
+	return all
+}
+
+// isRegion recognises what follows the country in ISO 3166-2: one to three
+// letters or digits.
+func isRegion(code string) bool {
+	for i := range len(code) {
+		if c := code[i]; !(c >= '0' && c <= '9' || c >= 'A' && c <= 'Z') {
+			return false
+		}
+	}
+	return len(code) >= 1 && len(code) <= 3
 }
 
 // quietHours reads a span of the day, as 22:00-07:00, in minutes after midnight.

@@ -96,6 +96,9 @@ func (src *Source) readLists(s *spot) {
 
 func (src *Source) readList(s *spot) {
 	s.nameKey()
+	if s.key == "." || s.key == ".." || strings.Contains(s.key, "/") {
+		s.fault("write a name without /, other than . and ..", "the name %s cannot stand in the path of an upload", quote(s.key))
+	}
 	l := List{Name: s.key, Filter: FilterBloom}
 	stale := (*spot)(nil)
 	entries := s.entries("id", "items", "max_age", "when_stale", "source", "basis", "filter", "exact")

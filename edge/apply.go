@@ -2,51 +2,72 @@ package edge
 
 import (
 	"fmt"
+	"time"
 
 	"restraint/caps"
 	"restraint/edge/openrtb"
 )
 
-// Keeper keeps what a node has acknowledged, so that it outlives the process.
-// Its methods may be called concurrently.
+// Keeper keeps what a node has acknowledged, so that it outlives the process. Its
+// methods may be called concurrently.
 type Keeper interface {
 	// Restore joins what was kept into an empty store, before the node answers.
 	Restore(*caps.Store) error
-	// Reserve makes room for changes before any of them is made, or says why there
-	// is none. What was reserved is kept or given back.
-	Reserve(changes []caps.Change) (Reservation, error)
+	// Record keeps the changes and makes them in the store that was restored. On an
+	// error none that counts a showing was made, and all may be recorded again.
+	Record([]caps.Change) error
+	// Kept says what is kept where.
+	Kept() Kept
 }
 
-// Reservation is room for changes that are being made.
-type Reservation interface {
-	// Keep returns once the changes, which have been made, outlive the process.
-	Keep() error
-	// Release gives the room back.
-	Release()
+// Kept is the state of a Keeper.
+type Kept struct {
+	OutboxBytes int64
+	// OutboxOldest is the age of the oldest change that only the outbox has.
+	OutboxOldest time.Duration
+	SnapshotAge  time.Duration
+	Notices      uint64 // files found damaged and the like; each is logged
 }
+
+// unkept is the Keeper of a node that keeps nothing: for replays, whose state is made
+// anew each time.
+type unkept struct{ store *caps.Store }
+
+func (u *unkept) Restore(s *caps.Store) error {
+	u.store = s
+	return nil
+}
+
+func (u *unkept) Record(changes []caps.Change) error {
+	for _, refusals := range [...]bool{true, false} {
+		for i := range changes {
+			if changes[i].Kind.Refuses() != refusals {
+				continue
+			}
+			if err := u.store.Apply(&changes[i]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (u *unkept) Kept() Kept { return Kept{} }
 
 // apply makes the changes that the reports of one request come to, and returns once
-// they are kept. Refusals and purchases go first, since they alone can find their
-// memory full; then no showing of the request is counted, and as each change is a
-// merge it does no harm to send them again.
+// they are kept.
 func (n *Node) apply(x *exchange) error {
 	x.changes = x.changes[:0]
 	for i := range x.reports {
 		x.changes = x.spans.appendChanges(x.changes, &x.reports[i])
 	}
-	for _, refusals := range [...]bool{true, false} {
-		for i := range x.changes {
-			c := &x.changes[i]
-			if c.Kind.Refuses() != refusals {
-				continue
-			}
-			if c.Kind == caps.ChangeReturn {
-				x.narrowReturn(n, c)
-			}
-			if err := n.caps.Apply(c); err != nil {
-				return fmt.Errorf("count event: %w", err)
-			}
+	for i := range x.changes {
+		if c := &x.changes[i]; c.Kind == caps.ChangeReturn {
+			x.narrowReturn(n, c)
 		}
+	}
+	if err := n.keeper.Record(x.changes); err != nil {
+		return fmt.Errorf("keep events: %w", err)
 	}
 	for i := range x.reports {
 		n.metrics.events[x.reports[i].kind].Inc()

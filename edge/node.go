@@ -38,6 +38,9 @@ type Options struct {
 	// where it comes from.
 	FirstPolicy     []byte
 	FirstPolicyName string
+	// Keeper keeps what was acknowledged. Nil keeps nothing past the process: for
+	// replays. The caller closes it after Run.
+	Keeper Keeper
 	// RequestClock takes "now" from the requests' `at`, for replays of old logs.
 	RequestClock bool
 	// Version of the program, as status and metrics give it.
@@ -56,6 +59,7 @@ type Node struct {
 	tags    *identity.Tags
 	tokens  *identity.Tokens
 	caps    *caps.Store
+	keeper  Keeper
 	lists   *suppress.Store
 	metrics *metrics
 
@@ -106,6 +110,14 @@ func load(o Options) (*Node, error) {
 	if err := n.openPolicies(); err != nil {
 		n.lists.Close()
 		return nil, err
+	}
+	// After the policy, which says how long anything is kept.
+	if n.keeper = o.Keeper; n.keeper == nil {
+		n.keeper = new(unkept)
+	}
+	if err := n.keeper.Restore(n.caps); err != nil {
+		n.lists.Close()
+		return nil, fmt.Errorf("restore: %w", err)
 	}
 	return n, nil
 }

@@ -12,6 +12,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -34,6 +35,7 @@ type server struct {
 	http     *fasthttp.Server
 	network  string
 	most     int32 // connections
+	stopped  atomic.Bool
 }
 
 // listen binds both listeners.
@@ -107,15 +109,25 @@ func (s *server) addr() string {
 	return s.listener.Addr().String()
 }
 
-func (s *server) serve() error { return s.http.Serve(s.listener) }
+// serve answers until shutdown.
+func (s *server) serve() error {
+	err := s.http.Serve(s.listener)
+	if s.stopped.Load() {
+		return nil // closing the listener ended it
+	}
+	return err
+}
 
 // shutdown waits for what is in flight; silent connections are cut at the
 // deadline.
 func (s *server) shutdown() error {
 	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
+	// Serve may not have begun; fasthttp would not know of the listener then.
+	s.stopped.Store(true)
+	s.listener.Close()
 	err := s.http.ShutdownWithContext(ctx)
-	if errors.Is(err, context.DeadlineExceeded) {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, net.ErrClosed) {
 		return nil
 	}
 	return err

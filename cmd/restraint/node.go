@@ -15,6 +15,7 @@ import (
 	"restraint/edge"
 	"restraint/edge/identity"
 	"restraint/edge/policy"
+	"restraint/edge/replica"
 )
 
 // refusalShare is the part of caps.memory that refusals and purchases have.
@@ -22,7 +23,7 @@ import (
 const refusalShare = 8
 
 // serve runs a node until ctx ends.
-func serve(ctx context.Context, cfg Config) error {
+func serve(ctx context.Context, cfg Config) (err error) {
 	log := newLog(os.Stderr, cfg.Log.Level)
 	if err := notBuilt(&cfg); err != nil {
 		return err
@@ -31,6 +32,14 @@ func serve(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
+	kept, err := openKeeper(&cfg, options.Secret.Fingerprint(), log)
+	if err != nil {
+		return err
+	}
+	if kept != nil {
+		options.Keeper = kept
+		defer func() { err = errors.Join(err, kept.Close()) }()
+	}
 	node, err := edge.Open(options)
 	if err != nil {
 		return fmt.Errorf("start node: %w", err)
@@ -38,6 +47,34 @@ func serve(ctx context.Context, cfg Config) error {
 	stop := onHangup(func() { reloadPolicy(node, cfg.Policy, log) })
 	defer stop()
 	return node.Run(ctx)
+}
+
+// keeper is the replica package's Keeper as the edge knows it.
+type keeper struct{ *replica.Keeper }
+
+// Kept says what is kept where.
+func (k keeper) Kept() edge.Kept {
+	s := k.Stats()
+	return edge.Kept{OutboxBytes: s.OutboxBytes, OutboxOldest: s.OutboxOldest, SnapshotAge: s.SnapshotAge, Notices: s.Notices}
+}
+
+// openKeeper opens what keeps the counters of a node past its process; nil under the
+// requests' clock, where each replay begins anew.
+func openKeeper(cfg *Config, fingerprint string, log *slog.Logger) (*keeper, error) {
+	if cfg.RequestClock {
+		return nil, nil
+	}
+	k, err := replica.Open(replica.Options{
+		Dir:           filepath.Join(cfg.Data, "counters"),
+		Fingerprint:   fingerprint,
+		RoutingSeed:   0, // one node has every partition
+		SnapshotEvery: cfg.Snapshot.Every,
+		Log:           log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open counters: %w", err)
+	}
+	return &keeper{k}, nil
 }
 
 // notBuilt refuses settings that this version would not obey: a node that starts

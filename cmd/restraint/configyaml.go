@@ -5,10 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"restraint/edge/policy"
 )
 
 // readYAML reads the keys of a configuration file. It walks the tree itself
@@ -28,8 +29,8 @@ func (l *loader) readYAML(file string, content []byte) {
 		}
 	}
 	if err != nil {
-		where, what := yamlError(file, err)
-		l.fault(where, "", 0, "%s", what)
+		line, what := policy.SyntaxError(content, err)
+		l.fault(fmt.Sprintf("%s:%d", file, line), "", line, "%s", what)
 		return
 	}
 	w := yamlWalk{loader: l, file: file, keys: map[string]configKey{}}
@@ -37,17 +38,6 @@ func (l *loader) readYAML(file string, content []byte) {
 		w.keys[k.name] = k
 	}
 	w.section(document.Content[0], "")
-}
-
-var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)`)
-
-// yamlError gives the place and the text of a syntax error.
-func yamlError(file string, err error) (where, what string) {
-	m := yamlLine.FindStringSubmatch(err.Error())
-	if m == nil || m[1] == "" {
-		return file, strings.TrimPrefix(err.Error(), "yaml: ")
-	}
-	return file + ":" + m[1], m[2]
 }
 
 type yamlWalk struct {
@@ -131,7 +121,7 @@ func (w *yamlWalk) suggestion(name string) string {
 	best, least := "", 3
 	for _, k := range w.loader.keys {
 		for full := k.name; full != ""; full = full[:max(0, strings.LastIndexByte(full, '.'))] {
-			d := editDistance(name, full)
+			d := policy.EditDistance(name, full)
 			if strings.HasSuffix(full, "."+name) {
 				d = min(d, 2)
 			}
@@ -144,25 +134,4 @@ func (w *yamlWalk) suggestion(name string) string {
 		return ": remove it, or see restraint serve --help for all keys"
 	}
 	return fmt.Sprintf(": did you mean %s?", best)
-}
-
-// editDistance is Levenshtein's: least insertions, removals and replacements.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			replace := diagonal
-			if a[i] != b[j] {
-				replace++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(replace, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -218,7 +218,7 @@ func (s *spot) typeName() string {
 func unknownMend(key string, known []string) string {
 	best, least := "", 3
 	for _, k := range known {
-		if d := editDistance(key, k); d < least {
+		if d := EditDistance(key, k); d < least {
 			best, least = k, d
 		}
 	}
@@ -226,29 +226,4 @@ func unknownMend(key string, known []string) string {
 		return "did you mean " + best + "?"
 	}
 	return "the keys here are " + strings.Join(known, ", ")
-}
-
-// editDistance is the Levenshtein distance of two short texts; of long ones it
-// is just large.
-func editDistance(a, b string) int {
-	if len(a) > 32 || len(b) > 32 {
-		return 99
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		diagonal := row[0]
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			d := diagonal
-			if a[i-1] != b[j-1] {
-				d++
-			}
-			diagonal = row[j]
-			row[j] = min(d, row[j]+1, row[j-1]+1)
-		}
-	}
-	return row[len(b)]
 }

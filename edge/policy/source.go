@@ -5,10 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -109,27 +107,9 @@ func (r *reader) document(text []byte) (root spot, ok bool) {
 	return root, ok
 }
 
-var (
-	yamlLine   = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
-	yamlAnchor = regexp.MustCompile(`^unknown anchor '(.+)' referenced`)
-)
-
 // syntax notes an error of the YAML reader, which stops at the first.
 func (r *reader) syntax(text []byte, err error) {
-	line, what := 1, strings.ReplaceAll(err.Error(), "\n", " ")
-	if m := yamlLine.FindStringSubmatch(what); m != nil {
-		line, _ = strconv.Atoi(m[1])
-		what = what[len(m[0]):]
-	}
-	// The library numbers lines from 0 in what it says of tokens, and gives no
-	// line for an anchor.
-	if line > 0 && strings.HasPrefix(what, "did not find expected") {
-		line++
-	}
-	if m := yamlAnchor.FindStringSubmatch(what); m != nil {
-		before, _, _ := bytes.Cut(text, []byte("*"+m[1]))
-		line = 1 + bytes.Count(before, []byte("\n"))
-	}
+	line, what := SyntaxError(text, err)
 	r.note(line, "", "mend the YAML at or before this line", what)
 }
 

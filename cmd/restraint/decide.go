@@ -115,23 +115,7 @@ func (c *decideCmd) body() ([]byte, error) {
 		}
 		candidates = append(candidates, one)
 	}
-	user, device := map[string]any{}, map[string]any{}
-	switch c.Source {
-	case "user.id":
-		user["id"] = c.User
-	case "buyeruid":
-		user["buyeruid"] = c.User
-	case "ifa":
-		device["ifa"] = c.User
-	default:
-		user["eids"] = []any{map[string]any{"source": c.Source, "uids": []any{map[string]any{"id": c.User}}}}
-	}
-	if c.Consent != "" {
-		user["consent"] = c.Consent
-	}
-	if c.Country != "" {
-		device["geo"] = map[string]any{"country": c.Country}
-	}
+	user, device := c.person()
 	request := map[string]any{"user": user, "candidates": candidates}
 	if len(device) > 0 {
 		request["device"] = device
@@ -150,6 +134,28 @@ func (c *decideCmd) body() ([]byte, error) {
 		panic("BUG: a request that JSON cannot hold: " + err.Error())
 	}
 	return body, nil
+}
+
+// person is who is asked about: the request's user and device.
+func (c *decideCmd) person() (user, device map[string]any) {
+	user, device = map[string]any{}, map[string]any{}
+	switch c.Source {
+	case "user.id":
+		user["id"] = c.User
+	case "buyeruid":
+		user["buyeruid"] = c.User
+	case "ifa":
+		device["ifa"] = c.User
+	default:
+		user["eids"] = []any{map[string]any{"source": c.Source, "uids": []any{map[string]any{"id": c.User}}}}
+	}
+	if c.Consent != "" {
+		user["consent"] = c.Consent
+	}
+	if c.Country != "" {
+		device["geo"] = map[string]any{"country": c.Country}
+	}
+	return user, device
 }
 
 // print writes the verdict, the sentence, and every rule that was looked at.

@@ -16,7 +16,7 @@ import (
 type pushCmd struct {
 	nodeFlags
 	List       string   `help:"Name of the list, as the policy declares it." required:"" placeholder:"NAME"`
-	Map        []string `help:"A column and the source of its identifiers, such as EMAIL=email_sha256; may repeat." placeholder:"COLUMN=SOURCE" sep:"none"`
+	Map        []string `help:"A column and the source of its identifiers, such as EMAIL=email_sha256; may repeat. Without --map and --id the node takes the columns that are named as the list's sources." placeholder:"COLUMN=SOURCE" sep:"none"`
 	ID         string   `name:"id" help:"Source of a file of one identifier a line, or of the one column that --column names." placeholder:"SOURCE"`
 	Column     string   `help:"The one column to read, with --id." placeholder:"COLUMN"`
 	ItemColumn string   `help:"Column of the item, for a list of identifiers and items." placeholder:"COLUMN"`
@@ -25,7 +25,8 @@ type pushCmd struct {
 	Add        bool     `help:"Add to the list instead of replacing it." xor:"how"`
 	Remove     bool     `help:"Remove from the list instead of replacing it." xor:"how"`
 	DryRun     bool     `help:"Let the node read and judge everything, and change nothing."`
-	Force      bool     `help:"Replace even if more rows are rejected or more members lost than the node allows."`
+	Force      bool     `help:"Replace even if the list loses more members than the node's lists.max_shrink allows; too many rejected rows refuse it all the same."`
+	Strict     bool     `help:"Exit with 1 where any row was rejected, although the node took the others. Without it the exit code is 0 once the node has taken the file."`
 	Format     string   `help:"csv, ndjson or text; not given: by the file's name." placeholder:"FORMAT"`
 	File       string   `arg:"" help:"The export, plain or compressed (.gz, .zst); - for standard input."`
 }
@@ -49,8 +50,8 @@ type rejectedRow struct {
 	Detail string `json:"detail"`
 }
 
-// Run sends the file and prints what the node made of it. Rejected rows are an
-// error, after the report.
+// Run sends the file and prints what the node made of it. With --strict, rejected
+// rows are an error, after the report.
 func (c *pushCmd) Run(ctx context.Context, p *process) error {
 	query, err := c.query()
 	if err != nil {
@@ -90,7 +91,7 @@ func (c *pushCmd) Run(ctx context.Context, p *process) error {
 	if err := answer.print(p.stdout, c.DryRun); err != nil {
 		return err
 	}
-	if answer.Rejected > 0 {
+	if c.Strict && answer.Rejected > 0 {
 		what := "the others were taken"
 		if c.DryRun {
 			what = "nothing was changed (--dry-run)"
@@ -104,10 +105,10 @@ func (c *pushCmd) Run(ctx context.Context, p *process) error {
 func (c *pushCmd) query() (url.Values, error) {
 	q := url.Values{}
 	switch {
-	case len(c.Map) == 0 && c.ID == "":
-		return nil, wrongUse("where are the identifiers? Give --map COLUMN=SOURCE (may repeat), or --id SOURCE for a file of one identifier a line")
 	case len(c.Map) > 0 && (c.ID != "" || c.Column != ""):
 		return nil, wrongUse("--map and --id say the same in two ways: give --map COLUMN=SOURCE for each column, or --id SOURCE [--column COLUMN]")
+	case c.Column != "" && c.ID == "":
+		return nil, wrongUse("--column %q has identifiers of which source? Give --id SOURCE too", c.Column)
 	case c.ID != "":
 		q.Set("id", c.ID)
 		if c.Column != "" {

@@ -45,6 +45,8 @@ func TestPushTellsTheNode(t *testing.T) {
 			"all", "a.dat", csv, "--format csv --map Email=email_sha256 --item-column ID --normalize uid2 --until 2027-01-31 --dry-run --force", "PUT", "/v1/lists/acme", "text/csv", "",
 			url.Values{"map": {"Email:email_sha256"}, "item_column": {"ID"}, "normalize": {"uid2"}, "until": {"1801353600"}, "dry_run": {"1"}, "force": {"1"}},
 		},
+		{"columns named as sources", "a.csv", csv, "", "PUT", "/v1/lists/acme", "text/csv", "", url.Values{}},
+		{"the only source", "a.txt", "u\n", "--add", "POST", "/v1/lists/acme/add", "text/plain", "", url.Values{}},
 		{"empty", "a.csv", "", "--map a=b", "PUT", "/v1/lists/acme", "text/csv", "", url.Values{"map": {"a:b"}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -81,11 +83,13 @@ func TestPushReport(t *testing.T) {
 	rejected := `{"list":"acme","rejected":2000,"rejected_sample":[` + strings.Join(sample, ",") + `]}`
 	addr, _ = fakeNode(t, 200, "application/json", rejected)
 	r := inProcess(t, nil, "", "push", "--addr", addr, "--list", "acme", "--id", "user.id", file)
+	r.must(t, 0, "rejected rows    2,000\n", "line 1,000: not an e-mail address", "and 1,900 more rejected")
+	r = inProcess(t, nil, "", "push", "--addr", addr, "--list", "acme", "--id", "user.id", "--strict", file)
 	r.must(t, 1, "line 1,000: not an e-mail address", "line 1,099:", "and 1,900 more rejected", "the node rejected 2,000 rows; the others were taken")
 	if strings.Contains(r.stdout, "line 1,100:") {
 		t.Error("more than 100 rows are shown")
 	}
-	inProcess(t, nil, "", "push", "--addr", addr, "--list", "acme", "--id", "user.id", "--dry-run", file).
+	inProcess(t, nil, "", "push", "--addr", addr, "--list", "acme", "--id", "user.id", "--dry-run", "--strict", file).
 		must(t, 1, "unchanged (--dry-run)", "nothing was changed (--dry-run)")
 
 	addr, _ = fakeNode(t, 422, problemJSON, `{"title":"Unprocessable Entity","detail":"too many rows are rejected","report":`+rejected+`}`)
@@ -96,7 +100,8 @@ func TestPushReport(t *testing.T) {
 func TestPushWrongUse(t *testing.T) {
 	txt, gz := writeFile(t, "a.txt", "u\n"), writeFile(t, "b.csv.gz", "plain\n")
 	for _, c := range []struct{ args, want string }{
-		{txt, "where are the identifiers"},
+		{"--column a " + txt, "identifiers of which source"},
+		{"-", "\"-\" does not say its format"},
 		{"--map a " + txt, `"a": write COLUMN=SOURCE`},
 		{"--map =a " + txt, `"=a"`},
 		{"--map a= " + txt, `"a="`},

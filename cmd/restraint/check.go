@@ -25,9 +25,16 @@ type checkCmd struct {
 // Run reports every fault of both files at once.
 func (c *checkCmd) Run(p *process) error {
 	cfg, configErr := loadConfig(c.Config, c.keys.given(), false, p.lookup)
+	var config configFaults
+	for _, err := range []error{configErr, notBuilt(&cfg)} {
+		var found configFaults
+		if errors.As(err, &found) {
+			config = append(config, found...)
+		}
+	}
 	var faults checkFaults
-	if configErr != nil {
-		faults = append(faults, configErr)
+	if len(config) > 0 {
+		faults = append(faults, config)
 	}
 	text, file, err := policyOf(&cfg)
 	var source *policy.Source

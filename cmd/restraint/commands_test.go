@@ -10,7 +10,7 @@ import (
 
 func TestLists(t *testing.T) {
 	addr, last := fakeNode(t, 200, "application/json", `{"lists":[
-		{"list":"customers","state":"ready","declared":true,"generation":12,"keys":1000000,"age":93784,"false_positive_rate":0.0001,"bytes":2516582,"disk_bytes":16000000,"sources":["email_sha256","user.id"],"unseen_sources":["email_sha256"]},
+		{"list":"customers","state":"ready","declared":true,"generation":12,"keys":1000000,"age":93784,"false_positive_rate":0.0001,"bytes":2516582,"disk_bytes":16000000,"sources":["email_sha256","user.id"]},
 		{"list":"new","state":"none","declared":true,"sources":["ifa"]},
 		{"list":"orders","state":"stale","declared":false,"exact":true,"generation":1,"keys":5,"age":59,"bytes":1}]}`)
 	inProcess(t, nil, "", "lists", "--addr", addr).must(t, 0,
@@ -18,7 +18,6 @@ func TestLists(t *testing.T) {
 		"customers  ready  12          1,000,000  1d 2h  1 in 10,000      2.4 MiB  15.3 MiB  email_sha256 user.id\n",
 		"new        none   0           0          -      -                0 B      0 B       ifa\n",
 		"orders     stale  1           5          59s    none             1 B      0 B",
-		"customers: no request in 24 h carried an identifier of source email_sha256",
 		"orders: the policy in force does not declare this list")
 	if last.method != "GET" || last.path != "/v1/lists" || last.body != "" {
 		t.Errorf("asked %+v", last)
@@ -150,6 +149,11 @@ func TestCheck(t *testing.T) {
 	inProcess(t, nil, "", "check", "--config", config).must(t, 2, config+":1: lisen", bad+":2: campaigns.a.purpose", bad+":2: campaigns.a.limits")
 	inProcess(t, nil, "", "check", "--policy", bad).must(t, 2, bad+":2: campaigns.a.purpose")
 	inProcess(t, nil, "", "check", "--policy", bad+".not").must(t, 2, "no such file")
+	// What serve refuses, check refuses too.
+	config = writeFile(t, "restraint.yaml", "node: n\nkeys_file: keys\n")
+	inProcess(t, nil, "", "check", "--config", config).must(t, 2, "has 1 fault\n", "keys_file: this version of the node does not obey it yet")
+	inProcess(t, nil, "", "check", "--policy", writeFile(t, "list.yaml", "lists: {a/b: {id: [a], source: first_party, basis: b}}\ncampaigns: {}\n")).
+		must(t, 2, "list.yaml:1: lists.\"a/b\"")
 	if err := os.WriteFile("policy.yaml", []byte("no_id: maybe\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -30,14 +30,6 @@ type listed struct {
 	Bytes             int64    `json:"bytes"`
 	DiskBytes         int64    `json:"disk_bytes"`
 	Sources           []string `json:"sources"`
-	// UnseenSources are sources of the list that no request carried in 24 h.
-	UnseenSources []string `json:"unseen_sources"`
-	// Nodes is the list's state on each node of the cluster.
-	Nodes []struct {
-		Node       string `json:"node"`
-		State      string `json:"state"`
-		Generation int64  `json:"generation"`
-	} `json:"nodes"`
 }
 
 // Run prints a table of the lists, and below it what needs attention.
@@ -73,7 +65,9 @@ func printLists(w io.Writer, lists []listed) error {
 	var notes []string
 	for _, l := range lists {
 		t.row(l.row()...)
-		notes = append(notes, l.notes()...)
+		if l.Declared != nil && !*l.Declared {
+			notes = append(notes, l.List+": the policy in force does not declare this list")
+		}
 	}
 	if err := t.flush(); err != nil {
 		return err
@@ -92,23 +86,8 @@ func (l *listed) row() []string {
 		age = roughTime(time.Duration(l.AgeSeconds) * time.Second)
 		rate = roughRate(l.FalsePositiveRate)
 	}
-	state := l.State
-	for _, n := range l.Nodes {
-		state += fmt.Sprintf(" %s:%s@%d", n.Node, n.State, n.Generation)
-	}
 	return []string{
-		l.List, state, fmt.Sprint(l.Generation), grouped(l.Keys), age, rate,
+		l.List, l.State, fmt.Sprint(l.Generation), grouped(l.Keys), age, rate,
 		roughSize(l.Bytes), roughSize(l.DiskBytes), strings.Join(l.Sources, " "),
 	}
-}
-
-func (l *listed) notes() []string {
-	var notes []string
-	for _, s := range l.UnseenSources {
-		notes = append(notes, fmt.Sprintf("%s: no request in 24 h carried an identifier of source %s: is the column mapped to the right source?", l.List, s))
-	}
-	if l.Declared != nil && !*l.Declared {
-		notes = append(notes, l.List+": the policy in force does not declare this list")
-	}
-	return notes
 }

@@ -118,3 +118,35 @@ func TestJourneyNeedsItsTables(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// Wrong options are found without a node and without a log, all at once.
+func TestWrongOptions(t *testing.T) {
+	right := ReplayOptions{Log: strings.NewReader(""), Columns: plain}
+	if err := right.Validate(); err != nil {
+		t.Errorf("the right options: %v", err)
+	}
+	for _, c := range []struct {
+		change func(*ReplayOptions)
+		says   []string
+	}{
+		{func(o *ReplayOptions) { o.Columns = Columns{} }, []string{"--time-column=NAME", "--user-column=NAME", "--campaign-column=NAME"}},
+		{func(o *ReplayOptions) { o.Columns.TimeFormat = "soon" }, []string{`--time-format="soon"`}},
+		{func(o *ReplayOptions) { o.Columns.TimeZone = "Mars" }, []string{`--time-zone="Mars"`}},
+		{func(o *ReplayOptions) { o.Workers, o.Window, o.First = 257, -1, -2 }, []string{"--workers=257", "--window=-1", "--first=-2"}},
+		{func(o *ReplayOptions) { o.Run, o.Source = strings.Repeat("r", 65), strings.Repeat("s", 129) }, []string{"--run=", "--source="}},
+		{func(o *ReplayOptions) { o.Preset = "none" }, []string{`"none" is not known`}},
+		{func(o *ReplayOptions) { o.Log = nil }, []string{"no log"}},
+	} {
+		o := right
+		c.change(&o)
+		err := o.Validate()
+		for _, says := range c.says {
+			if !errors.Is(err, ErrOptions) || !strings.Contains(err.Error(), says) {
+				t.Errorf("got %v, want %v saying %q", err, ErrOptions, says)
+			}
+		}
+		if _, again := Replay(t.Context(), o); again == nil || again.Error() != err.Error() {
+			t.Errorf("Replay says %v", again)
+		}
+	}
+}

@@ -108,5 +108,8 @@ func (c *Columns) validate() error {
 	if c.Separator != "" && c.Separator != "tab" && len(c.Separator) != 1 {
 		faults = append(faults, fmt.Errorf("--separator=%q: want one character, or tab", c.Separator))
 	}
+	if _, err := newTimeParser(c.TimeFormat, c.TimeZone); err != nil {
+		faults = append(faults, err)
+	}
 	return errors.Join(faults...)
 }

@@ -3,6 +3,9 @@ package loadtest
 import "errors"
 
 var (
+	// ErrOptions: the options lack something, contradict one another or are out of
+	// bounds; nothing was read or sent.
+	ErrOptions = errors.New("wrong options")
 	// ErrColumn: the log's header lacks a mapped column, or has it twice.
 	ErrColumn = errors.New("column not usable")
 	// ErrEmptyLog: the log has no header, no rows, or no row that can be read.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -72,6 +73,7 @@ const (
 	defaultWorkers = 4
 	defaultWindow  = 1024
 	defaultSource  = "restraint.replay"
+	maxRunBytes    = 64
 )
 
 // complete sets the defaults and returns the preset, which is empty where none
@@ -85,7 +87,7 @@ func (o *ReplayOptions) complete() (Preset, error) {
 			for _, q := range Presets() {
 				known = append(known, q.Name)
 			}
-			return p, fmt.Errorf("replay: preset %q is not known; known are %s, or map the columns", o.Preset, strings.Join(known, ", "))
+			return p, fmt.Errorf("replay: %w: preset %q is not known; known are %s, or map the columns", ErrOptions, o.Preset, strings.Join(known, ", "))
 		}
 	}
 	p.Columns = o.Columns.over(p.Columns)
@@ -105,16 +107,50 @@ func (o *ReplayOptions) complete() (Preset, error) {
 	if o.Path == "" && o.Preset == presetJourney {
 		faults = append(faults, fmt.Errorf("preset %s reads tables beside the log: give a path", presetJourney))
 	}
-	if o.Workers < 1 || o.Workers > 256 || o.Window < 1 || o.First < 0 || o.MaxRows < 0 || o.Timeout < 0 {
-		faults = append(faults, fmt.Errorf("workers %d (1..256), window %d (from 1), first %d, rows %d or timeout %s out of range", o.Workers, o.Window, o.First, o.MaxRows, o.Timeout))
-	}
-	if len(o.Run) > 64 || len(o.Name) > maxNameBytes || len(o.Advertiser) > maxNameBytes || len(o.Source) > maxNameBytes {
-		faults = append(faults, fmt.Errorf("run %q (at most 64 bytes), name, advertiser or source (at most %d) too long", o.Run, maxNameBytes))
-	}
+	faults = append(faults, o.bounds()...)
 	if err := errors.Join(faults...); err != nil {
-		return p, fmt.Errorf("replay: %w", err)
+		return p, fmt.Errorf("replay: %w: %w", ErrOptions, err)
 	}
 	return p, nil
+}
+
+// bounds names every option, with its defaults set, that is out of bounds.
+func (o *ReplayOptions) bounds() (faults []error) {
+	for _, b := range []struct {
+		name               string
+		value, least, most int
+	}{
+		{"workers", o.Workers, 1, 256},
+		{"window", o.Window, 1, math.MaxInt32},
+		{"first", o.First, 0, math.MaxInt32},
+		{"max-rows", o.MaxRows, 0, math.MaxInt32},
+	} {
+		if b.value < b.least || b.value > b.most {
+			faults = append(faults, fmt.Errorf("--%s=%d: want a number from %d to %d", b.name, b.value, b.least, b.most))
+		}
+	}
+	if o.Timeout < 0 {
+		faults = append(faults, fmt.Errorf("timeout %s: want one above 0", o.Timeout))
+	}
+	for _, b := range []struct {
+		name, value string
+		most        int
+	}{
+		{"run", o.Run, maxRunBytes}, {"name", o.Name, maxNameBytes}, {"advertiser", o.Advertiser, maxNameBytes}, {"source", o.Source, maxNameBytes},
+	} {
+		if len(b.value) > b.most {
+			faults = append(faults, fmt.Errorf("--%s=%q: want at most %d bytes", b.name, b.value, b.most))
+		}
+	}
+	return faults
+}
+
+// Validate names every fault that can be seen without the node and without the
+// log, by the names of Columns' flags and of those of restraint replay; the error
+// is ErrOptions. Replay does the same first.
+func (o ReplayOptions) Validate() error {
+	_, err := o.complete()
+	return err
 }
 
 // load reads the whole log and sorts it.

@@ -38,7 +38,7 @@ func newTimeParser(format, zone string) (*timeParser, error) {
 	if zone != "" {
 		z, err := time.LoadLocation(zone)
 		if err != nil {
-			return nil, fmt.Errorf("read time zone %q: %w (an IANA name such as Europe/Berlin)", zone, err)
+			return nil, fmt.Errorf("--time-zone=%q: %w: want an IANA name such as Europe/Berlin", zone, err)
 		}
 		p.zone = z
 	}
@@ -50,7 +50,7 @@ func newTimeParser(format, zone string) (*timeParser, error) {
 	case format == "rfc3339":
 		p.layouts = []string{time.RFC3339Nano}
 	case !strings.ContainsAny(format, "0123456789"):
-		return nil, fmt.Errorf("time format %q: want auto, rfc3339, unix, unix-ms, unix-us, unix-ns or a Go layout such as %q", format, "2006-01-02 15:04:05")
+		return nil, fmt.Errorf("--time-format=%q: want auto, rfc3339, unix, unix-ms, unix-us, unix-ns or a Go layout such as %q", format, "2006-01-02 15:04:05")
 	default:
 		p.layouts = []string{format}
 	}

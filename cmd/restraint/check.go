@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -73,11 +72,6 @@ func policyOf(cfg *Config) (text []byte, file string, err error) {
 	if !cfg.Given("policy") && !fileExists(cfg.Policy) {
 		return policy.Example, "the built-in example, as there is no " + cfg.Policy, nil
 	}
-	f, err := os.Open(cfg.Policy)
-	if err != nil {
-		return nil, "", usageError{fmt.Errorf("read policy: %w: give the path of a policy with --policy", err)}
-	}
-	_ = f.Close()
 	text, err = readPolicy(cfg.Policy, nil)
 	return text, cfg.Policy, err
 }

@@ -113,9 +113,15 @@ func TestPolicyCommands(t *testing.T) {
 	if last.body != text {
 		t.Errorf("from stdin: %q", last.body)
 	}
-	inProcess(t, nil, "", "policy", "put", "--addr", addr, "-").must(t, 1, "the file is empty")
+	inProcess(t, nil, "", "policy", "put", "--addr", addr, "-").must(t, 2, "the file is empty")
 	inProcess(t, nil, "", "policy", "put", "--addr", addr, "--pilot", "101", file).must(t, 2, "--pilot 101")
 	inProcess(t, nil, "", "policy", "rollback", "--addr", addr, "--number=-1").must(t, 2, "--number -1")
+	inProcess(t, nil, "", "policy", "put", "--addr", addr, file+".not").must(t, 2, "no such file")
+	inProcess(t, nil, "", "policy", "put", "--addr", addr, t.TempDir()).must(t, 2, "it is a folder")
+	addr, _ = fakeNode(t, 400, problemJSON, `{"title":"Bad Request","errors":[{"field":"campaigns","detail":"d","line":3}]}`)
+	inProcess(t, nil, "", "policy", "put", "--addr", addr, file).must(t, 2, "line 3: campaigns: d")
+	addr, _ = fakeNode(t, 503, problemJSON, `{"title":"Service Unavailable"}`)
+	inProcess(t, nil, "", "policy", "put", "--addr", addr, file).must(t, 1, "503")
 }
 
 func TestDiff(t *testing.T) {
@@ -149,6 +155,7 @@ func TestCheck(t *testing.T) {
 	inProcess(t, nil, "", "check", "--config", config).must(t, 2, config+":1: lisen", bad+":2: campaigns.a.purpose", bad+":2: campaigns.a.limits")
 	inProcess(t, nil, "", "check", "--policy", bad).must(t, 2, bad+":2: campaigns.a.purpose")
 	inProcess(t, nil, "", "check", "--policy", bad+".not").must(t, 2, "no such file")
+	inProcess(t, nil, "", "check", "--policy", t.TempDir()).must(t, 2, "it is a folder")
 	// What serve refuses, check refuses too.
 	config = writeFile(t, "restraint.yaml", "node: n\nkeys_file: keys\n")
 	inProcess(t, nil, "", "check", "--config", config).must(t, 2, "has 1 fault\n", "keys_file: this version of the node does not obey it yet")
@@ -158,14 +165,6 @@ func TestCheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	inProcess(t, nil, "", "check").must(t, 2, "./policy.yaml:1: no_id")
-}
-
-func TestReplayWrongUse(t *testing.T) {
-	inProcess(t, nil, "", "replay").must(t, 2, "which log?")
-	inProcess(t, nil, "", "replay", "--presets").must(t, 0, "open-bandit", "otto")
-	inProcess(t, nil, "", "replay", "--expect", "many", "x.csv").must(t, 2, `"many"`)
-	inProcess(t, nil, "", "replay", "--addr", "https://h:1", "x.csv").must(t, 2, "over HTTP")
-	inProcess(t, nil, "", "replay", "--preset", "no-such", "x.csv").must(t, 2, `"no-such": there is no such preset`)
 }
 
 func TestText(t *testing.T) {

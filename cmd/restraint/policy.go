@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -82,6 +83,10 @@ func (c *policyPutCmd) Run(ctx context.Context, p *process) error {
 		method: http.MethodPut, path: "/v1/policy", query: query,
 		body: bytes.NewReader(text), bodyBytes: int64(len(text)), contentType: policyType(c.File),
 	})
+	var refused *problem
+	if errors.As(err, &refused) && refused.Status == http.StatusBadRequest && len(refused.Errors) > 0 {
+		return usageError{err} // the policy has faults, as check would say
+	}
 	if err != nil {
 		return err
 	}
@@ -182,21 +187,22 @@ func lines(text []byte) []string {
 // maxPolicy is the longest policy that is read, in bytes; the node's own bound.
 const maxPolicy = 16 << 20
 
+// readPolicy reads a policy from a file, or from stdin where name is -. That there
+// is none is a wrong use.
 func readPolicy(name string, stdin io.Reader) ([]byte, error) {
 	f, _, err := openFile(name, stdin)
 	if err != nil {
-		return nil, err
+		return nil, wrongUse("read policy: %w: give the path of a policy", err)
 	}
 	defer func() { _ = f.Close() }() // nothing was written
 	text, err := io.ReadAll(io.LimitReader(f, maxPolicy+1))
-	if err == nil && len(text) > maxPolicy {
-		err = fmt.Errorf("over %s are too many for a policy", Bytes(maxPolicy))
-	}
-	if err == nil && len(bytes.TrimSpace(text)) == 0 {
-		err = fmt.Errorf("the file is empty")
-	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, fmt.Errorf("read policy %s: %w", name, err)
+	case len(text) > maxPolicy:
+		return nil, wrongUse("read policy %s: over %s are too many for a policy", name, Bytes(maxPolicy))
+	case len(bytes.TrimSpace(text)) == 0:
+		return nil, wrongUse("read policy %s: the file is empty", name)
 	}
 	return text, nil
 }

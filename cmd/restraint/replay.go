@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -38,7 +39,8 @@ type replayCmd struct {
 }
 
 // Run replays the log and prints what the policy would have spared. Interrupted,
-// it prints the summary as far as it came.
+// it prints the summary as far as it came. All flags are checked before anything is
+// written or started.
 func (c *replayCmd) Run(ctx context.Context, p *process) error {
 	if c.Presets {
 		t := newTable(p.stdout)
@@ -47,36 +49,64 @@ func (c *replayCmd) Run(ctx context.Context, p *process) error {
 		}
 		return t.flush()
 	}
-	if c.File == "" {
-		return wrongUse("which log? Give its file, or - for standard input")
+	o, err := c.options(p)
+	if err != nil {
+		return err
+	}
+	var text []byte
+	var name string
+	if c.Policy != "" {
+		if text, name, err = replayPolicy(c.Policy, c.Preset); err != nil {
+			return err
+		}
 	}
 	if c.Synthetic {
 		if err := c.writeSynthetic(p); err != nil {
 			return err
 		}
 	}
-	if c.Preset == "" {
-		c.Preset = presetOf(c.File)
-	}
-	if c.Preset != "" && !slices.ContainsFunc(loadtest.Presets(), func(known loadtest.Preset) bool { return known.Name == c.Preset }) {
-		return wrongUse("--preset %q: there is no such preset; restraint replay --presets lists them, or map the columns", c.Preset)
-	}
 	if c.Policy != "" {
-		own, err := startReplayNode(c.Policy, c.Preset)
+		own, err := startReplayNode(text, name)
 		if err != nil {
 			return err
 		}
 		defer own.close()
-		c.Addr = own.addr
+		o.Addr = own.addr
+	}
+	summary, err := loadtest.Replay(ctx, o)
+	if errors.Is(err, loadtest.ErrOptions) || errors.Is(err, loadtest.ErrColumn) {
+		return usageError{err}
+	}
+	if err != nil || c.JSON == "" {
+		return err
+	}
+	return writeJSON(c.JSON, &summary)
+}
+
+// options are what the flags ask for, without fault as far as that can be seen
+// before the log is read.
+func (c *replayCmd) options(p *process) (o loadtest.ReplayOptions, err error) {
+	switch {
+	case c.File == "":
+		return o, wrongUse("which log? Give its file, or - for standard input")
+	case c.Synthetic && c.File == "-":
+		return o, wrongUse("--synthetic writes a log: name a file, not -")
+	case c.Synthetic && c.Preset == "":
+		c.Preset = "synthetic"
+	case c.Preset == "":
+		c.Preset = presetOf(c.File)
+	}
+	if c.Preset != "" && !slices.ContainsFunc(loadtest.Presets(), func(known loadtest.Preset) bool { return known.Name == c.Preset }) {
+		return o, wrongUse("--preset %q: there is no such preset; restraint replay --presets lists them, or map the columns", c.Preset)
 	}
 	node, err := c.open(p) // for its checks of --addr, and the key
 	if err != nil {
-		return err
+		return o, err
 	}
 	if strings.HasPrefix(node.base, "https:") {
-		return wrongUse("--addr %q: a replay goes to a node on this machine, over HTTP: write host:port or unix:/path", c.Addr)
+		return o, wrongUse("--addr %q: a replay goes to a node on this machine, over HTTP: write host:port or unix:/path", c.Addr)
 	}
-	o := loadtest.ReplayOptions{
+	o = loadtest.ReplayOptions{
 		Addr: strings.TrimSuffix(strings.TrimPrefix(c.Addr, "http://"), "/"), Key: node.key,
 		Path: c.File, Preset: c.Preset, Columns: c.Columns, Name: c.Name, Advertiser: c.Advertiser,
 		Source: c.Source, Country: c.Country, Run: c.RunName, Workers: c.Workers, Window: c.Window,
@@ -88,15 +118,14 @@ func (c *replayCmd) Run(ctx context.Context, p *process) error {
 	for _, text := range c.Expect {
 		expected, err := loadtest.ParseExpectedCap(text)
 		if err != nil {
-			return usageError{err}
+			return o, usageError{err}
 		}
 		o.Check = append(o.Check, expected)
 	}
-	summary, err := loadtest.Replay(ctx, o)
-	if err != nil || c.JSON == "" {
-		return err
+	if err := o.Validate(); err != nil {
+		return o, usageError{err}
 	}
-	return writeJSON(c.JSON, &summary)
+	return o, nil
 }
 
 // replayProgress draws how many rows have been replayed, as often as a bar.

@@ -56,3 +56,57 @@ func TestPresetOf(t *testing.T) {
 		}
 	}
 }
+
+func TestReplayWrongUse(t *testing.T) {
+	inProcess(t, nil, "", "replay").must(t, 2, "which log?")
+	inProcess(t, nil, "", "replay", "--presets").must(t, 0, "open-bandit", "otto")
+	inProcess(t, nil, "", "replay", "--expect", "many", "x.csv").must(t, 2, `"many"`)
+	inProcess(t, nil, "", "replay", "--addr", "https://h:1", "x.csv").must(t, 2, "over HTTP")
+	inProcess(t, nil, "", "replay", "--preset", "no-such", "x.csv").must(t, 2, `"no-such": there is no such preset`)
+}
+
+// Every wrong use is found before a node is started: in a place where none could
+// start, it is what is reported.
+func TestReplayChecksBeforeItStarts(t *testing.T) {
+	log := writeFile(t, "log.csv", "t,u,c\n1000,ann,a\n")
+	good := writeFile(t, "p.yaml", "markets: [{name: all, require: none}]\ncampaigns: {a: {advertiser: x}}\n")
+	bad := writeFile(t, "bad.yaml", "campaigns:\n  a: {purpose: nothing, advertiser: x}\n")
+	columns := []string{"--time-column", "t", "--user-column", "u", "--campaign-column", "c"}
+	replay := func(policy string, args ...string) result {
+		return inProcess(t, nil, "", append([]string{"replay", "--policy", policy, log}, args...)...)
+	}
+	t.Setenv("TMPDIR", filepath.Join(t.TempDir(), "none"))
+	replay(good, columns...).must(t, 1, "start a node for the replay")
+	replay(good).must(t, 2, "wrong options", "--time-column=NAME", "--user-column=NAME", "--campaign-column=NAME")
+	for _, c := range []struct{ args, want string }{
+		{"--workers 999", "--workers=999: want a number from 1 to 256"},
+		{"--window=-1", "--window=-1"},
+		{"--first=-1", "--first=-1"},
+		{"--expect x", `"x"`},
+		{"--time-format soon", `--time-format="soon"`},
+		{"--time-zone Mars", `--time-zone="Mars"`},
+		{"--every-row click", `--every-row="click"`},
+		{"--addr h", `"h"`},
+	} {
+		replay(good, append(strings.Fields(c.args), columns...)...).must(t, 2, c.want)
+	}
+	replay(bad, columns...).must(t, 2, bad+":2: campaigns.a.purpose")
+	replay(bad+".not", columns...).must(t, 2, "no such file")
+	replay(writeFile(t, "empty.yaml", "\n"), columns...).must(t, 2, "the file is empty")
+	replay(t.TempDir(), columns...).must(t, 2, "is a folder: name the log's --preset")
+	replay(t.TempDir(), "--preset", "otto").must(t, 2, "otto.yaml: no such file")
+	made := filepath.Join(t.TempDir(), "made.csv")
+	inProcess(t, nil, "", "replay", "--policy", good, "--synthetic", "--workers", "999", made).must(t, 2, "--workers=999")
+	if _, err := os.Stat(made); err == nil {
+		t.Error("a log was written for a replay that cannot be")
+	}
+}
+
+func TestReplayMissingColumns(t *testing.T) {
+	log := writeFile(t, "log.csv", "t,u,c\n1000,ann,a\n")
+	policy := writeFile(t, "p.yaml", "markets: [{name: all, require: none}]\ncampaigns: {a: {advertiser: x}}\n")
+	inProcess(t, nil, "", "replay", "--policy", policy, "--time-column", "when", "--user-column", "u", "--campaign-column", "c", log).
+		must(t, 2, `no column "when" (name the right one with --time-column)`)
+	inProcess(t, nil, "", "replay", "--policy", policy, "--time-column", "t", "--user-column", "u", "--campaign-column", "c", log+".not").
+		must(t, 1, "no such file")
+}

@@ -15,6 +15,7 @@ import (
 	"restraint/caps"
 	"restraint/edge"
 	"restraint/edge/identity"
+	"restraint/edge/policy"
 	"restraint/loadtest"
 )
 
@@ -29,9 +30,6 @@ const replayMemory = 1 * gib
 
 // writeSynthetic writes the made-up log that is then replayed.
 func (c *replayCmd) writeSynthetic(p *process) error {
-	if c.File == "-" {
-		return wrongUse("--synthetic writes a log: name a file, not -")
-	}
 	if err := os.MkdirAll(filepath.Dir(c.File), 0o755); err != nil {
 		return fmt.Errorf("write synthetic log: %w", err)
 	}
@@ -43,9 +41,6 @@ func (c *replayCmd) writeSynthetic(p *process) error {
 	err = loadtest.SyntheticLog(w, c.Seed, syntheticUsers, syntheticImpressions)
 	if err := errors.Join(err, w.Flush(), f.Close()); err != nil {
 		return fmt.Errorf("write synthetic log: %w", err)
-	}
-	if c.Preset == "" {
-		c.Preset = "synthetic"
 	}
 	_, err = fmt.Fprintf(p.stdout, "wrote a synthetic log, seed %d: %s\n", c.Seed, c.File)
 	return err
@@ -73,12 +68,9 @@ type replayNode struct {
 }
 
 // startReplayNode starts a node that takes its time from the log, on a free port
-// of the loopback interface, with an empty store in a temporary folder.
-func startReplayNode(policyPath, preset string) (_ *replayNode, err error) {
-	text, name, err := replayPolicy(policyPath, preset)
-	if err != nil {
-		return nil, err
-	}
+// of the loopback interface, with an empty store in a temporary folder. text is its
+// policy, which came from the file called name.
+func startReplayNode(text []byte, name string) (_ *replayNode, err error) {
 	dir, err := os.MkdirTemp("", "restraint-replay-")
 	if err != nil {
 		return nil, fmt.Errorf("start a node for the replay: %w", err)
@@ -117,7 +109,8 @@ func (n *replayNode) close() {
 	os.RemoveAll(n.dir)
 }
 
-// replayPolicy reads the policy; in a folder, that of the preset.
+// replayPolicy reads the policy; in a folder, that of the preset. A policy that
+// cannot be read or has a fault is a wrong use.
 func replayPolicy(path, preset string) (text []byte, name string, err error) {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		if preset == "" {
@@ -125,9 +118,11 @@ func replayPolicy(path, preset string) (text []byte, name string, err error) {
 		}
 		path = filepath.Join(path, preset+".yaml")
 	}
-	text, err = os.ReadFile(path)
-	if err != nil {
-		return nil, "", fmt.Errorf("read policy: %w", err)
+	if text, err = readPolicy(path, nil); err != nil {
+		return nil, "", err
+	}
+	if _, err := policy.Parse(text, path); err != nil {
+		return nil, "", checkFaults{err}
 	}
 	return text, path, nil
 }

@@ -29,7 +29,13 @@ func (n *Node) openLists() (err error) {
 		Item:        n.itemOf,
 		Limits:      suppress.Limits{CompressedBytes: o.MaxUpload},
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	for _, notice := range n.lists.Notices() {
+		n.log.Warn("list found damaged", "list", notice.List, "detail", notice.Detail)
+	}
+	return nil
 }
 
 // itemOf is the tag of an item of a list: a list of orders names items on its
@@ -122,6 +128,7 @@ func (n *Node) upload(ctx *fasthttp.RequestCtx, name string, put func(string, io
 	before, _ := n.lists.Status(name)
 	report, err := put(name, bodyReader(ctx), asked)
 	if err != nil {
+		n.log.Warn("list not changed", "list", name, "error", err.Error())
 		linger(ctx)
 		p := listProblem(name, err)
 		p.Report = &report
@@ -250,7 +257,7 @@ var listStatus = []struct {
 
 // listProblem is the answer to a list's error; what it was about stays as it was.
 func listProblem(name string, err error) *problem {
-	p := newProblem(fasthttp.StatusInternalServerError, err.Error())
+	p := diskProblem(err, "the list stays as it was")
 	for _, s := range listStatus {
 		if errors.Is(err, s.err) {
 			p = newProblem(s.status, err.Error())

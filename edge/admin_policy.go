@@ -14,7 +14,7 @@ import (
 )
 
 func (n *Node) servePolicy(ctx *fasthttp.RequestCtx) {
-	if ctx.IsGet() {
+	if ctx.IsGet() || ctx.IsHead() {
 		n.getPolicy(ctx)
 		return
 	}
@@ -28,7 +28,12 @@ func (n *Node) getPolicy(ctx *fasthttp.RequestCtx) {
 		p.send(ctx)
 		return
 	}
-	v, ok := n.policies.version(query.version)
+	v, ok, err := n.policies.version(query.version)
+	if err != nil {
+		newProblem(fasthttp.StatusInternalServerError, "the version cannot be read; see the log").send(ctx)
+		n.log.Error("policy not read", "version", query.version, "error", err.Error())
+		return
+	}
 	if !ok {
 		newProblem(fasthttp.StatusNotFound, fmt.Sprintf("there is no version %d; /v1/policy/history lists them", query.version)).send(ctx)
 		return
@@ -116,16 +121,17 @@ func (n *Node) changePolicy(ctx *fasthttp.RequestCtx, text []byte, from string, 
 		return
 	}
 	c, err := n.putPolicy(text, from, query.dry, expect)
-	var refused errPolicy
+	var refused PolicyError
 	switch {
 	case errors.As(err, &refused):
-		policyProblem(refused.faults).send(ctx)
+		policyProblem(refused.Faults).send(ctx)
 		return
 	case errors.Is(err, errVersion):
 		newProblem(fasthttp.StatusPreconditionFailed, err.Error()).send(ctx)
 		return
 	case err != nil:
-		newProblem(fasthttp.StatusInternalServerError, err.Error()).send(ctx)
+		n.log.Error("policy not changed", "error", err.Error())
+		diskProblem(err, "the policy in force stays").send(ctx)
 		return
 	}
 	changes := policy.Diff(c.before, c.after)
@@ -170,8 +176,8 @@ func (n *Node) postPolicyRollback(ctx *fasthttp.RequestCtx) {
 	if query.version == 0 {
 		query.version = n.rules.Load().Version - 1
 	}
-	v, ok := n.policies.version(query.version)
-	if query.version < 1 || !ok {
+	v, ok, err := n.policies.version(query.version)
+	if query.version < 1 || !ok || err != nil {
 		newProblem(fasthttp.StatusNotFound, fmt.Sprintf("there is no version %d to go back to; /v1/policy/history lists them", query.version)).send(ctx)
 		return
 	}

@@ -23,7 +23,10 @@ type policyVersion struct {
 	At      time.Time `json:"at"`
 	From    string    `json:"from"` // a file, "built-in", or "api"
 	SHA256  string    `json:"sha256"`
-	Text    string    `json:"text"`
+	// Held is what older versions still ask to be kept: with it, the newest version
+	// alone says how many exposures each scope keeps.
+	Held policy.Keeps `json:"held,omitempty"`
+	Text string       `json:"text"`
 }
 
 // policies keeps the versions of the policy on disk, one file each, and puts new
@@ -31,13 +34,13 @@ type policyVersion struct {
 type policies struct {
 	mu       sync.Mutex // one change at a time
 	dir      string
-	versions []policyVersion // oldest first
+	versions []policyVersion // oldest first, without their texts
 }
 
-// errPolicy marks a policy that was refused for its faults.
-type errPolicy struct{ faults policy.Faults }
+// PolicyError is a policy that was refused for its faults.
+type PolicyError struct{ Faults policy.Faults }
 
-func (e errPolicy) Error() string { return e.faults.Error() }
+func (e PolicyError) Error() string { return e.Faults.Error() }
 
 // openPolicies reads the versions on disk and puts the newest in force, or the
 // first policy where there is none yet.
@@ -52,33 +55,30 @@ func (n *Node) openPolicies() error {
 		return fmt.Errorf("list policies: %w", err)
 	}
 	sort.Strings(names)
-	for _, name := range names {
+	var newest policyVersion
+	for i, name := range names {
 		v, err := readPolicyVersion(name)
-		if err != nil {
-			return err
+		switch {
+		case err == nil:
+		case i == len(names)-1:
+			return fmt.Errorf("%w; move the file away to go back to the version before", err)
+		default: // not in force: the node does without it
+			n.log.Warn("an older policy cannot be read and is left out of the history", "error", err.Error())
+			continue
 		}
+		newest = v
+		v.Text = ""
 		p.versions = append(p.versions, v)
 	}
 	if len(p.versions) == 0 {
 		_, err := n.putPolicy(n.options.FirstPolicy, n.options.FirstPolicyName, false, 0)
 		return err
 	}
-	return n.replayPolicies()
-}
-
-// replayPolicies compiles every version in turn, since a scope's number of kept
-// exposures is the largest limit of any version within the retention.
-func (n *Node) replayPolicies() error {
-	var before *policy.Policy
-	for i := range n.policies.versions {
-		v := &n.policies.versions[i]
-		compiled, err := n.compile(v, before)
-		if err != nil {
-			return fmt.Errorf("policy version %d: %w", v.Version, err)
-		}
-		before = compiled
+	compiled, err := n.compile(&newest, nil)
+	if err != nil {
+		return fmt.Errorf("policy version %d: %w", newest.Version, err)
 	}
-	return n.enforce(before, nil, func() error { return nil })
+	return n.enforce(compiled, nil, func() error { return nil })
 }
 
 func readPolicyVersion(name string) (v policyVersion, err error) {
@@ -87,10 +87,10 @@ func readPolicyVersion(name string) (v policyVersion, err error) {
 		return v, fmt.Errorf("read policy: %w", err)
 	}
 	if err := json.Unmarshal(text, &v); err != nil {
-		return v, fmt.Errorf("read policy %s: %w; move the file away to go back to the version before", name, err)
+		return v, fmt.Errorf("read policy %s: %w", name, err)
 	}
 	if sum(v.Text) != v.SHA256 {
-		return v, fmt.Errorf("read policy %s: its text does not have the SHA-256 it states; move the file away to go back to the version before", name)
+		return v, fmt.Errorf("read policy %s: its text does not have the SHA-256 it states", name)
 	}
 	return v, nil
 }
@@ -133,26 +133,29 @@ func (n *Node) putPolicy(text []byte, from string, dry bool, expect int) (c poli
 	if c.after, err = n.compile(&c.policyVersion, c.before); err != nil || dry {
 		return c, err
 	}
-	if err := n.enforce(c.after, c.before, func() error { return writePolicyVersion(p.dir, &c.policyVersion) }); err != nil {
+	c.Held = c.after.Held
+	if err := n.enforce(c.after, c.before, func() error { return p.write(&c.policyVersion) }); err != nil {
 		return c, err
 	}
-	p.versions = append(p.versions, c.policyVersion)
+	head := c.policyVersion
+	head.Text = ""
+	p.versions = append(p.versions, head)
 	n.log.Info("policy in force", "version", c.Version, "from", from, "sha256", c.SHA256)
 	return c, nil
 }
 
+// compile makes v ready. before is the version that it replaces; nil where v.Held
+// says what is left of those.
 func (n *Node) compile(v *policyVersion, before *policy.Policy) (*policy.Policy, error) {
 	source, err := policy.Parse([]byte(v.Text), v.From)
 	if err != nil {
 		var faults policy.Faults
 		if errors.As(err, &faults) {
-			return nil, errPolicy{faults}
+			return nil, PolicyError{faults}
 		}
 		return nil, err
 	}
-	compiled := policy.Compile(source, policy.Options{Tagger: n.tags.Tag, Previous: before, Now: uint32(v.At.Unix())})
-	compiled.Version = v.Version
-	return compiled, nil
+	return policy.Compile(source, policy.Options{Tagger: n.tags.Tag, Version: v.Version, Now: uint32(v.At.Unix()), Previous: before, Held: v.Held}), nil
 }
 
 // enforce makes a compiled policy the one that decisions read, once keep has kept
@@ -163,6 +166,9 @@ func (n *Node) enforce(p, before *policy.Policy, keep func() error) error {
 		return err
 	}
 	if err := keep(); err != nil {
+		if before != nil {
+			err = errors.Join(err, n.declare(before, nil))
+		}
 		return err
 	}
 	n.caps.SetRetention(p.Retention.Exposures, p.Retention.Purchases)
@@ -173,7 +179,10 @@ func (n *Node) enforce(p, before *policy.Policy, keep func() error) error {
 		r.listTags = append(r.listTags, n.tags.Tag(identity.KindList, 0, p.Lists[i].Name))
 	}
 	n.rules.Store(r)
-	return n.declare(p, nil)
+	if err := n.declare(p, nil); err != nil { // the policy is in force all the same
+		n.log.Warn("lists of the policy before stay in memory", "error", err.Error())
+	}
+	return nil
 }
 
 // declare declares the lists of a policy, and those of the one before that it does
@@ -198,15 +207,13 @@ func (n *Node) declare(p, before *policy.Policy) error {
 	return nil
 }
 
-// writePolicyVersion writes the version so that a crash leaves it whole or not at
-// all.
-func writePolicyVersion(dir string, v *policyVersion) error {
+// write keeps the version so that a crash leaves it whole or not at all.
+func (p *policies) write(v *policyVersion) error {
 	text, err := json.MarshalIndent(v, "", " ")
 	if err != nil {
 		return fmt.Errorf("encode policy: %w", err)
 	}
-	name := filepath.Join(dir, fmt.Sprintf("%08d.json", v.Version))
-	if err := writeWhole(name, text); err != nil {
+	if err := writeWhole(p.file(v.Version), text); err != nil {
 		return fmt.Errorf("keep policy: %w", err)
 	}
 	return nil
@@ -244,14 +251,20 @@ func writeWhole(name string, text []byte) (err error) {
 	return d.Sync()
 }
 
-// version returns the policy with the number, newest for 0.
-func (p *policies) version(number int) (policyVersion, bool) {
+// version reads the policy with the number, the newest for 0; false when there is
+// none.
+func (p *policies) version(number int) (v policyVersion, ok bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i := len(p.versions) - 1; i >= 0; i-- {
 		if number == 0 || p.versions[i].Version == number {
-			return p.versions[i], true
+			v, err = readPolicyVersion(p.file(p.versions[i].Version))
+			return v, true, err
 		}
 	}
-	return policyVersion{}, false
+	return v, false, nil
+}
+
+func (p *policies) file(version int) string {
+	return filepath.Join(p.dir, fmt.Sprintf("%08d.json", version))
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/valyala/fasthttp"
 
@@ -67,6 +68,17 @@ func unavailable(err error) *problem {
 	p := newProblem(fasthttp.StatusServiceUnavailable, err.Error()+"; no showing of this request was counted, and what else it holds can come twice: send all of it again later")
 	p.retryAfter = 5
 	return p
+}
+
+// diskProblem is the answer to a failure of the node's own disk; the log has the
+// rest. A full disk may be cleared, so the request can be sent again.
+func diskProblem(err error, stays string) *problem {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		p := newProblem(fasthttp.StatusServiceUnavailable, "the disk of the node is full; "+stays)
+		p.retryAfter = 60
+		return p
+	}
+	return newProblem(fasthttp.StatusInternalServerError, "the node's disk failed; "+stays+"; see its log")
 }
 
 func answerEvents(ctx *fasthttp.RequestCtx, accepted int, rejected []rejection) {

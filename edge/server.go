@@ -139,7 +139,7 @@ func (s *server) shutdown() error {
 // none belongs.
 func headerReceived(limits func(path []byte) fasthttp.RequestConfig) func(*fasthttp.RequestHeader) fasthttp.RequestConfig {
 	return func(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
-		if n := h.ContentLength(); n == -1 || n != 0 && !h.IsPost() && !h.IsPut() {
+		if n := h.ContentLength(); n == -1 || n > 0 && !h.IsPost() && !h.IsPut() {
 			h.SetConnectionClose()
 		}
 		path, _, _ := bytes.Cut(h.RequestURI(), []byte("?"))

@@ -50,7 +50,7 @@ const (
 
 	// MaxIdentifiers is how many identifiers are collected; further ones are counted in
 	// IdentifiersDropped and are no fault.
-	MaxIdentifiers = 64
+	MaxIdentifiers = 256
 	// MaxFaults is how many faults are listed; the last one says how many more there are.
 	MaxFaults = 100
 )

@@ -157,8 +157,9 @@ func (n *Node) readImpression(x *exchange, r *report, e *openrtb.Event, rules *r
 		r.places = span{from, from + 1}
 		r.beats = x.oneOf(c.Tag, candidate, place)
 	case shown != nil:
-		r.places = x.alike(candidate) // the very places that were held
-		r.beats = r.places
+		// The very places that were held: each uses up its own hold, no other, or one
+		// would be free before its turn comes.
+		r.places = x.alike(candidate)
 	case len(e.Token) > 0:
 		x.spans.places = append(x.spans.places, identity.Place(x.grant.Nonce, candidate, 0))
 		r.places = span{from, from + 1}

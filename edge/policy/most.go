@@ -3,7 +3,6 @@ package policy
 import (
 	"math"
 	"strconv"
-	"time"
 )
 
 // Most is the most showings that a person can get within some time.
@@ -65,36 +64,49 @@ func (c *Campaign) bounding(m *Market) []rule {
 // does, so by induction no schedule has its k-th showing sooner. Without calendar
 // periods every start is as good. With them all starts within a repetition of the
 // calendar are tried, but not second by second: sweep jumps over starts for which
-// the count cannot differ. The calendar has days of 24 hours: on the day that
-// clocks go forward, 24 hours can touch three days and a person can see more.
+// the count cannot differ.
+//
+// Where clocks change (c is not nil) the starts around each change are tried in the
+// zone's own calendar besides: on the day that clocks go forward, 24 hours touch
+// three days. Both together cover every start, so the greater of the two is never
+// too low; it is a bound where it may come from the calendar without changes and
+// no stretch of the zone is like that.
 //
 // It spends steps from the budget and falls back to the least of what each rule
 // alone allows when there are none left.
-func most(rules []rule, span int64, budget *int) Most {
+func most(rules []rule, span int64, c *clocks, budget *int) Most {
 	if len(rules) == 0 {
 		return Most{Unlimited: true}
 	}
 	from, to := repetition(rules)
-	if n, ok := sweep(rules, from, to, span, budget); ok {
-		return Most{Showings: n}
+	plain, ok := sweep(rules, nil, from, to, span, budget)
+	changed := 0
+	if ok && to > 1 {
+		changed, ok = c.sweep(rules, span, budget)
 	}
-	least := math.MaxInt
-	for _, r := range rules {
-		least = min(least, r.alone(span))
+	switch {
+	case !ok:
+		least := math.MaxInt
+		for _, r := range rules {
+			least = min(least, r.alone(span, c))
+		}
+		return Most{Showings: least, Bound: true}
+	case changed >= plain:
+		return Most{Showings: changed}
 	}
-	return Most{Showings: least, Bound: true}
+	return Most{Showings: plain, Bound: to > 1 && !c.calm(rules, span)}
 }
 
 // mostFrom computes the most showings of a campaign that runs from at for span
-// seconds and no longer.
-func mostFrom(rules []rule, at, span int64, budget *int) Most {
+// seconds and no longer; p has the calendar of that time.
+func mostFrom(rules []rule, p *periods, at, span int64, c *clocks, budget *int) Most {
 	if len(rules) == 0 {
 		return Most{Unlimited: true}
 	}
-	if n, ok := sweep(rules, at, at+1, span, budget); ok {
+	if n, ok := sweep(rules, p, at, at+1, span, budget); ok {
 		return Most{Showings: n}
 	}
-	return most(rules, span, budget)
+	return most(rules, span, c, budget)
 }
 
 // repetition returns starts after which the calendar of the rules repeats: a day,
@@ -119,99 +131,16 @@ func repetition(rules []rule) (from, to int64) {
 }
 
 // alone is what one rule allows within a span; for months never less than that.
-func (r rule) alone(span int64) int {
-	period := map[WindowKind]int64{Day: day, Week: 7 * day, Month: 28 * day}[r.kind]
-	if period == 0 {
+func (r rule) alone(span int64, c *clocks) int {
+	if r.kind == Rolling {
 		return r.n * int((span+r.gap-1)/r.gap)
 	}
 	if span < 2 {
 		return r.n
 	}
-	return r.n * int((span-2)/period+2)
-}
-
-// sweep returns the most showings in [start, start+span) over all starts in
-// [from, to), showing greedily.
-func sweep(rules []rule, from, to, span int64, budget *int) (best int, ok bool) {
-	for start := from; start < to; {
-		g := greedy{rules: rules, start: start, span: span, slack: math.MaxInt64 - start - 1}
-		for g.next() {
-			if *budget -= len(rules); *budget < 0 {
-				return 0, false
-			}
-		}
-		best = max(best, len(g.at)-1)
-		start += g.slack + 1
+	if c != nil {
+		return r.n * c.periods.touched(r.kind, span)
 	}
-	return best, true
-}
-
-// greedy is the schedule that shows as soon as the rules allow, and how much
-// later it could start with the same rules deciding each showing.
-type greedy struct {
-	rules       []rule
-	start, span int64
-	at          []int64 // showings; the last lies outside the span once next is false
-	moves       []bool  // whether the showing moves when the start does
-	// slack is how much later the schedule can start so that every showing stays in
-	// its calendar periods, is decided by the same rule, and is in the span or out
-	// of it as before: up to there the count is the same.
-	slack int64
-}
-
-// next adds a showing and reports whether it is in the span.
-func (g *greedy) next() bool {
-	k := len(g.at)
-	at, moves := g.start, true
-	if k > 0 {
-		at, moves = g.at[k-1], g.moves[k-1]
-	}
-	moving := int64(math.MinInt64) // the latest bound that moves with the start
-	if moves {
-		moving = at
-	}
-	for _, r := range g.rules {
-		if k < r.n {
-			continue
-		}
-		bound, with := g.at[k-r.n]+r.gap, g.moves[k-r.n]
-		if r.kind != Rolling {
-			bound, with = nextPeriod(r.kind, g.at[k-r.n]), false
-		}
-		if with {
-			moving = max(moving, bound)
-		}
-		at = max(at, bound)
-	}
-	moves = moving == at
-	if !moves && moving != math.MinInt64 {
-		g.slack = min(g.slack, at-moving)
-	}
-	g.at, g.moves = append(g.at, at), append(g.moves, moves)
-	inside := at < g.start+g.span
-	switch {
-	case !inside && !moves:
-		g.slack = min(g.slack, at-g.start-g.span)
-	case inside && moves:
-		for _, r := range g.rules {
-			if r.kind != Rolling {
-				g.slack = min(g.slack, nextPeriod(r.kind, at)-1-at)
-			}
-		}
-	}
-	return inside
-}
-
-// nextPeriod is the start of the calendar period after the one that at lies in,
-// in a calendar without changes of the clock.
-func nextPeriod(kind WindowKind, at int64) int64 {
-	date := at / day
-	switch kind {
-	case Day:
-		return (date + 1) * day
-	case Week:
-		return (date - (date+3)%7 + 7) * day
-	}
-	y, m, _ := time.Unix(at, 0).UTC().Date()
-	return civil(y, m+1, 1) * day
+	length := map[WindowKind]int64{Day: day, Week: 7 * day, Month: 28 * day}[r.kind]
+	return r.n * int((span-2)/length+2)
 }

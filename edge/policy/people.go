@@ -6,7 +6,6 @@ import (
 	"math"
 	"strings"
 	"text/tabwriter"
-	"time"
 )
 
 // PersonView is what one campaign is like for a person.
@@ -38,49 +37,62 @@ func (p *Policy) People() []PersonView {
 	strict := &p.Markets[strictest(p.Markets)]
 	plain := &Market{CapFactor: millionths}
 	views := make([]PersonView, len(p.Campaigns))
-	known := map[string][4]Most{}
-	steps := peopleSteps
+	m := &mosts{policy: p, clocks: newClocks(p.Zone, int64(p.Retention.Exposures)), known: map[string][4]Most{}, steps: peopleSteps}
 	for i := range p.Campaigns {
 		c := &p.Campaigns[i]
 		v := &views[i]
 		v.Campaign = c.ID
 		v.Life = min(p.Retention.Exposures, c.To-c.From)
-		usual := p.mosts(c, plain, known, &steps)
+		usual := m.of(c, plain)
 		v.PerHour, v.PerDay, v.PerWeek, v.PerLife = usual[0], usual[1], usual[2], usual[3]
 		v.Sentence = p.sentence(c, usual, v.Life)
-		v.Strictest = p.fate(c, strict, p.mosts(c, strict, known, &steps), v.Life)
+		v.Strictest = p.fate(c, strict, m.of(c, strict), v.Life)
 	}
 	return views
 }
 
-// mosts computes the most showings by hour, day, week and life, once for all
+// mosts computes the most showings of the campaigns of a policy.
+type mosts struct {
+	policy *Policy
+	clocks *clocks
+	known  map[string][4]Most // by rules and time
+	steps  int                // left
+}
+
+// stepsOfDay is what finding one day's beginning costs, in steps.
+const stepsOfDay = 4
+
+// of computes the most showings by hour, day, week and life, once for all
 // campaigns with the same rules.
-func (p *Policy) mosts(c *Campaign, m *Market, known map[string][4]Most, steps *int) (all [4]Most) {
-	rules := c.bounding(m)
-	runs := int64(c.To) - int64(c.From)
-	start := int64(0)
-	if c.From > 0 {
-		_, offset := time.Unix(int64(c.From), 0).In(p.Zone).Zone()
-		start = int64(c.From) + int64(offset)
-	}
+func (m *mosts) of(c *Campaign, market *Market) (all [4]Most) {
+	rules := c.bounding(market)
+	start, runs := int64(c.From), int64(c.To)-int64(c.From)
+	clocks := m.clocks.within(start, int64(c.To))
 	key := fmt.Sprint(rules, start, runs)
 	if runs > math.MaxUint32-forever/2 { // no end to speak of
 		key = fmt.Sprint(rules)
+		clocks = m.clocks
 	}
-	if all, ok := known[key]; ok {
+	if all, ok := m.known[key]; ok {
 		return all
 	}
-	budget := min(campaignSteps, max(*steps, 0))
-	*steps -= budget
-	for i, span := range [...]int64{hour, day, 7 * day, int64(p.Retention.Exposures)} {
+	life := int64(m.policy.Retention.Exposures)
+	budget := min(campaignSteps, max(m.steps, 0))
+	m.steps -= budget
+	var own *periods // of a campaign that is shorter than what is asked for
+	if runs <= life {
+		own = newPeriods(m.policy.Zone, start, start+runs)
+		budget -= stepsOfDay * int(runs/day)
+	}
+	for i, span := range [...]int64{hour, day, 7 * day, life} {
 		if runs <= span {
-			all[i] = mostFrom(rules, start, runs, &budget)
+			all[i] = mostFrom(rules, own, start, runs, clocks, &budget)
 		} else {
-			all[i] = most(rules, span, &budget)
+			all[i] = most(rules, span, clocks, &budget)
 		}
 	}
-	*steps += max(budget, 0)
-	known[key] = all
+	m.steps += max(budget, 0)
+	m.known[key] = all
 	return all
 }
 

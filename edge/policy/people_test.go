@@ -65,7 +65,7 @@ func TestMostAgainstViewers(t *testing.T) {
 		}
 		span := 1 + r.Int64N(200)
 		budget := campaignSteps
-		got := most(rules, span, &budget)
+		got := most(rules, span, nil, &budget)
 		want := 0
 		// Sunday to Monday at midnight: both kinds of periods end there.
 		midnight := civil(2025, 1, 13) * day
@@ -81,8 +81,8 @@ func TestMostAgainstViewers(t *testing.T) {
 			t.Fatalf("rules %v span %d: most says %v, viewers see %d", rules, span, got, want)
 		}
 		for _, rule := range rules {
-			if rule.alone(span) < want {
-				t.Fatalf("rule %v alone is said to allow %d in %d, but %d are seen", rule, rule.alone(span), span, want)
+			if rule.alone(span, nil) < want {
+				t.Fatalf("rule %v alone is said to allow %d in %d, but %d are seen", rule, rule.alone(span, nil), span, want)
 			}
 		}
 	}
@@ -100,7 +100,7 @@ func TestSweepAgainstEverySecond(t *testing.T) {
 		}
 		span, from := 1+r.Int64N(150), end-150
 		budget := campaignSteps
-		got, ok := sweep(rules, from, end+10, span, &budget)
+		got, ok := sweep(rules, nil, from, end+10, span, &budget)
 		want := 0
 		for start := from; start < end+10; start++ {
 			want = max(want, viewer(rules, start, span))
@@ -135,7 +135,7 @@ func TestMostByHand(t *testing.T) {
 		{"1 a week and a month, 90 days", []rule{{1, Week, 0}, {3, Month, 0}}, 90 * day, "12"},
 	} {
 		budget := campaignSteps
-		if got := most(c.rules, c.span, &budget); got.String() != c.want {
+		if got := most(c.rules, c.span, nil, &budget); got.String() != c.want {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
 		}
 	}

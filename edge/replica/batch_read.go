@@ -26,8 +26,8 @@ func batchLength(b []byte) (int, bool) {
 	return batchHead + int(n), n <= maxBatch-batchHead
 }
 
-// Parse checks a whole batch: its head, checksum, directory and every record. enc is aliased until the next Parse. The error wraps ErrBatch;
-// the Batch is then empty.
+// Parse checks a whole batch: its head, checksum, directory and every record. enc is aliased until the next Parse. The error wraps ErrBatch, or
+// ErrVersion; the Batch is then empty.
 func (b *Batch) Parse(enc []byte) error {
 	*b = Batch{}
 	length, ok := batchLength(enc)
@@ -39,7 +39,7 @@ func (b *Batch) Parse(enc []byte) error {
 		return fmt.Errorf("%w: checksum %08x, want %08x", ErrBatch, got, want)
 	}
 	if enc[4] != batchVersion || enc[5] != 0 {
-		return fmt.Errorf("%w: version %d with flags %#x, this program reads %d", ErrBatch, enc[4], enc[5], batchVersion)
+		return fmt.Errorf("%w: batch of version %d with flags %#x, this program reads %d", ErrVersion, enc[4], enc[5], batchVersion)
 	}
 	body := enc[batchHead:]
 	n := int(le.Uint16(enc[6:])) * batchEntry

@@ -161,7 +161,9 @@ func (k *Keeper) Record(changes []caps.Change) error {
 	k.gate.RLock()
 	defer k.gate.RUnlock()
 	if err := k.outbox.reserve(len(batch)); err != nil {
-		k.kick()
+		if errors.Is(err, ErrOutboxFull) {
+			k.kick()
+		}
 		return err
 	}
 	if err := k.apply(changes, true); err != nil {

@@ -1,0 +1,104 @@
+package replica
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"restraint/caps"
+)
+
+var testLog = slog.New(slog.DiscardHandler)
+
+// checksummed mends the checksum of a snapshot's head.
+func checksummed(head []byte) []byte {
+	binary.LittleEndian.PutUint32(head[28:], crc32.Checksum(head[:28], castagnoli))
+	return head
+}
+
+// snapshotBytes is a snapshot of a store with a few users of every kind.
+func snapshotBytes(t testing.TB, r *rand.Rand, from snapshotFrom) []byte {
+	s, dir := newStore(), t.TempDir()
+	for _, c := range randomChanges(r, testKeys(20), 100) {
+		if err := s.Apply(&c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w := snapshotWriter{files: disk{}}
+	if err := w.write(dir, "x", from, s); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(filepath.Join(dir, "x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// Head and footer are fixed, and an empty store has nothing between them.
+func TestSnapshotForm(t *testing.T) {
+	dir := t.TempDir()
+	w := snapshotWriter{files: disk{}}
+	if err := w.write(dir, "x", snapshotFrom{0x0102030405060708, positionOf(5, 6), 7}, newStore()); err != nil {
+		t.Fatal(err)
+	}
+	got, _ := os.ReadFile(filepath.Join(dir, "x"))
+	want := []byte("rssn\x01\x00\x00\x00\x08\x07\x06\x05\x04\x03\x02\x01\x06\x00\x00\x00\x05\x00\x00\x00\x07\x00\x00\x00")
+	want = binary.LittleEndian.AppendUint32(want, crc32.Checksum(want, castagnoli))
+	want = append(want, "\x00\x00\x00\x00end.\x00\x00\x00\x00\x00\x00\x00\x00\x20\x00\x00\x00\x00\x00\x00\x00"...)
+	want = binary.LittleEndian.AppendUint32(want, crc32.Checksum(want, castagnoli))
+	if !bytes.Equal(got, want) {
+		t.Errorf("%x, want %x", got, want)
+	}
+}
+
+// Whatever a file holds: an error, or a snapshot whose sections the store takes or refuses.
+func FuzzSnapshot(f *testing.F) {
+	for i := range 3 {
+		f.Add(snapshotBytes(f, rand.New(rand.NewPCG(3, uint64(i))), snapshotFrom{fingerprint: 1, position: 2, created: 3}), i > 0)
+	}
+	f.Fuzz(func(t *testing.T, b []byte, mend bool) {
+		if mend {
+			b = mended(b)
+		}
+		v, err := verify(bytes.NewReader(b))
+		if err != nil {
+			if !errors.Is(err, ErrSnapshot) && !errors.Is(err, ErrVersion) {
+				t.Fatal(err)
+			}
+			return
+		}
+		if err := v.merge(bytes.NewReader(b), newStore(), 1); err != nil && !errors.Is(err, caps.ErrMalformed) && !errors.Is(err, caps.ErrFull) {
+			t.Fatal(err)
+		}
+	})
+}
+
+// mended sets the checksums right, as far as head and sections can be made out.
+func mended(b []byte) []byte {
+	if len(b) < snapshotHead {
+		return b
+	}
+	b = append(checksummed(bytes.Clone(b[:snapshotHead])), b[snapshotHead:]...)
+	at, sections := snapshotHead, 0
+	for at+sectionHead < len(b) {
+		n := int(binary.LittleEndian.Uint32(b[at:]))
+		if n == 0 || n > len(b)-at-sectionHead {
+			break
+		}
+		section := b[at : at+sectionHead+n]
+		binary.LittleEndian.PutUint32(section[8:], sectionChecksum(section))
+		at, sections = at+len(section), sections+1
+	}
+	b = append(b[:at:at], 0, 0, 0, 0)
+	b = append(b, footerMagic...)
+	b = binary.LittleEndian.AppendUint64(b, uint64(sections))
+	b = binary.LittleEndian.AppendUint64(b, uint64(at))
+	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+}

@@ -16,10 +16,13 @@ type Check struct {
 	Per      string `json:"per,omitempty"`
 	Channel  string `json:"channel,omitempty"`
 	List     string `json:"list,omitempty"`
-	Within   string `json:"within,omitempty"`
-	Limit    int    `json:"limit,omitempty"`
-	Count    *int   `json:"count,omitempty"`
-	Held     int    `json:"held,omitempty"` // of Count: places held, about to be shown
+	// Filter: the list's answer is a filter's, which takes a stranger for a member at
+	// the list's stated rate; a list declared exact settles it.
+	Filter bool   `json:"filter,omitempty"`
+	Within string `json:"within,omitempty"`
+	Limit  int    `json:"limit,omitempty"`
+	Count  *int   `json:"count,omitempty"`
+	Held   int    `json:"held,omitempty"` // of Count: places held, about to be shown
 	// Unknown: history that was dropped (a raised limit, a full memory) reaches
 	// into the window, so it counts as full.
 	Unknown bool   `json:"unknown,omitempty"`
@@ -95,7 +98,7 @@ func (e *explanation) skipped(r Reason) string {
 	case Hidden:
 		return "you asked on " + e.date(c.At) + " not to see this campaign; that holds for 90 days."
 	case Suppressed:
-		return fmt.Sprintf("you are on the list %q, whose members this campaign leaves alone.", c.List)
+		return fmt.Sprintf("you are on the list %q%s, whose members this campaign leaves alone.", c.List, asFilter(c))
 	case StaleList:
 		if c.Within == policy.Span(0) {
 			return fmt.Sprintf("the list %q, whose members this campaign leaves alone, cannot be read, and when in doubt we show less.", c.List)
@@ -150,10 +153,18 @@ func purchasedSentence(e *explanation, c *Check) string {
 		return fmt.Sprintf("whether you bought this already cannot be read (list %q), and when in doubt we show less.", c.List)
 	}
 	if c.List != "" {
-		return fmt.Sprintf("you bought this already (list %q).", c.List)
+		return fmt.Sprintf("you bought this already (list %q%s).", c.List, asFilter(c))
 	}
 	what := map[string]string{"item": "this", "category": "something of this kind", "advertiser": "from this advertiser"}[c.Per]
 	return fmt.Sprintf("you bought %s on %s; it is left alone for %s.", what, e.date(c.At), words(c.Within))
+}
+
+// asFilter says that a list's yes may be a stranger's.
+func asFilter(c *Check) string {
+	if c.Filter {
+		return " as far as its filter tells"
+	}
+	return ""
 }
 
 func interestSentence(c *Check) string {

@@ -26,7 +26,7 @@ func (j *judge) suppressed(v *verdict, s *subject) bool {
 		m := j.contains(int(list))
 		stale = stale || m == unknown
 		if j.because != nil {
-			j.because.add(Check{Rule: "list", List: j.rules.Lists[list].Name, Unknown: m == unknown, Pass: m != inside})
+			j.because.add(Check{Rule: "list", List: j.rules.Lists[list].Name, Filter: m == inside && !j.rules.Lists[list].Exact, Unknown: m == unknown, Pass: m != inside})
 		}
 		if m == inside {
 			v.fail(Suppressed, never)
@@ -106,7 +106,10 @@ func (j *judge) ordered(v *verdict, s *subject, list int) {
 	}
 	m := j.ask(j.rules.lists[list], j.orders)
 	if j.because != nil {
-		j.because.add(Check{Rule: "purchased", Per: "item", List: j.rules.Lists[list].Name, Unknown: m == unknown, Pass: m == outside})
+		j.because.add(Check{
+			Rule: "purchased", Per: "item", List: j.rules.Lists[list].Name,
+			Filter: m == inside && !j.rules.Lists[list].Exact, Unknown: m == unknown, Pass: m == outside,
+		})
 	}
 	if m != outside {
 		v.fail(Purchased, never)

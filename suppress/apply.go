@@ -7,7 +7,8 @@ import (
 // Apply joins in a change that comes as an event or from another node: each key
 // -> (seq, op), the higher sequence wins, so changes may come in any order and
 // any number of times. A change that every kept generation already holds is
-// ignored. The list need not be declared. At most 1<<20 keys.
+// ignored. The list need not be declared; keys that come before any declaration
+// are taken to be what it is declared with then. At most 1<<20 keys.
 //
 // When Apply returns, the change outlives the end of this process, and after
 // Sync a power cut. ErrFull asks for Compact; nothing was applied then.
@@ -16,8 +17,8 @@ func (s *Store) Apply(name string, seq uint64, op Op, keys []Key) error {
 		return fmt.Errorf("apply change to list %q: %w: sequence %d, op %d, %d keys; want a sequence from 1, Add or Remove, at most %d keys",
 			name, ErrImport, seq, op, len(keys), maxFrameKeys)
 	}
-	if name == "" || len(name) > maxNameBytes {
-		return fmt.Errorf("apply change: %w: the list's name %q has not 1 to %d bytes", ErrImport, name, maxNameBytes)
+	if err := checkName(name); err != nil {
+		return fmt.Errorf("apply change: %w", err)
 	}
 	if s.isClosed() {
 		return ErrClosed
@@ -25,8 +26,12 @@ func (s *Store) Apply(name string, seq uint64, op Op, keys []Key) error {
 	l := s.add(name)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := s.applyLocked(l, change{seq, op}, keys, false); err != nil {
-		return fmt.Errorf("apply change to list %q: %w", name, err)
+	of := l.shape
+	if l.declared {
+		of = shapeOf(l.decl.Items)
+	}
+	if err := s.applyLocked(l, change{seq, op}, of, keys, false); err != nil {
+		return outward(fmt.Errorf("apply change to list %q: %w", name, err))
 	}
 	s.see(seq)
 	return nil
@@ -50,7 +55,8 @@ func (s *Store) Member(name string, key Key) (bool, error) {
 	if l.cur == nil {
 		return false, nil
 	}
-	return l.cur.contains(&key)
+	in, err := l.cur.contains(&key)
+	return in, outward(err)
 }
 
 // journalSlack bytes of journal are never worth a rewrite (chosen).
@@ -63,9 +69,15 @@ func (s *Store) isClosed() bool {
 }
 
 // applyLocked journals what is new in a change and puts it into the map.
-func (s *Store) applyLocked(l *list, c change, keys []Key, sync bool) error {
+func (s *Store) applyLocked(l *list, c change, of shape, keys []Key, sync bool) error {
+	if s.isClosed() {
+		return ErrClosed
+	}
 	if c.seq <= l.floor() {
 		return nil
+	}
+	if err := l.takes(of); err != nil {
+		return err
 	}
 	news := make([]Key, 0, len(keys))
 	more := 0
@@ -84,12 +96,13 @@ func (s *Store) applyLocked(l *list, c change, keys []Key, sync bool) error {
 	if l.changes.len()+more > s.o.MaxChanges {
 		return fmt.Errorf("%w: it would hold more than %d in memory; compact it", ErrFull, s.o.MaxChanges)
 	}
-	if err := s.journalLocked(l); err != nil {
+	if err := s.journalLocked(l, of); err != nil {
 		return err
 	}
 	if err := l.log.append(c, news, sync); err != nil {
 		return err
 	}
+	l.shape = of
 	wasReady := l.entry.Load().ready
 	start := l.startLocked()
 	var p Probe
@@ -123,15 +136,25 @@ func (s *Store) memberLocked(l *list, key *Key, start uint64) bool {
 	return s.inBaseLocked(l, key)
 }
 
-// journalLocked makes the journal on the first change.
-func (s *Store) journalLocked(l *list) error {
-	if l.log != nil {
+// journalLocked makes the journal on the first change, and anew for members of
+// another shape than the ones before, of which none are left then. The pointer
+// says that there is a journal before the first change stands in it.
+func (s *Store) journalLocked(l *list, of shape) error {
+	if s.isClosed() {
+		return ErrClosed
+	}
+	if l.log == nil || l.log.shape != of {
+		if err := s.makeDir(l.dir); err != nil {
+			return err
+		}
+		if err := s.openJournalLocked(l, of); err != nil {
+			return err
+		}
+	}
+	if l.recorded {
 		return nil
 	}
-	if err := makeDir(l.dir); err != nil {
-		return err
-	}
-	return l.openJournalLocked(appendJournalHead(nil, l.name, s.o.Fingerprint))
+	return s.writePointerLocked(l, l.cur, l.prev, l.lost)
 }
 
 // Sync makes every change that was applied outlive a power cut.
@@ -143,11 +166,11 @@ func (s *Store) Sync() error {
 		l.mu.Lock()
 		var err error
 		if l.log != nil {
-			err = l.log.file.Sync()
+			err = l.log.sync()
 		}
 		l.mu.Unlock()
 		if err != nil {
-			return fmt.Errorf("sync changes of list %q: %w", l.name, err)
+			return outward(fmt.Errorf("sync changes of list %q: %w", l.name, err))
 		}
 	}
 	return nil

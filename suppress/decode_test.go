@@ -5,11 +5,12 @@ import (
 	"crypto/sha256"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
 func sampleManifest() manifest {
-	return manifest{generation: 3, start: 9, keys: 2, uploaded: 1_800_000_000, fingerprint: "f", list: nameTag("l"), sum: sha256.Sum256(nil)}
+	return manifest{shape: shapePlain, generation: 3, start: 9, keys: 2, uploaded: 1_800_000_000, fingerprint: "f", list: nameTag("l"), sum: sha256.Sum256(nil)}
 }
 
 func FuzzManifest(f *testing.F) {
@@ -40,14 +41,14 @@ func FuzzPointer(f *testing.F) {
 }
 
 func FuzzJournal(f *testing.F) {
-	head := appendJournalHead(nil, "l", "f")
+	head := appendJournalHead(nil, "l", "f", shapePlain)
 	one := appendFrame(bytes.Clone(head), change{5, Add}, []Key{{1}, {2}})
 	f.Add(one)
 	f.Add(appendFrame(bytes.Clone(one), change{6, Remove}, []Key{{1}}))
 	f.Add(one[:len(one)-1])
 	f.Add(append(bytes.Clone(one), frameMagic...))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if parseJournalHead(b, "l", "f") != nil {
+		if _, err := parseJournalHead(b, "l", "f"); err != nil {
 			b = append(bytes.Clone(head), b...) // the frames are worth more tries than the head
 		}
 		var again []byte
@@ -68,7 +69,7 @@ func FuzzJournal(f *testing.F) {
 // FuzzKeyFile opens whatever the file is: it is whole, or refused.
 func FuzzKeyFile(f *testing.F) {
 	dir := f.TempDir()
-	w, err := newKeyWriter(dir)
+	w, err := newKeyWriter(dir, syncDir)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -226,13 +227,13 @@ func TestItemKey(t *testing.T) {
 }
 
 func TestNames(t *testing.T) {
-	for _, name := range []string{"a", "A", "..", "a/b", "ü %41", "a_b-c0"} {
+	for _, name := range []string{"a", "A", "..", "a/b", "ü %41", "a_b-c0", strings.Repeat("x", 128), strings.Repeat("%", 66), strings.Repeat("%", 67), strings.Repeat("ü", 64)} {
 		dir := dirOfName(name)
-		if got, ok := nameOfDir(dir); !ok || got != name || filepath.Base(dir) != dir {
+		if got, ok := nameOfDir(dir); !ok || got != name || filepath.Base(dir) != dir || len(dir) > 207 {
 			t.Errorf("%q is kept in %q, which is read as %q", name, dir, got)
 		}
 	}
-	for _, dir := range []string{"", "%", "%4", "%zz", "%41x%", "A", "lost+found"} {
+	for _, dir := range []string{"", "%", "%~", "%~00", "%~!", "%4", "%zz", "%41x%", "A", "lost+found"} {
 		if name, ok := nameOfDir(dir); ok && dirOfName(name) != dir {
 			t.Errorf("%q is read as %q", dir, name)
 		}

@@ -1,6 +1,7 @@
 package suppress
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,15 +11,23 @@ import (
 type nextBase struct {
 	cur, prev *keyFile
 	filter    *filter
-	decl      Declaration // that filter was built for
+	decl      Declaration // that filter was built for, or zero
+	lost      loss        // what is still lost then
 }
 
 // commit makes n the list's generations: on disk by the pointer, then for the
 // readers. l.build is held. On error the list is as it was, and the caller
-// removes the files it made.
+// removes the files it made; but with ErrNotDurable the list is as n says, and no
+// file goes that either pointer names.
 func (s *Store) commit(l *list, n nextBase) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if s.isClosed() {
+		return ErrClosed
+	}
+	if l.declared && n.decl.Name != "" && l.decl.Items != n.decl.Items {
+		return fmt.Errorf("%w: list %q was declared anew meanwhile; send it again", ErrBusy, l.name)
+	}
 	if l.declared && (n.filter == nil || l.decl.Filter != n.decl.Filter || l.decl.Rate != n.decl.Rate) {
 		f, err := filterOf(n.cur, l.decl) // declared anew meanwhile
 		if err != nil {
@@ -29,19 +38,27 @@ func (s *Store) commit(l *list, n nextBase) error {
 	if n.cur.generation >= l.next {
 		l.next = n.cur.generation + 1
 	}
-	if err := l.writePointer(n.cur, n.prev); err != nil {
-		return err
+	late := s.writePointerLocked(l, n.cur, n.prev, n.lost)
+	if late != nil && !errors.Is(late, ErrNotDurable) {
+		return late
 	}
 	old := []*keyFile{l.cur, l.prev}
-	l.cur, l.prev, l.damaged = n.cur, n.prev, false
+	l.cur, l.prev, l.lost = n.cur, n.prev, n.lost
 	if l.declared {
 		l.filter = n.filter
 	}
 	// A new set of changes, since Views still read the old one.
 	had := l.changes.len()
 	l.changes = l.changes.after(l.floor())
+	if n.cur.shape != shapeUnknown || l.changes.len() == 0 {
+		l.shape = n.cur.shape
+	}
 	s.recountLocked(l)
 	s.publish()
+	if late != nil {
+		s.notice(l.name, "generation %d is in use, and a power cut may bring back the one before it; upload it again: %v", n.cur.generation, outward(late))
+		return late
+	}
 	if l.changes.len() < had {
 		s.rewriteJournalLocked(l)
 	}
@@ -98,28 +115,31 @@ func (s *Store) inBaseLocked(l *list, key *Key) bool {
 // rewriteJournalLocked drops the changes that every kept generation holds. The
 // journal that stands is a superset, so failing here loses nothing.
 func (s *Store) rewriteJournalLocked(l *list) {
-	if l.log == nil {
+	if l.log == nil || s.isClosed() {
 		return
 	}
-	if err := l.openJournalLocked(encodeJournal(l.name, s.o.Fingerprint, l.changes.m)); err != nil {
-		s.notice(l.name, "rewrite journal: %v; the old one is kept", err)
+	if err := s.openJournalLocked(l, l.shape); err != nil {
+		s.notice(l.name, "its journal could not be written anew, and the old one is kept; nothing is lost, free some space: %v", outward(err))
 	}
 }
 
-// openJournalLocked writes content as the journal and takes changes at its end.
-func (l *list) openJournalLocked(content []byte) error {
-	path := filepath.Join(l.dir, journalName)
-	if err := writeFile(path, content); err != nil {
-		return err
-	}
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err != nil {
+// openJournalLocked writes the changes as the journal and takes more at its end.
+// Once the file is in its place it is the journal, whatever fails after that:
+// the file before it has no name any more. While a power cut may bring that one
+// back, no change is acknowledged as outliving it (journal.sync).
+func (s *Store) openJournalLocked(l *list, of shape) error {
+	content := encodeJournal(l.name, s.o.Fingerprint, of, l.changes.m)
+	f, err := s.replaceFile(filepath.Join(l.dir, journalName), content)
+	if f == nil {
 		return err
 	}
 	if l.log != nil {
 		l.log.file.Close()
 	}
-	l.log = &journal{file: f, size: int64(len(content))}
+	l.log = &journal{file: f, shape: of, size: int64(len(content)), syncDir: s.syncDir}
+	if err != nil {
+		l.log.unsynced = l.dir
+	}
 	return nil
 }
 
@@ -134,6 +154,11 @@ func (l *list) tryBuild() error {
 // Rollback makes the previous generation current and the current one previous.
 // The changes after its upload started apply over it. It reads the whole key
 // file to build the filter.
+//
+// A list that is not trusted because its current generation was lost is trusted
+// again on what it is rolled back to: the previous generation, or the only one
+// that is left. Someone has then said that this older upload will do. Where
+// changes were lost there is nothing whole to roll back to (ErrDamaged).
 func (s *Store) Rollback(name string) (Status, error) {
 	l, err := s.declaredList(name)
 	if err != nil {
@@ -143,16 +168,21 @@ func (s *Store) Rollback(name string) (Status, error) {
 		return Status{}, err
 	}
 	defer l.build.Unlock()
-	if l.prev == nil {
+	n := nextBase{cur: l.prev, prev: l.cur, decl: l.declaration()}
+	if l.lost.Base && n.cur == nil && l.hasBase() {
+		n.cur, n.prev = l.cur, nil
+	}
+	if l.lost.Changes {
+		return Status{}, fmt.Errorf("roll back list %q: %w: changes were lost that apply to every generation; upload it again", name, ErrDamaged)
+	}
+	if n.cur == nil {
 		return Status{}, fmt.Errorf("roll back list %q: %w: only one upload is kept; upload it again", name, ErrNoPrevious)
 	}
-	decl := l.declaration()
-	f, err := filterOf(l.prev, decl)
-	if err == nil {
-		err = s.commit(l, nextBase{cur: l.prev, prev: l.cur, filter: f, decl: decl})
+	if n.filter, err = filterOf(n.cur, n.decl); err == nil {
+		err = s.commit(l, n)
 	}
 	if err != nil {
-		return Status{}, fmt.Errorf("roll back list %q: %w", name, err)
+		return Status{}, outward(fmt.Errorf("roll back list %q: %w", name, err))
 	}
 	return s.status(l), nil
 }
@@ -186,15 +216,15 @@ func (s *Store) Delete(name string) error {
 	l.mu.Unlock()
 	w, err := s.newBase(l)
 	if err != nil {
-		return fmt.Errorf("delete list %q: %w", name, err)
+		return outward(fmt.Errorf("delete list %q: %w", name, err))
 	}
 	k, err := s.finishBase(l, w, m)
 	if err != nil {
-		return fmt.Errorf("delete list %q: %w", name, err)
+		return outward(fmt.Errorf("delete list %q: %w", name, err))
 	}
 	if err := s.commit(l, nextBase{cur: k}); err != nil {
-		os.Remove(k.path)
-		return fmt.Errorf("delete list %q: %w", name, err)
+		discard(err, k)
+		return outward(fmt.Errorf("delete list %q: %w", name, err))
 	}
 	aside, err := filepath.Glob(filepath.Join(l.dir, "*"+damagedName))
 	for _, path := range aside {
@@ -203,27 +233,46 @@ func (s *Store) Delete(name string) error {
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("delete list %q: remove what was set aside: %w", name, err)
+		return outward(fmt.Errorf("delete list %q: remove what was set aside: %w", name, err))
 	}
 	return nil
 }
 
 func (s *Store) newBase(l *list) (*keyWriter, error) {
-	if err := makeDir(l.dir); err != nil {
+	if err := s.makeDir(l.dir); err != nil {
 		return nil, err
 	}
-	return newKeyWriter(s.tmp)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if s.isClosed() {
+		return nil, ErrClosed
+	}
+	// Before the first key file, so that key files without a pointer are damage
+	// and not the rest of an upload that did not end.
+	if !l.pointed {
+		if err := s.writePointerLocked(l, l.cur, l.prev, l.lost); err != nil {
+			return nil, err
+		}
+	}
+	return newKeyWriter(s.tmp, s.syncDir)
+}
+
+// discard removes a file that commit refused with err.
+func discard(err error, k *keyFile) {
+	if !errors.Is(err, ErrNotDurable) {
+		os.Remove(k.path)
+	}
 }
 
 // makeDir makes one directory so that it outlives a power cut.
-func makeDir(dir string) error {
+func (s *Store) makeDir(dir string) error {
 	if _, err := os.Stat(dir); err == nil {
 		return nil
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(dir))
+	return s.syncDir(filepath.Dir(dir))
 }
 
 func (s *Store) finishBase(l *list, w *keyWriter, m manifest) (*keyFile, error) {
@@ -236,7 +285,8 @@ func (s *Store) finishBase(l *list, w *keyWriter, m manifest) (*keyFile, error) 
 // previous one too, and drops them from memory and journal. The caller promises
 // that every change up to that sequence has been applied: those that come later
 // are taken for repetitions. Changes made meanwhile are kept. A list without a
-// base gets one, which has never been uploaded.
+// base gets one, which has never been uploaded. A list with losses is not compacted
+// (ErrDamaged), and neither are changes that came before any declaration.
 func (s *Store) Compact(name string, through uint64) error {
 	s.mu.Lock()
 	l := s.lists[name]
@@ -251,20 +301,34 @@ func (s *Store) Compact(name string, through uint64) error {
 	if len(*l.changes.sorted(l.floor(), through)) == 0 {
 		return nil
 	}
-	if err := s.fold(l, through, nil, 0); err != nil {
-		return fmt.Errorf("compact list %q: %w", name, err)
+	l.mu.Lock()
+	of := l.shape
+	l.mu.Unlock()
+	if of == shapeUnknown {
+		return fmt.Errorf("compact list: %w: %q was never declared", ErrUnknownList, name)
+	}
+	if err := s.fold(l, through, of, nil, 0); err != nil {
+		return outward(fmt.Errorf("compact list %q: %w", name, err))
 	}
 	return nil
 }
 
 // fold makes generations with the changes up to through in them, and over those
-// the keys of run, if any. l.build is held.
-func (s *Store) fold(l *list, through uint64, run *sorter, op Op) error {
+// the keys of run, if any. All are of one shape. l.build is held. What was lost
+// would be lost in the new generation too, and nothing would tell.
+func (s *Store) fold(l *list, through uint64, of shape, run *sorter, op Op) error {
 	l.mu.Lock()
 	generation, decl, declared := l.next, l.decl, l.declared
+	refused := l.takes(of)
+	if l.lost.any() {
+		refused = fmt.Errorf("%w: members of list %q were lost, and it holds no more changes before it is uploaded again", ErrDamaged, l.name)
+	}
 	// No sequence above this one has been given out for the list.
 	through = min(through, s.seq.Load())
 	l.mu.Unlock()
+	if refused != nil {
+		return refused
+	}
 	if l.cur != nil {
 		generation = l.cur.generation
 	}
@@ -277,11 +341,11 @@ func (s *Store) fold(l *list, through uint64, run *sorter, op Op) error {
 		}
 	}
 	var err error
-	if n.cur, err = s.foldOne(l, l.cur, generation, through, run, op); err != nil {
+	if n.cur, err = s.foldOne(l, l.cur, manifest{generation: generation, start: through, shape: of}, run, op); err != nil {
 		return err
 	}
 	if l.prev != nil {
-		if n.prev, err = s.foldOne(l, l.prev, l.prev.generation, through, run, op); err != nil {
+		if n.prev, err = s.foldOne(l, l.prev, manifest{generation: l.prev.generation, start: through, shape: of}, run, op); err != nil {
 			undo()
 			return err
 		}
@@ -293,25 +357,24 @@ func (s *Store) fold(l *list, through uint64, run *sorter, op Op) error {
 	if err == nil {
 		err = s.commit(l, n)
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrNotDurable) {
 		undo()
 	}
 	return err
 }
 
 // foldOne folds into one generation; base nil is the empty one.
-func (s *Store) foldOne(l *list, base *keyFile, generation, through uint64, run *sorter, op Op) (*keyFile, error) {
-	m := manifest{generation: generation, start: through}
+func (s *Store) foldOne(l *list, base *keyFile, m manifest, run *sorter, op Op) (*keyFile, error) {
 	var keys keyStream = new(sliceStream)
 	start := uint64(0)
 	if base != nil {
-		if base.start >= through {
+		if base.start >= m.start {
 			return base, nil
 		}
 		keys = base.stream()
 		m.uploaded, start = base.uploaded, base.start
 	}
-	keys = &overlay{base: keys, changes: l.changes.sorted(start, through)}
+	keys = &overlay{base: keys, changes: l.changes.sorted(start, m.start)}
 	if run != nil {
 		sorted, err := run.sorted()
 		if err != nil {

@@ -14,7 +14,7 @@ import (
 //
 //	head    8  magic "restrchg"
 //	        4  version, 1
-//	        4  zero
+//	        4  1 of identifiers, 2 of identifiers and items, 0 not known
 //	       32  fingerprint of the identifier secret
 //	       16  first half of SHA-256 of the list's name
 //	        4  checksum of the 64 bytes before
@@ -39,33 +39,36 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-func appendJournalHead(dst []byte, list, fingerprint string) []byte {
+func appendJournalHead(dst []byte, list, fingerprint string, of shape) []byte {
 	from := len(dst)
 	dst = append(dst, journalMagic...)
 	dst = binary.BigEndian.AppendUint32(dst, journalVersion)
-	dst = append(dst, 0, 0, 0, 0)
+	dst = binary.BigEndian.AppendUint32(dst, uint32(of))
 	dst = appendFingerprint(dst, fingerprint)
 	tag := nameTag(list)
 	dst = append(dst, tag[:]...)
 	return binary.BigEndian.AppendUint32(dst, crc32.Checksum(dst[from:], castagnoli))
 }
 
-func parseJournalHead(b []byte, list, fingerprint string) error {
+func parseJournalHead(b []byte, list, fingerprint string) (of shape, err error) {
 	if len(b) < journalHead || string(b[:8]) != journalMagic ||
 		crc32.Checksum(b[:64], castagnoli) != binary.BigEndian.Uint32(b[64:]) {
-		return fmt.Errorf("%w: its head cannot be read", ErrDamaged)
+		return 0, fmt.Errorf("%w: its head cannot be read", ErrDamaged)
 	}
 	if v := binary.BigEndian.Uint32(b[8:]); v != journalVersion {
-		return fmt.Errorf("%w: version %d, this program reads %d", ErrDamaged, v, journalVersion)
+		return 0, fmt.Errorf("%w: version %d, this program reads %d", ErrDamaged, v, journalVersion)
 	}
 	if got := string(bytes.TrimRight(b[16:48], "\x00")); got != fingerprint {
-		return fmt.Errorf("%w: it says %q, this node has %q; start with that secret, or remove the file",
+		return 0, fmt.Errorf("%w: it says %q, this node has %q; start with that secret, or remove the file",
 			ErrFingerprint, got, fingerprint)
 	}
 	if tag := nameTag(list); !bytes.Equal(b[48:64], tag[:]) {
-		return fmt.Errorf("%w: it belongs to another list than %q", ErrDamaged, list)
+		return 0, fmt.Errorf("%w: it belongs to another list than %q", ErrDamaged, list)
 	}
-	return nil
+	if of = shape(binary.BigEndian.Uint32(b[12:])); of > shapeItems {
+		return 0, fmt.Errorf("%w: members of form %d", ErrDamaged, uint32(of))
+	}
+	return of, nil
 }
 
 // frame is one decoded change; keys alias what was parsed.
@@ -113,8 +116,12 @@ func parseFrame(b []byte) (f frame, size int, ok bool) {
 
 // parsedJournal says how far a journal could be read.
 type parsedJournal struct {
-	good int // bytes up to the end of the last whole frame
-	lost int // bytes of damage before that, between whole frames
+	good   int // bytes up to the end of the last whole frame
+	lost   int // bytes of damage before that, between whole frames
+	frames int
+	// torn says that what follows good is the beginning of one frame, as the end
+	// of a process leaves it. Anything else there is damage.
+	torn bool
 }
 
 // parseJournal gives every whole frame to emit. Damage in the middle is stepped
@@ -127,6 +134,7 @@ func parseJournal(b []byte, emit func(*frame)) parsedJournal {
 			p.lost += at - p.good
 			at += size
 			p.good = at
+			p.frames++
 			emit(&f)
 			continue
 		}
@@ -136,14 +144,49 @@ func parseJournal(b []byte, emit func(*frame)) parsedJournal {
 		}
 		at += 1 + next
 	}
+	p.torn = tornFrame(b[p.good:])
 	return p
+}
+
+// tornFrame says that b is cut off before the end that its head tells. The
+// checksum of the head keeps a damaged count from passing for that.
+func tornFrame(b []byte) bool {
+	if len(b) < frameHead {
+		n := min(len(b), len(frameMagic))
+		return string(b[:n]) == frameMagic[:n]
+	}
+	if string(b[:4]) != frameMagic || crc32.Checksum(b[:24], castagnoli) != binary.BigEndian.Uint32(b[24:]) {
+		return false
+	}
+	n := binary.BigEndian.Uint32(b[16:])
+	return n <= maxFrameKeys && len(b)-frameHead < int(n)*keySize
 }
 
 // journal is the open file, at its end.
 type journal struct {
-	file *os.File
-	size int64
-	buf  []byte
+	file  *os.File
+	shape shape
+	size  int64
+	buf   []byte
+	// unsynced is the directory in which the file's place does not yet outlive a
+	// power cut; "" when it does.
+	unsynced string
+	syncDir  func(dir string) error
+}
+
+// sync makes what was written outlive a power cut.
+func (j *journal) sync() error {
+	if err := j.file.Sync(); err != nil {
+		return err
+	}
+	if j.unsynced == "" {
+		return nil
+	}
+	if err := j.syncDir(j.unsynced); err != nil {
+		return err
+	}
+	j.unsynced = ""
+	return nil
 }
 
 // append writes one frame. On failure the file is cut back to what it was, so
@@ -152,7 +195,7 @@ func (j *journal) append(c change, keys []Key, sync bool) error {
 	j.buf = appendFrame(j.buf[:0], c, keys)
 	_, err := j.file.WriteAt(j.buf, j.size)
 	if err == nil && sync {
-		err = j.file.Sync()
+		err = j.sync()
 	}
 	if err != nil {
 		j.file.Truncate(j.size)
@@ -166,7 +209,7 @@ func (j *journal) append(c change, keys []Key, sync bool) error {
 }
 
 // encodeJournal writes the changes as few frames as they allow, by sequence.
-func encodeJournal(list, fingerprint string, m map[Key]change) []byte {
+func encodeJournal(list, fingerprint string, of shape, m map[Key]change) []byte {
 	all := make([]changedKey, 0, len(m))
 	for k, c := range m {
 		all = append(all, changedKey{pairOf(&k), c})
@@ -180,7 +223,7 @@ func encodeJournal(list, fingerprint string, m map[Key]change) []byte {
 		}
 		return comparePairs(a.pair, b.pair)
 	})
-	out := appendJournalHead(nil, list, fingerprint)
+	out := appendJournalHead(nil, list, fingerprint, of)
 	var keys []Key
 	for i, e := range all {
 		keys = append(keys, e.key())

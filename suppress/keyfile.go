@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"sort"
 	"sync"
 )
@@ -34,7 +35,7 @@ func openKeyFile(path, list, fingerprint string) (*keyFile, error) {
 	k := &keyFile{path: path, file: f}
 	if err := k.verify(list, fingerprint); err != nil {
 		f.Close()
-		return nil, fmt.Errorf("open key file %q: %w", path, err)
+		return nil, fmt.Errorf("open key file %q: %w", filepath.Base(path), err)
 	}
 	return k, nil
 }
@@ -110,7 +111,7 @@ func (k *keyFile) contains(key *Key) (bool, error) {
 	n := min(blockKeys, int(k.keys)-block*blockKeys)
 	b := buf[:n*keySize]
 	if _, err := k.file.ReadAt(b, manifestSize+int64(block)*blockKeys*keySize); err != nil {
-		return false, fmt.Errorf("look up key in %q: %w", k.path, err)
+		return false, fmt.Errorf("look up key in %q: %w", filepath.Base(k.path), err)
 	}
 	lo, hi := 0, n
 	for lo < hi {

@@ -12,18 +12,19 @@ import (
 // keyWriter writes a key file beside its place and moves it there whole.
 type keyWriter struct {
 	file  *os.File
+	sync  func(dir string) error
 	buf   []byte
 	sum   hash.Hash
 	keys  uint64
 	index []pair
 }
 
-func newKeyWriter(tmp string) (*keyWriter, error) {
+func newKeyWriter(tmp string, sync func(dir string) error) (*keyWriter, error) {
 	f, err := os.CreateTemp(tmp, "keys-")
 	if err != nil {
 		return nil, fmt.Errorf("write key file: %w", err)
 	}
-	w := &keyWriter{file: f, sum: sha256.New(), buf: make([]byte, 0, 256<<10)}
+	w := &keyWriter{file: f, sync: sync, sum: sha256.New(), buf: make([]byte, 0, 256<<10)}
 	if _, err := f.Write(make([]byte, manifestSize)); err != nil {
 		w.abandon()
 		return nil, fmt.Errorf("write key file: %w", err)
@@ -84,7 +85,7 @@ func (w *keyWriter) finish(m manifest, path string) (*keyFile, error) {
 	if err := os.Rename(w.file.Name(), path); err != nil {
 		return nil, fmt.Errorf("write key file: %w", err)
 	}
-	if err := syncDir(filepath.Dir(path)); err != nil {
+	if err := w.sync(filepath.Dir(path)); err != nil {
 		os.Remove(path)
 		return nil, fmt.Errorf("write key file: %w", err)
 	}
@@ -100,36 +101,4 @@ func (w *keyWriter) abandon() {
 		os.Remove(w.file.Name())
 		w.file = nil
 	}
-}
-
-// writeFile replaces path by content, whole or not at all.
-func writeFile(path string, content []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".tmp-")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(content)
-	if err == nil {
-		err = f.Sync()
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err == nil {
-		err = syncDir(filepath.Dir(path))
-	}
-	return err
-}
-
-func syncDir(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

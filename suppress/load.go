@@ -16,67 +16,141 @@ const (
 	damagedName = ".damaged"
 )
 
-// load reads a list's directory. Errors are of the disk or of another secret;
-// damage is stepped round and noted.
+// loading is what load finds in a list's directory before it touches anything.
+type loading struct {
+	p      pointer
+	known  bool            // p was read
+	stored []generationRef // key files, whether in use or not
+	named  int             // generations that should be there
+	kept   []*keyFile
+	aside  []string // damaged files
+	anew   bool     // the journal is to be written without its damaged parts
+}
+
+// load reads a list's directory. Errors are of the disk or of another secret.
+// Damage is stepped round and noted, and where something acknowledged may be
+// lost the list is marked so, on disk before anything else is changed there.
 func (s *Store) load(l *list) error {
+	var in loading
 	files, err := os.ReadDir(l.dir)
 	if err != nil {
 		return err
 	}
-	var stored []generationRef
 	for _, f := range files {
-		if g, ok := parseFileName(f.Name()); ok {
-			stored = append(stored, g)
+		whole := strings.TrimSuffix(f.Name(), damagedName)
+		if g, ok := parseFileName(whole); ok {
+			l.next = max(l.next, g.Generation+1)
+			if whole == f.Name() {
+				in.stored = append(in.stored, g)
+			}
 		} else if strings.HasPrefix(f.Name(), ".tmp-") {
 			os.Remove(filepath.Join(l.dir, f.Name()))
 		}
 	}
-	p, known, err := s.loadPointer(l)
-	if err != nil {
+	if err := s.loadPointer(l, &in); err != nil {
 		return err
 	}
-	candidates := newestFirst(stored)
-	if known {
+	if err := s.loadGenerations(l, &in); err != nil {
+		return err
+	}
+	if err := s.loadJournal(l, &in); err != nil {
+		return err
+	}
+	l.lastWritten()
+	if err := s.tidy(l, &in); err != nil {
+		return err
+	}
+	s.recountLocked(l)
+	return nil
+}
+
+// loadPointer reads which generations are in use. Without it the key files speak
+// for themselves, and nobody knows whether the newest is the one in use.
+func (s *Store) loadPointer(l *list, in *loading) error {
+	path := filepath.Join(l.dir, pointerName)
+	b, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if len(in.stored) > 0 {
+			l.lost.Base = true
+			s.notice(l.name, "%q is gone, which says what generation is in use; the newest one is loaded, and the list is not trusted: upload it again", pointerName)
+		}
+		return nil
+	case err != nil:
+		return err
+	}
+	if in.p, err = parsePointer(b, l.name); err != nil {
+		l.lost.Base = true
+		s.notice(l.name, "%q, which says what generation is in use: %v; it is kept as %q, the newest generation is loaded, and the list is not trusted: upload it again",
+			pointerName, err, pointerName+damagedName)
+		in.p = pointer{}
+		s.keep(l, pointerName)
+		return nil
+	}
+	in.known, l.pointed, l.recorded = true, true, in.p.Journal
+	l.next = max(l.next, in.p.Next)
+	if l.lost = in.p.Lost; l.lost.any() {
+		s.notice(l.name, "members were lost before this start, and the list is not trusted until it is uploaded again")
+	}
+	return nil
+}
+
+// loadGenerations opens the current and the previous generation, or the newest two.
+func (s *Store) loadGenerations(l *list, in *loading) error {
+	candidates := newestFirst(in.stored)
+	if in.known {
 		candidates = candidates[:0]
-		for _, g := range []*generationRef{p.Current, p.Previous} {
+		for _, g := range []*generationRef{in.p.Current, in.p.Previous} {
 			if g != nil {
 				candidates = append(candidates, *g)
 			}
 		}
 	}
-	var kept []*keyFile
-	for _, g := range candidates {
+	in.named = len(candidates)
+	for n, g := range candidates {
 		k, err := s.loadGeneration(l, g)
+		if errors.Is(err, ErrDamaged) || errors.Is(err, fs.ErrNotExist) {
+			what, then := "the current generation", "its members are lost, the list is not trusted, and a generation before is loaded if there is one: upload it again, or roll back"
+			if in.known && in.p.Current == nil || n > 0 {
+				what, then = "an earlier generation", "the list cannot be rolled back to it; the current one does not need it, and a new upload mends it"
+			} else {
+				l.lost.Base = true
+			}
+			if errors.Is(err, ErrDamaged) {
+				in.aside = append(in.aside, g.file())
+			}
+			s.notice(l.name, "%s, %d: %v; %s", what, g.Generation, outward(err), then)
+			continue
+		}
 		if err != nil {
 			return err
 		}
-		if k != nil && len(kept) < 2 {
-			kept = append(kept, k)
+		if len(in.kept) == 2 || len(in.kept) == 1 && in.kept[0].shape != k.shape {
+			continue
 		}
-	}
-	for _, g := range stored {
-		l.next = max(l.next, g.Generation+1)
-	}
-	l.next = max(l.next, p.Next)
-	l.damaged = len(kept) == 0 && len(candidates) > 0
-	if len(kept) > 0 {
-		l.cur = kept[0]
-	}
-	if len(kept) > 1 {
-		l.prev = kept[1]
-	}
-	for _, k := range kept {
+		in.kept = append(in.kept, k)
 		s.see(k.start)
 	}
-	if err := s.loadJournal(l); err != nil {
-		return err
+	if len(in.kept) > 0 {
+		l.cur = in.kept[0]
+		l.shape = l.cur.shape
 	}
-	l.lastWritten()
-	if err := s.tidy(l, known && len(kept) == len(candidates), stored); err != nil {
-		return err
+	if len(in.kept) > 1 {
+		l.prev = in.kept[1]
 	}
-	s.recountLocked(l)
 	return nil
+}
+
+func (s *Store) loadGeneration(l *list, g generationRef) (*keyFile, error) {
+	k, err := openKeyFile(filepath.Join(l.dir, g.file()), l.name, s.o.Fingerprint)
+	if err != nil {
+		return nil, err
+	}
+	if k.generation != g.Generation || k.start != g.Start {
+		k.file.Close()
+		return nil, fmt.Errorf("open key file %q: %w: its head says generation %d, start %d", g.file(), ErrDamaged, k.generation, k.start)
+	}
+	return k, nil
 }
 
 func newestFirst(refs []generationRef) []generationRef {
@@ -101,102 +175,6 @@ func compareNumbers(a, b uint64) int {
 	return 0
 }
 
-// loadPointer reports false when the list has no pointer that can be read; its
-// key files then speak for themselves.
-func (s *Store) loadPointer(l *list) (p pointer, known bool, err error) {
-	path := filepath.Join(l.dir, pointerName)
-	b, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return p, false, nil
-	}
-	if err != nil {
-		return p, false, err
-	}
-	p, err = parsePointer(b, l.name)
-	if err != nil {
-		s.quarantine(l, path, err, "the newest generation that verifies is used")
-		return pointer{}, false, nil
-	}
-	return p, true, nil
-}
-
-// loadGeneration gives nil for a file that is damaged or gone.
-func (s *Store) loadGeneration(l *list, g generationRef) (*keyFile, error) {
-	path := filepath.Join(l.dir, g.file())
-	k, err := openKeyFile(path, l.name, s.o.Fingerprint)
-	if err == nil && (k.generation != g.Generation || k.start != g.Start) {
-		k.file.Close()
-		err = fmt.Errorf("open key file %q: %w: its head says generation %d, start %d", path, ErrDamaged, k.generation, k.start)
-	}
-	switch {
-	case err == nil:
-		return k, nil
-	case errors.Is(err, ErrDamaged):
-		s.quarantine(l, path, err, "the generation before is used, if there is one; upload the list again")
-		return nil, nil
-	case errors.Is(err, fs.ErrNotExist):
-		s.notice(l.name, "key file %q is gone; the generation before is used, if there is one; upload the list again", path)
-		return nil, nil
-	}
-	return nil, err
-}
-
-func (s *Store) quarantine(l *list, path string, why error, then string) {
-	aside := path + damagedName
-	if err := os.Rename(path, aside); err != nil {
-		s.notice(l.name, "%v; it could not be renamed aside: %v; %s", why, err, then)
-		return
-	}
-	s.notice(l.name, "%v; it is kept as %q; %s", why, aside, then)
-}
-
-// loadJournal reads the changes and opens the file for more.
-func (s *Store) loadJournal(l *list) error {
-	path := filepath.Join(l.dir, journalName)
-	b, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if err := parseJournalHead(b, l.name, s.o.Fingerprint); err != nil {
-		err = fmt.Errorf("open journal %q: %w", path, err)
-		if errors.Is(err, ErrFingerprint) {
-			return err
-		}
-		s.quarantine(l, path, err, "its changes are lost; upload the list again")
-		return nil
-	}
-	floor := l.floor()
-	var probe Probe
-	p := parseJournal(b, func(f *frame) {
-		s.see(f.seq)
-		if f.seq <= floor {
-			return
-		}
-		for i := range f.len() {
-			probe.Reset(f.key(i))
-			l.changes.put(&probe, f.change)
-		}
-	})
-	if p.lost > 0 {
-		s.notice(l.name, "journal %q: %d damaged bytes between whole changes were left out; upload the list again", path, p.lost)
-	}
-	if p.good < len(b) {
-		s.notice(l.name, "journal %q: %d bytes of an unfinished change at its end were cut off", path, len(b)-p.good)
-	}
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err != nil {
-		return err
-	}
-	l.log = &journal{file: f, size: int64(p.good)}
-	if err := f.Truncate(l.log.size); err != nil {
-		return err
-	}
-	return nil
-}
-
 // lastWritten dates the changes of a list that was never replaced by the file
 // that was written last.
 func (l *list) lastWritten() {
@@ -216,16 +194,32 @@ func (l *list) dateBy(f *os.File) {
 	}
 }
 
-// tidy brings the pointer into line with what was loaded and removes generations
-// that nothing refers to. Where nothing could be loaded the pointer stays, so
-// that the list is known to be damaged after the next start too.
-func (s *Store) tidy(l *list, pointerStands bool, stored []generationRef) error {
-	if !pointerStands && l.cur != nil {
-		if err := l.writePointer(l.cur, l.prev); err != nil {
+// tidy brings the disk into line with what was loaded: first the pointer, with
+// what was lost, so that no restart forgets it; then the damaged files go aside.
+// Key files that nothing refers to go, but not while something is lost.
+func (s *Store) tidy(l *list, in *loading) error {
+	stands := in.known && len(in.kept) == in.named && in.p.Lost == l.lost && in.p.Journal == (l.log != nil)
+	if !stands && (in.known || l.lost.any() || l.cur != nil || l.log != nil) {
+		if err := s.writePointerLocked(l, l.cur, l.prev, l.lost); err != nil {
 			return err
 		}
 	}
-	for _, g := range stored {
+	for _, name := range in.aside {
+		path := filepath.Join(l.dir, name)
+		if err := os.Rename(path, path+damagedName); err != nil {
+			s.notice(l.name, "%q is damaged and could not be renamed aside; remove it: %v", name, outward(err))
+		}
+	}
+	if in.anew {
+		s.keep(l, journalName)
+		if err := s.openJournalLocked(l, l.shape); err != nil {
+			return err
+		}
+	}
+	if l.lost.any() {
+		return nil
+	}
+	for _, g := range in.stored {
 		path := filepath.Join(l.dir, g.file())
 		if (l.cur == nil || l.cur.path != path) && (l.prev == nil || l.prev.path != path) {
 			os.Remove(path)
@@ -234,11 +228,25 @@ func (s *Store) tidy(l *list, pointerStands bool, stored []generationRef) error 
 	return nil
 }
 
-func (l *list) writePointer(cur, prev *keyFile) error {
-	p := pointer{List: l.name, Current: refOf(cur), Previous: refOf(prev), Next: l.next}
-	if err := writeFile(filepath.Join(l.dir, pointerName), p.encode()); err != nil {
+// keep gives a damaged file a second name, until another takes its place.
+func (s *Store) keep(l *list, name string) {
+	path := filepath.Join(l.dir, name)
+	os.Remove(path + damagedName)
+	if err := os.Link(path, path+damagedName); err != nil {
+		s.notice(l.name, "%q is damaged and could not be kept; upload the list again: %v", name, outward(err))
+	}
+}
+
+func (s *Store) writePointerLocked(l *list, cur, prev *keyFile, lost loss) error {
+	p := pointer{List: l.name, Current: refOf(cur), Previous: refOf(prev), Next: l.next, Journal: l.log != nil, Lost: lost}
+	f, err := s.replaceFile(filepath.Join(l.dir, pointerName), p.encode())
+	if f != nil {
+		f.Close() // it is synced
+	}
+	if err != nil {
 		return fmt.Errorf("write pointer of list %q: %w", l.name, err)
 	}
+	l.pointed, l.recorded = true, p.Journal
 	return nil
 }
 

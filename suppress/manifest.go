@@ -12,7 +12,7 @@ import (
 //	offset size
 //	     0    8  magic "restrkey"
 //	     8    4  version, 1
-//	    12    4  flags: 1 deleted
+//	    12    4  flags: 1 deleted, 2 of identifiers, 4 of identifiers and items
 //	    16    8  generation
 //	    24    8  start: changes up to this sequence are in the keys
 //	    32    8  number of keys
@@ -24,6 +24,7 @@ import (
 //	   160       the keys, 16 bytes each, strictly ascending
 type manifest struct {
 	deleted     bool
+	shape       shape
 	generation  uint64
 	start       uint64
 	keys        uint64
@@ -53,9 +54,9 @@ func (m *manifest) append(dst []byte) []byte {
 	from := len(dst)
 	dst = append(dst, manifestMagic...)
 	dst = binary.BigEndian.AppendUint32(dst, manifestVersion)
-	var flags uint32
+	flags := uint32(m.shape) << 1
 	if m.deleted {
-		flags = 1
+		flags |= 1
 	}
 	dst = binary.BigEndian.AppendUint32(dst, flags)
 	for _, n := range [...]uint64{m.generation, m.start, m.keys, m.uploaded} {
@@ -81,7 +82,7 @@ func parseManifest(b []byte) (m manifest, err error) {
 			b[:8], binary.BigEndian.Uint32(b[8:]), ErrDamaged, manifestMagic, manifestVersion)
 	}
 	flags := binary.BigEndian.Uint32(b[12:])
-	m.deleted = flags&1 != 0
+	m.deleted, m.shape = flags&1 != 0, shape(flags>>1)
 	m.generation = binary.BigEndian.Uint64(b[16:])
 	m.start = binary.BigEndian.Uint64(b[24:])
 	m.keys = binary.BigEndian.Uint64(b[32:])
@@ -89,7 +90,7 @@ func parseManifest(b []byte) (m manifest, err error) {
 	m.fingerprint = string(bytes.TrimRight(b[48:80], "\x00"))
 	copy(m.list[:], b[80:])
 	copy(m.sum[:], b[96:])
-	if flags > 1 || m.keys > maxKeys || m.uploaded>>32 != 0 {
+	if m.shape > shapeItems || m.keys > maxKeys || m.uploaded>>32 != 0 {
 		return m, fmt.Errorf("parse key file head of %d keys: %w: a field is out of bounds", m.keys, ErrDamaged)
 	}
 	return m, nil

@@ -3,6 +3,7 @@ package suppress
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -21,9 +22,11 @@ type Options struct {
 	// Now is the clock of uploads and ages; nil means time.Now.
 	Now func() time.Time
 
-	// MaxRejected is the share of rejected rows above which an upload is refused; 0 means 0.01.
+	// MaxRejected is the share of rejected rows above which an upload is refused,
+	// 0 to 1: 0 refuses the first one.
 	MaxRejected float64
-	// MaxShrink is the share of members a replacement may lose without Import.Force; 0 means 0.5.
+	// MaxShrink is the share of members a replacement may lose without Import.Force,
+	// 0 to 1: 0 refuses the loss of one.
 	MaxShrink float64
 	// MaxChanges is how many changed keys a list holds in memory (about 100 bytes
 	// each); 0 means 1<<18. More are folded into the base by Change, and refused
@@ -51,16 +54,13 @@ func (o Options) withDefaults() (Options, error) {
 	if len(o.Fingerprint) > fingerprintSize {
 		faults = append(faults, fmt.Errorf("fingerprint %q has more than %d bytes", o.Fingerprint, fingerprintSize))
 	}
-	share := func(name string, v *float64, standard float64) {
-		if *v == 0 {
-			*v = standard
-		}
-		if !(*v > 0 && *v <= 1) {
-			faults = append(faults, fmt.Errorf("%s %g is not a share above 0 and up to 1", name, *v))
+	share := func(name string, v float64) {
+		if !(v >= 0 && v <= 1) {
+			faults = append(faults, fmt.Errorf("%s %g is not a share from 0 to 1", name, v))
 		}
 	}
-	share("max_rejected", &o.MaxRejected, 0.01)
-	share("max_shrink", &o.MaxShrink, 0.5)
+	share("max_rejected", o.MaxRejected)
+	share("max_shrink", o.MaxShrink)
 	standard(&o.MaxChanges, 1<<18)
 	standard(&o.Limits.CompressedBytes, 20<<30)
 	standard(&o.Limits.Bytes, 200<<30)
@@ -85,7 +85,8 @@ func standard[T int | int64](v *T, standard T) {
 
 // Declaration is a list as the policy declares it.
 type Declaration struct {
-	// Name has 1 to 80 bytes.
+	// Name has 1 to 128 bytes and no slash, and is neither "." nor ".." (ErrName):
+	// it is a segment of a path wherever a list is spoken of.
 	Name string
 	// Sources are those whose identifiers may be members, e.g. email_sha256, user.id.
 	Sources []string
@@ -101,7 +102,17 @@ type Declaration struct {
 	MaxAge time.Duration
 }
 
-const maxNameBytes = 80
+const maxNameBytes = 128
+
+func checkName(name string) error {
+	if name == "" || len(name) > maxNameBytes {
+		return fmt.Errorf("%w: the name %q has not 1 to %d bytes", ErrName, name, maxNameBytes)
+	}
+	if name == "." || name == ".." || strings.Contains(name, "/") {
+		return fmt.Errorf("%w: %q; a name has no slash and is neither . nor ..", ErrName, name)
+	}
+	return nil
+}
 
 func (d Declaration) withDefaults() (Declaration, error) {
 	if d.Filter == "" {
@@ -111,8 +122,8 @@ func (d Declaration) withDefaults() (Declaration, error) {
 		d.Rate = DefaultRate
 	}
 	var faults []error
-	if d.Name == "" || len(d.Name) > maxNameBytes {
-		faults = append(faults, fmt.Errorf("list name %q has not 1 to %d bytes", d.Name, maxNameBytes))
+	if err := checkName(d.Name); err != nil {
+		faults = append(faults, err)
 	}
 	if len(d.Sources) == 0 {
 		faults = append(faults, fmt.Errorf("list %q names no source: write id: [email_sha256]", d.Name))

@@ -35,7 +35,19 @@ type pointer struct {
 	// Next is the number of the next generation: numbers are not used again,
 	// also after a rollback.
 	Next uint64 `json:"next"`
+	// Journal says that there is a journal: without it, it is lost.
+	Journal bool `json:"journal,omitempty"`
+	// Lost outlives a restart, until the list is mended.
+	Lost loss `json:"lost,omitzero"`
 }
+
+// loss says what of a list was acknowledged and may be gone.
+type loss struct {
+	Base    bool `json:"base,omitempty"`    // the current generation, or which one that is
+	Changes bool `json:"changes,omitempty"` // changes since
+}
+
+func (l loss) any() bool { return l.Base || l.Changes }
 
 const maxPointerBytes = 4 << 10
 

@@ -3,14 +3,14 @@ package suppress
 import (
 	"fmt"
 	"io"
-	"os"
 	"time"
 )
 
 // Replace makes the members in r the whole list. It reads r to its end in
 // bounded memory; until then, and after any error, the list is as it was. A
 // second Replace of one list meanwhile is refused with ErrBusy; changes made
-// meanwhile are kept and apply over the upload.
+// meanwhile are kept and apply over the upload. A list that was found damaged is
+// whole again, and trusted; only with Import.Start are lost changes still missed.
 func (s *Store) Replace(name string, r io.Reader, im Import) (Report, error) {
 	began := time.Now()
 	l, err := s.declaredList(name)
@@ -23,7 +23,7 @@ func (s *Store) Replace(name string, r io.Reader, im Import) (Report, error) {
 	defer l.build.Unlock()
 	l.mu.Lock()
 	decl := l.decl
-	m := manifest{generation: l.next, start: s.seq.Load(), uploaded: uint64(s.o.Now().Unix())}
+	m := manifest{generation: l.next, start: s.seq.Load(), shape: shapeOf(decl.Items), uploaded: uint64(s.o.Now().Unix())}
 	l.mu.Unlock()
 	if im.Start != 0 {
 		m.start = im.Start
@@ -38,7 +38,7 @@ func (s *Store) Replace(name string, r io.Reader, im Import) (Report, error) {
 	rep.Seconds = time.Since(began).Seconds()
 	l.report(rep)
 	if err != nil {
-		return rep, fmt.Errorf("replace list %q: %w", name, err)
+		return rep, outward(fmt.Errorf("replace list %q: %w", name, err))
 	}
 	return rep, nil
 }
@@ -80,7 +80,7 @@ func (s *Store) replace(l *list, decl Declaration, im Import, m manifest, run *s
 		}
 		return nil
 	}
-	if m.generation, err = s.keepChanges(l, m.start); err != nil {
+	if m.generation, err = s.keepChanges(l, m); err != nil {
 		return err
 	}
 	rep.Generation = m.generation
@@ -90,14 +90,19 @@ func (s *Store) replace(l *list, decl Declaration, im Import, m manifest, run *s
 	}
 	f, err := filterOf(k, decl)
 	if err == nil {
-		prev := l.cur
-		if !l.hasBase() {
-			prev = nil
+		n := nextBase{cur: k, prev: l.cur, filter: f, decl: decl}
+		// There is no way back to a generation whose changes were lost, nor to
+		// members of another shape.
+		if !l.hasBase() || l.lost.Changes || l.cur.shape != m.shape {
+			n.prev = nil
 		}
-		err = s.commit(l, nextBase{cur: k, prev: prev, filter: f, decl: decl})
+		// Changes after an earlier Start would apply over the upload, and may be
+		// among the lost ones.
+		n.lost.Changes = l.lost.Changes && im.Start != 0
+		err = s.commit(l, n)
 	}
 	if err != nil {
-		os.Remove(k.path)
+		discard(err, k)
 		return err
 	}
 	rep.Bytes = f.bytes + int64(len(k.index))*keySize
@@ -108,10 +113,12 @@ func (s *Store) replace(l *list, decl Declaration, im Import, m manifest, run *s
 }
 
 // keepChanges gives a list that has lived by changes alone a generation with
-// them, to roll back to, and says which number is next.
-func (s *Store) keepChanges(l *list, start uint64) (uint64, error) {
-	if !l.hasBase() && len(*l.changes.sorted(l.floor(), start)) > 0 {
-		if err := s.fold(l, start, nil, 0); err != nil {
+// them, to roll back to, unless some of them were lost or are of another shape,
+// and says which number is next.
+func (s *Store) keepChanges(l *list, m manifest) (uint64, error) {
+	whole := !l.lost.any() && l.shape == m.shape
+	if whole && !l.hasBase() && len(*l.changes.sorted(l.floor(), m.start)) > 0 {
+		if err := s.fold(l, m.start, m.shape, nil, 0); err != nil {
 			return 0, err
 		}
 	}
@@ -156,17 +163,17 @@ func (s *Store) Change(name string, op Op, r io.Reader, im Import) (Report, erro
 	defer run.close()
 	rep, err := s.read(l, decl, r, im, run)
 	if err == nil {
-		err = s.change(l, op, im, run, &rep)
+		err = s.change(l, decl, op, im, run, &rep)
 	}
 	rep.Seconds = time.Since(began).Seconds()
 	l.report(rep)
 	if err != nil {
-		return rep, fmt.Errorf("change list %q: %w", name, err)
+		return rep, outward(fmt.Errorf("change list %q: %w", name, err))
 	}
 	return rep, nil
 }
 
-func (s *Store) change(l *list, op Op, im Import, run *sorter, rep *Report) error {
+func (s *Store) change(l *list, decl Declaration, op Op, im Import, run *sorter, rep *Report) error {
 	sorted, err := run.sorted()
 	if err != nil {
 		return err
@@ -184,7 +191,7 @@ func (s *Store) change(l *list, op Op, im Import, run *sorter, rep *Report) erro
 		return s.countChange(l, run, rep)
 	}
 	if whole {
-		done, err := s.changeInMemory(l, op, keys)
+		done, err := s.changeInMemory(l, decl, op, keys)
 		if done || err != nil {
 			l.describe(rep)
 			return err
@@ -200,13 +207,13 @@ func (s *Store) change(l *list, op Op, im Import, run *sorter, rep *Report) erro
 	if err := s.countChange(l, run, rep); err != nil {
 		return err
 	}
-	err = s.fold(l, seq, run, op)
+	err = s.fold(l, seq, shapeOf(decl.Items), run, op)
 	l.describe(rep)
 	return err
 }
 
 // changeInMemory reports false when the changes have no room for the keys.
-func (s *Store) changeInMemory(l *list, op Op, keys []Key) (bool, error) {
+func (s *Store) changeInMemory(l *list, decl Declaration, op Op, keys []Key) (bool, error) {
 	if len(keys) == 0 {
 		return true, nil
 	}
@@ -215,7 +222,7 @@ func (s *Store) changeInMemory(l *list, op Op, keys []Key) (bool, error) {
 	if l.changes.len()+len(keys) > s.o.MaxChanges {
 		return false, nil
 	}
-	return true, s.applyLocked(l, change{s.seq.Add(1), op}, keys, true)
+	return true, s.applyLocked(l, change{s.seq.Add(1), op}, shapeOf(decl.Items), keys, true)
 }
 
 func firstKeys(sorted keyStream, most int) (keys []Key, whole bool, err error) {

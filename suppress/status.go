@@ -13,7 +13,7 @@ const (
 	StateNone    State = "none"    // no members yet, or deleted
 	StateReady   State = "ready"   //
 	StateStale   State = "stale"   // the last upload is older than Declaration.MaxAge
-	StateDamaged State = "damaged" // its files could not be read: see Notices; upload it again
+	StateDamaged State = "damaged" // members were lost, or are not as declared: see Notices; not trusted until it is uploaded again
 )
 
 // Status is one list as it stands.
@@ -111,7 +111,7 @@ func (s *Store) status(l *list) Status {
 		st.AgeSeconds = max(0, now-int64(since))
 	}
 	switch {
-	case l.damaged:
+	case l.lost.any() || l.misdeclared():
 		st.State = StateDamaged
 	case !l.hasBase() && st.Changes == 0:
 		st.State = StateNone

@@ -5,17 +5,18 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 )
 
 // Store holds all lists of a node. See the package comment for concurrency.
 type Store struct {
-	o    Options
-	tmp  string
-	view atomic.Pointer[View]
-	seq  atomic.Uint64 // highest sequence seen in any list
+	o   Options
+	tmp string
+	// syncDir makes the names in a directory outlive a power cut.
+	syncDir func(dir string) error
+	view    atomic.Pointer[View]
+	seq     atomic.Uint64 // highest sequence seen in any list
 
 	mu      sync.Mutex
 	closed  bool
@@ -43,7 +44,10 @@ type list struct {
 	log       *journal // nil until the first change
 	members   int64
 	changedAt atomic.Uint64 // Unix seconds of the last change; after a start, of the file it is in
-	damaged   bool          // no generation could be read
+	shape     shape         // of the members
+	lost      loss          // not trusted while there is any
+	pointed   bool          // the pointer is on disk
+	recorded  bool          // it says that there is a journal
 	last      Report        // of the last upload in this process
 	doubts    atomic.Uint64
 
@@ -58,16 +62,18 @@ type Notice struct {
 
 const maxNotices = 256
 
-// Open loads what is in o.Dir and verifies all of it. A damaged generation is
-// renamed aside, to *.damaged, and the one before is used: see Notices. Files
-// of another identifier secret are refused with ErrFingerprint. No list is
-// declared yet.
+// Open loads what is in o.Dir and verifies all of it. What is damaged is renamed
+// aside, to *.damaged. Where anything that was acknowledged may be lost with it,
+// the list is not trusted from then on, also after the next Open, until it is
+// replaced, deleted or rolled back: see View.Trusted and Notices. What is left of
+// it is loaded. Files of another identifier secret are refused with
+// ErrFingerprint. No list is declared yet.
 func Open(o Options) (*Store, error) {
 	o, err := o.withDefaults()
 	if err != nil {
 		return nil, fmt.Errorf("open lists: %w", err)
 	}
-	s := &Store{o: o, tmp: filepath.Join(o.Dir, "tmp"), lists: make(map[string]*list)}
+	s := &Store{o: o, tmp: filepath.Join(o.Dir, "tmp"), syncDir: syncDir, lists: make(map[string]*list)}
 	if err := os.RemoveAll(s.tmp); err != nil {
 		return nil, fmt.Errorf("open lists: %w", err)
 	}
@@ -98,7 +104,8 @@ func Open(o Options) (*Store, error) {
 
 func (s *Store) root() string { return filepath.Join(s.o.Dir, "lists") }
 
-// Close closes the journals. Views that are still held stay good.
+// Close closes the journals. Views that are still held stay good. A change or an
+// upload that has not ended by then is refused with ErrClosed.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	s.closed = true
@@ -108,7 +115,7 @@ func (s *Store) Close() error {
 	for _, l := range order {
 		l.mu.Lock()
 		if l.log != nil {
-			faults = append(faults, l.log.file.Sync(), l.log.file.Close())
+			faults = append(faults, l.log.sync(), l.log.file.Close())
 			l.log = nil
 		}
 		l.mu.Unlock()
@@ -231,7 +238,15 @@ func (s *Store) declare(l *list, d Declaration) error {
 		}
 		l.filter = f
 	}
+	if err := s.adoptLocked(l, shapeOf(d.Items)); err != nil {
+		return outward(fmt.Errorf("list %q: %w", l.name, err))
+	}
+	told := l.misdeclared()
 	l.decl, l.declared = d, true
+	if !told && l.misdeclared() {
+		s.notice(l.name, "its members are %v and it is declared as one of %v: it is not trusted, and everybody is skipped by it; declare it as it was, or upload it again",
+			l.shape, shapeOf(d.Items))
+	}
 	l.setEntryLocked()
 	return nil
 }
@@ -253,8 +268,8 @@ func (l *list) setEntryLocked() {
 		return
 	}
 	e.filter = *l.filter
-	e.damaged = l.damaged
-	e.ready = !l.damaged && (l.hasBase() || l.changes.len() > 0)
+	e.damaged = l.lost.any() || l.misdeclared()
+	e.ready = !e.damaged && !l.empty()
 	if l.cur != nil {
 		e.start = l.cur.start
 		e.uploaded = l.cur.uploaded
@@ -300,39 +315,4 @@ func (s *Store) see(seq uint64) {
 			return
 		}
 	}
-}
-
-const plainNameBytes = "abcdefghijklmnopqrstuvwxyz0123456789_-"
-
-func dirOfName(name string) string {
-	var b strings.Builder
-	for i := range len(name) {
-		if strings.IndexByte(plainNameBytes, name[i]) >= 0 {
-			b.WriteByte(name[i])
-		} else {
-			fmt.Fprintf(&b, "%%%02X", name[i])
-		}
-	}
-	return b.String()
-}
-
-func nameOfDir(dir string) (string, bool) {
-	var b []byte
-	for i := 0; i < len(dir); i++ {
-		if dir[i] != '%' {
-			b = append(b, dir[i])
-			continue
-		}
-		var c byte
-		if i+3 > len(dir) {
-			return "", false
-		}
-		if _, err := fmt.Sscanf(dir[i+1:i+3], "%02X", &c); err != nil {
-			return "", false
-		}
-		b = append(b, c)
-		i += 2
-	}
-	name := string(b)
-	return name, name != "" && len(name) <= maxNameBytes && dirOfName(name) == dir
 }

@@ -14,7 +14,8 @@
 //	DIR/lists/NAME/G-S.keys      generation G, changes folded up to sequence S (manifest.go)
 //	DIR/lists/NAME/changes.log   the changes since (journal.go)
 //
-// NAME is the list's name with every byte outside a-z, 0-9, _ and - written %XX.
+// NAME is the list's name with every byte outside a-z, 0-9, _ and - written %XX,
+// or, where that is long, in base32 (names.go).
 // No file, error, report or notice holds an identifier: they are hashed by
 // Options.Hash as soon as they are read.
 //
@@ -60,6 +61,11 @@ var (
 	ErrDamaged     = errors.New("file is damaged")
 	ErrFull        = errors.New("list has too many changes")
 	ErrClosed      = errors.New("store is closed")
+	ErrName        = errors.New("list cannot be called so")
+	ErrNoSpace     = errors.New("no space left on the disk")
+	// ErrNotDurable says that the change was made and every reader sees it, and
+	// that a power cut may still undo it: make it again.
+	ErrNotDurable = errors.New("made, but a power cut may undo it")
 )
 
 // pair is a Key as two big-endian numbers: it sorts as the bytes of the key do.

@@ -61,15 +61,17 @@ func (v *View) Contains(list int, p *Probe) bool {
 }
 
 // Trusted says that what Contains answers can be relied on: false when the list is
-// not declared, and when its files were found damaged, so that its members are not
-// known. A list that never had members is trusted to have none.
+// not declared, when its files were found damaged, so that its members are not
+// all known, and when they are of users and it is declared as one of items, or the
+// other way round. A list that never had members is trusted to have none.
 func (v *View) Trusted(list int) bool {
 	return uint(list) < uint(len(v.lists)) && v.lists[list].declared && !v.lists[list].damaged
 }
 
 // Ready says that the list has members to be compared with: false before its
 // first upload or change, after Delete, when it is not declared, and when its
-// files were found damaged. A decision that asks such a list learns nothing.
+// files were found damaged or are not as declared. A decision that asks such a
+// list learns nothing.
 func (v *View) Ready(list int) bool {
 	return uint(list) < uint(len(v.lists)) && v.lists[list].ready
 }

@@ -28,10 +28,9 @@
 // that request's "at" by itself. Rows of one user are sent one after another,
 // in time order, and an event of a user is answered before the next decision
 // for that user is asked. Rows of different users run beside one another
-// inside a window of rows (ReplayOptions.Window), and all workers finish a
-// window before any begins the next; so a node that took max(at, newest at
-// seen) would be wrong by at most a window. One worker sends everything in
-// exact time order.
+// inside a window of rows of one second (at most ReplayOptions.Window), and all
+// workers finish a window before any begins the next; so a replay gives the
+// same verdicts each time, whatever the number of workers.
 //
 // A replay leaves its exposures in the node. The identities of its events are
 // made from the log's name, ReplayOptions.Run and the row's number; a second

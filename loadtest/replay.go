@@ -47,11 +47,10 @@ type ReplayOptions struct {
 	// one node meets none of the first; at most 64 bytes.
 	Run string
 
-	// Workers ask at the same time; default 4. One worker keeps exact time
-	// order over all users.
+	// Workers ask at the same time; default 4.
 	Workers int
-	// Window is how many rows the workers share out before they wait for one
-	// another; default 1024.
+	// Window is how many rows of one second the workers share out at most
+	// before they wait for one another; default 1024.
 	Window int
 	// MaxRows refuses a longer log; default DefaultMaxRows.
 	MaxRows int
@@ -220,13 +219,24 @@ func (o *ReplayOptions) run(ctx context.Context, n *node, preset Preset, l *even
 	return s, err
 }
 
+// windowEnd is the end of the window that begins at from: at most so many rows, all
+// of one second. A node goes by the latest second it was ever told, so workers that
+// stood in different seconds would meet each other's, and two replays could differ.
+func windowEnd(rows []row, from, most int) (to int) {
+	second := rows[from].at / int64(time.Second)
+	for to = from + 1; to < len(rows) && to-from < most && rows[to].at/int64(time.Second) == second; {
+		to++
+	}
+	return to
+}
+
 // runWindows shares each window's rows out by user and waits for all workers.
 func runWindows(ctx context.Context, rows []row, workers []*worker, o *ReplayOptions) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	parts := make([][]*row, len(workers))
-	for from := 0; from < len(rows); from += o.Window {
-		to := min(from+o.Window, len(rows))
+	for from, to := 0, 0; from < len(rows); from = to {
+		to = windowEnd(rows, from, o.Window)
 		for i := range parts {
 			parts[i] = parts[i][:0]
 		}

@@ -23,8 +23,8 @@ import (
 // is true of that moment, and as all is joined, it does not matter that the moments differ: a snapshot holds at least what the store held
 // when its first step began, and of what came later some. Its reader needs the changes made since then too.
 //
-// No record is missed. A table is walked in the order of the 32-bit fragments of the keys' hashes, and the cursor is such a fragment: all
-// records with a smaller one have been met. A record keeps its fragment wherever cleaning moves it in the log and growth in the index, and
+// No record is missed. A table is walked by the 32-bit fragments of the keys' hashes, in a fixed order, and the cursor is a place in that
+// order: all records with a fragment before it have been met. A record keeps its fragment wherever cleaning moves it in the log and growth in the index, and
 // the slots of one fragment are looked for anew in every step. So a record that was there when the walk began, and still is, is met when
 // its fragment's turn comes. The one way for what is known about a user to leave without leaving a record is into the bucket, when his
 // cut is evicted: so the buckets come last, and whoever was not met as a record is met there.
@@ -37,7 +37,7 @@ const (
 type Cursor struct {
 	phase int // refusals, exposures, cuts, end
 	shard int
-	next  uint64 // fragment or bucket that is next
+	next  uint64 // place of the fragment (see turn), or bucket, that is next
 }
 
 // The phases of a snapshot.
@@ -79,6 +79,13 @@ func (sh *shard) appendStep(dst []byte, at *Cursor, limit, shardBits int) ([]byt
 	return sh.appendCuts(dst, at, limit, shardBits)
 }
 
+// turn is the fragment whose turn comes at the n-th place of a walk. The 256 parts of all fragments take turns in the order of their bits
+// reversed: 0, 128, 64, 192, ... Who merges a snapshot then fills an index everywhere alike. In ascending order all of it would crowd in
+// the first slots of an index that has yet to grow, one long probe after the other.
+func turn(n uint64) uint64 {
+	return uint64(bits.Reverse8(uint8(n>>24)))<<24 | n&(1<<24-1)
+}
+
 // appendFrom appends the records from the cursor's fragment on, as many as fit. Records of one fragment stay together, since the cursor
 // cannot tell them apart; two of a shard have the same one in a million.
 func (t *table) appendFrom(dst []byte, at *Cursor, limit int, what byte) (out []byte, done bool) {
@@ -88,27 +95,29 @@ func (t *table) appendFrom(dst []byte, at *Cursor, limit int, what byte) (out []
 	from, last := len(dst), uint64(1)<<32
 	var buffer [16]uint64
 	for at.next < 1<<32 {
-		home := t.home(uint32(at.next))
-		for _, slot := range t.slotsFrom(buffer[:0], home, uint32(at.next)) {
+		first := turn(at.next)
+		end := first | (1<<24 - 1) // of the part
+		home := t.home(uint32(first))
+		for _, slot := range t.slotsBetween(buffer[:0], home, first, end) {
 			w := t.at(uint32(slot) - 1)
 			w = w[:w[0]&sizeMask]
 			fragment := slot >> 32
 			if len(dst) > from && fragment != last && len(dst)-from+wireHead+4*len(w) > limit {
-				at.next = fragment
+				at.next += fragment - first
 				return dst, false
 			}
 			dst, last = appendWords(dst, what, w), fragment
 		}
-		at.next = t.firstAt(home + 1)
+		at.next += min(t.firstAt(home+1), end+1) - first
 	}
 	return dst, true
 }
 
-// slotsFrom appends the slots of the home whose fragment is at least from, by fragment. By linear probing they lie between their home and
-// the first empty slot after it.
-func (x *index) slotsFrom(dst []uint64, home int, from uint32) []uint64 {
+// slotsBetween appends the slots of the home whose fragment is one of these, by fragment. By linear probing they lie between their home
+// and the first empty slot after it.
+func (x *index) slotsBetween(dst []uint64, home int, first, last uint64) []uint64 {
 	for i := home; x.slots[i] != 0; {
-		if fragment := uint32(x.slots[i] >> 32); fragment >= from && x.home(fragment) == home {
+		if fragment := x.slots[i] >> 32; first <= fragment && fragment <= last && x.home(uint32(fragment)) == home {
 			dst = append(dst, x.slots[i])
 		}
 		if i++; i == len(x.slots) {

@@ -131,7 +131,7 @@ func TestSnapshotMissesNothing(t *testing.T) {
 // A snapshot taken while changes go on, and the changes since it began: the state.
 func TestSnapshotAndChangesSince(t *testing.T) {
 	r := testRand(t)
-	for range 20 {
+	for range 8 {
 		s, keys := randomStore(t, r, roomy, 300)
 		var since []Change
 		steps := snapshotSteps(s, 1000+r.IntN(4000), func() {

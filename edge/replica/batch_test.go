@@ -77,7 +77,7 @@ func TestBatchForm(t *testing.T) {
 // What a batch says applies to the state that the changes apply to; twice, and in any order with others, too.
 func TestBatchIsTheChanges(t *testing.T) {
 	r, keys := testRand(t), testKeys(12)
-	for range 200 {
+	for range 60 {
 		want := newStore()
 		var batches [][]byte
 		for range 1 + r.IntN(5) {

@@ -45,8 +45,8 @@ func TestKillChild(t *testing.T) {
 // A process killed with -9 while it records has, at the next start, every batch that it acknowledged and at most one more.
 func TestKill(t *testing.T) {
 	r, dir, keys, next := testRand(t), t.TempDir(), testKeys(60), 0
-	for range 6 {
-		last := killAfter(t, dir, next, 20+r.IntN(400))
+	for range 4 {
+		last := killAfter(t, dir, next, 20+r.IntN(250))
 		k, s := opened(t, testOptions(dir))
 		want := newStore()
 		for n := range last + 1 {

@@ -12,7 +12,7 @@ import (
 	"restraint/caps"
 )
 
-var crashesFlag = flag.Int("crashes", 60, "crashes of the model test")
+var crashesFlag = flag.Int("crashes", 30, "crashes of the model test")
 
 // crasher drives a Keeper with random changes and snapshots, and copies its directory at random moments: also in the middle of a write, and
 // between the operations of a snapshot.
@@ -110,7 +110,7 @@ func TestModelCrash(t *testing.T) {
 		c.life()
 	}
 	t.Logf("%d changes survive; crashes at %v", len(c.acked), c.where)
-	if len(c.where) < 3 {
+	if len(c.where) < 4 {
 		t.Error("too few kinds of moment")
 	}
 }

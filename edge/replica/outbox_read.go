@@ -135,7 +135,7 @@ func (o *outbox) read(buffer []byte, s *segment) ([]byte, error) {
 	return buffer, nil
 }
 
-// reaches reports whether the outbox has everything from the position on: a segment that began before what follows it was dropped.
+// reaches reports whether the segment of the position is there. If it is, so is everything after it: segments go from the first on.
 func (o *outbox) reaches(from Position) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()

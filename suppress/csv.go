@@ -192,6 +192,7 @@ func (i *importer) header(c *csvReader) (names []string, ids []boundColumn, item
 
 func (i *importer) bindHeader(c *csvReader, first []byte) (names []string, ids []boundColumn, item int, err error) {
 	var most []string
+	single := !bytes.ContainsAny(first, separators)
 	for n := range len(separators) {
 		c.sep = separators[n]
 		if quoteOpen(first, c.sep, false) {
@@ -206,7 +207,7 @@ func (i *importer) bindHeader(c *csvReader, first []byte) (names []string, ids [
 		for _, cell := range cells {
 			names = append(names, string(trim(cell)))
 		}
-		if ids, item, err = i.bind(names); err == nil {
+		if ids, item, err = i.bind(names, single); err == nil {
 			return names, ids, item, nil
 		}
 		if len(names) > len(most) {
@@ -216,6 +217,6 @@ func (i *importer) bindHeader(c *csvReader, first []byte) (names []string, ids [
 	if most == nil {
 		return nil, nil, 0, fmt.Errorf("line %d: %w: the header row has an open quote; separators are %q", c.in.line, ErrColumn, strings.Split(separators, ""))
 	}
-	_, _, err = i.bind(most)
+	_, _, err = i.bind(most, single)
 	return nil, nil, 0, fmt.Errorf("line %d: %w", c.in.line, err)
 }

@@ -36,8 +36,11 @@ type Import struct {
 	// columns that are called like a declared source are taken, and a plain file
 	// is of the list's only source.
 	Map []Column
-	// ID is the source of a file with one identifier a row, in Column (for a
-	// plain file, or a file with one column, Column is empty).
+	// ID is the source of a file with one identifier a row, in Column. Column is
+	// empty for a plain file, and may be for a CSV with one column whose header is
+	// a source of the list, is made of usual words (Email, user_id, Customer No),
+	// or cannot be an identifier of the source. Any other header is refused with
+	// ErrColumn: it may be a member, in a file without a header.
 	ID     string
 	Column string
 	// ItemColumn is the item's column; required for a list of items.

@@ -92,7 +92,7 @@ func TestCSV(t *testing.T) {
 			members: [][2]string{{"user.id", "u1"}}, keys: 1,
 		},
 		{
-			name: "one column", body: "whatever\nu1\nu2\n\nu1\n", im: suppress.Import{ID: "user.id"},
+			name: "one column", body: "Customer-ID\nu1\nu2\n\nu1\n", im: suppress.Import{ID: "user.id"},
 			members: [][2]string{{"user.id", "u1"}, {"user.id", "u2"}}, keys: 2, empty: 1,
 		},
 		{

@@ -20,6 +20,8 @@ type csvReader struct {
 	cells  [][]byte
 	joined []byte // a row of several lines
 	line   uint64 // first line of the row
+	// spread is the row as it was read, when it is of several lines.
+	spread []byte
 }
 
 // next gives the cells of the next row; they are good until the call after.
@@ -30,18 +32,11 @@ func (c *csvReader) next() (cells [][]byte, why string, err error) {
 	if err != nil {
 		return nil, "", err
 	}
-	c.cells = c.cells[:0]
+	c.spread = c.spread[:0]
 	if bytes.IndexByte(row, '"') < 0 {
-		for {
-			n := bytes.IndexByte(row, c.sep)
-			if n < 0 {
-				c.cells = append(c.cells, row)
-				return c.cells, "", nil
-			}
-			c.cells = append(c.cells, row[:n])
-			row = row[n+1:]
-		}
+		return c.split(row), "", nil
 	}
+	c.cells = c.cells[:0]
 	for open := quoteOpen(row, c.sep, false); open; {
 		c.joined = append(append(c.joined[:0], row...), '\n') // row may be joined itself
 		more, err := c.in.next()
@@ -57,8 +52,25 @@ func (c *csvReader) next() (cells [][]byte, why string, err error) {
 		open = quoteOpen(more, c.sep, true)
 		c.joined = append(c.joined, more...)
 		row = c.joined
+		if !open {
+			c.spread = append(c.spread, row...)
+		}
 	}
 	return c.quoted(row)
+}
+
+// split takes a row apart in which quotes are ordinary characters.
+func (c *csvReader) split(row []byte) [][]byte {
+	c.cells = c.cells[:0]
+	for {
+		n := bytes.IndexByte(row, c.sep)
+		if n < 0 {
+			c.cells = append(c.cells, row)
+			return c.cells
+		}
+		c.cells = append(c.cells, row[:n])
+		row = row[n+1:]
+	}
 }
 
 // quoteOpen says whether a line ends inside a quoted cell, given whether it
@@ -124,6 +136,7 @@ func (i *importer) csv(in *lines) error {
 	if err != nil {
 		return err
 	}
+	h := header{columns: len(names), ids: ids, item: item}
 	for {
 		cells, why, err := c.next()
 		if err == io.EOF {
@@ -132,15 +145,28 @@ func (i *importer) csv(in *lines) error {
 		if err != nil {
 			return err
 		}
+		if len(c.spread) > 0 && (why != "" || i.openQuote(c, h)) {
+			if err := i.swallowed(c, h, cells, why); err != nil {
+				return err
+			}
+			continue
+		}
 		i.begin(c.line)
-		if err := i.csvRow(cells, why, len(names), ids, item); err != nil {
+		if err := i.csvRow(cells, why, h); err != nil {
 			return err
 		}
 		i.end()
 	}
 }
 
-func (i *importer) csvRow(cells [][]byte, why string, columns int, ids []boundColumn, item int) error {
+// header is what the header row says of the rows.
+type header struct {
+	columns int
+	ids     []boundColumn
+	item    int // -1: none
+}
+
+func (i *importer) csvRow(cells [][]byte, why string, h header) error {
 	if why != "" {
 		i.reject("", why)
 		return nil
@@ -149,17 +175,22 @@ func (i *importer) csvRow(cells [][]byte, why string, columns int, ids []boundCo
 		i.rep.Empty++
 		return nil
 	}
-	for _, extra := range cells[min(columns, len(cells)):] {
+	for _, extra := range cells[min(h.columns, len(cells)):] {
 		if len(trim(extra)) > 0 {
-			i.reject("", fmt.Sprintf("it has %d cells, the header has %d: a separator in a cell needs quotes", len(cells), columns))
+			i.reject("", fmt.Sprintf("it has %d cells, the header has %d: a separator in a cell needs quotes", len(cells), h.columns))
 			return nil
 		}
 	}
+	return i.identifiers(cells, h)
+}
+
+// identifiers takes those of a row.
+func (i *importer) identifiers(cells [][]byte, h header) error {
 	var thing []byte
-	if item >= 0 && item < len(cells) {
-		thing = cells[item]
+	if h.item >= 0 && h.item < len(cells) {
+		thing = cells[h.item]
 	}
-	for _, id := range ids {
+	for _, id := range h.ids {
 		if id.at >= len(cells) {
 			i.reject(id.name, fmt.Sprintf("the row has only %d cells", len(cells)))
 			continue

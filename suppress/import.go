@@ -96,6 +96,8 @@ type importer struct {
 	o    *Options
 	add  func(Key) error
 	rep  *Report
+	// removes says that the identifiers leave the list: then none is guessed.
+	removes bool
 
 	scratch []byte
 	line    uint64 // of the row at hand

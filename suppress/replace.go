@@ -31,7 +31,7 @@ func (s *Store) Replace(name string, r io.Reader, im Import) (Report, error) {
 	}
 	run := newSorter(s.tmp)
 	defer run.close()
-	rep, err := s.read(l, decl, r, im, run)
+	rep, err := s.read(l, decl, Add, r, im, run)
 	if err == nil {
 		err = s.replace(l, decl, im, m, run, &rep)
 	}
@@ -44,10 +44,10 @@ func (s *Store) Replace(name string, r io.Reader, im Import) (Report, error) {
 }
 
 // read runs the importer into the sorter.
-func (s *Store) read(l *list, decl Declaration, r io.Reader, im Import, run *sorter) (Report, error) {
+func (s *Store) read(l *list, decl Declaration, op Op, r io.Reader, im Import, run *sorter) (Report, error) {
 	rep := Report{List: l.name}
 	i := importer{
-		list: l.name, decl: decl, im: im, o: &s.o, add: run.add, rep: &rep,
+		list: l.name, decl: decl, im: im, o: &s.o, add: run.add, rep: &rep, removes: op == Remove,
 		scratch: make([]byte, 0, maxIdentifierBytes),
 	}
 	err := i.run(r)
@@ -161,7 +161,7 @@ func (s *Store) Change(name string, op Op, r io.Reader, im Import) (Report, erro
 	decl := l.declaration()
 	run := newSorter(s.tmp)
 	defer run.close()
-	rep, err := s.read(l, decl, r, im, run)
+	rep, err := s.read(l, decl, op, r, im, run)
 	if err == nil {
 		err = s.change(l, decl, op, im, run, &rep)
 	}

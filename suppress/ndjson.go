@@ -1,15 +1,19 @@
 package suppress
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
+	"strings"
+	"unicode/utf8"
 )
 
-// ndjson reads one object a line; its keys are the columns. Lines need not have
-// them all: an absent one is an empty cell, but a column that no line has is an
-// error, as in CSV.
+// ndjson reads one object a line; its keys are the columns, found as in CSV: by
+// the exact name, else by one that differs in case only. A line need not have
+// them all: an absent one is an empty cell. But a line with none of them is a
+// rejected row, and a column that no line has is an error.
 func (i *importer) ndjson(in *lines) error {
 	cols, err := i.jsonColumns()
 	if err != nil {
@@ -17,7 +21,7 @@ func (i *importer) ndjson(in *lines) error {
 	}
 	seen := make([]bool, len(cols))
 	var first []string
-	row := make(map[string]json.RawMessage)
+	var row []jsonField
 	for {
 		line, err := in.next()
 		if err == io.EOF {
@@ -31,9 +35,9 @@ func (i *importer) ndjson(in *lines) error {
 			i.rep.Empty++
 			continue
 		}
-		clear(row)
-		if json.Unmarshal(line, &row) != nil {
-			i.reject("", "it is not a JSON object")
+		why := ""
+		if row, why = jsonFields(row[:0], line); why != "" {
+			i.reject("", why)
 			i.end()
 			continue
 		}
@@ -76,36 +80,56 @@ func (i *importer) jsonColumns() ([]Column, error) {
 	return cols, nil
 }
 
-func namesOf(row map[string]json.RawMessage) []string {
+func namesOf(row []jsonField) []string {
 	names := make([]string, 0, len(row))
-	for name := range row {
-		names = append(names, name)
+	for _, f := range row {
+		names = append(names, f.name)
 	}
 	slices.Sort(names)
 	return names
 }
 
-func (i *importer) jsonRow(row map[string]json.RawMessage, cols []Column, seen []bool) error {
+func (i *importer) jsonRow(row []jsonField, cols []Column, seen []bool) error {
 	var item []byte
 	if i.decl.Items {
-		value, why := jsonText(row[i.im.ItemColumn])
-		if why != "" {
-			i.reject(i.im.ItemColumn, why)
+		at := fieldsOf(row, i.im.ItemColumn)
+		if len(at) > 1 {
+			i.reject(i.im.ItemColumn, "it is there more than once")
 			return nil
 		}
-		item = value
+		for _, f := range at {
+			value, why := jsonText(f.value)
+			if why != "" {
+				i.reject(i.im.ItemColumn, why)
+				return nil
+			}
+			item = value
+		}
 	}
+	some := false
 	for n, c := range cols {
-		raw, ok := row[c.Column]
-		seen[n] = seen[n] || ok
-		value, why := jsonText(raw)
-		if why != "" {
-			i.reject(c.Column, why)
+		at := fieldsOf(row, c.Column)
+		switch {
+		case len(at) == 0:
+			i.rep.Empty++
 			continue
+		case len(at) > 1:
+			i.reject(c.Column, "it is there more than once")
 		}
-		if err := i.cell(c.Column, c.Source, value, item); err != nil {
-			return err
+		some, seen[n] = true, true
+		for _, f := range at { // each of them, so that none is let through
+			value, why := jsonText(f.value)
+			if why != "" {
+				i.reject(c.Column, why)
+				continue
+			}
+			if err := i.cell(c.Column, c.Source, value, item); err != nil {
+				return err
+			}
 		}
+	}
+	if !some {
+		i.reject("", "it has none of the columns with identifiers")
 	}
 	return nil
 }
@@ -120,6 +144,10 @@ func jsonText(raw json.RawMessage) (text []byte, why string) {
 		var s string
 		if json.Unmarshal(raw, &s) != nil {
 			return nil, "it is not a string"
+		}
+		// What Go writes for half a surrogate pair; many of them would be one person.
+		if strings.ContainsRune(s, utf8.RuneError) && bytes.Contains(raw, []byte(`\u`)) {
+			return nil, "it has half a surrogate pair"
 		}
 		return []byte(s), ""
 	case c == '-' || c >= '0' && c <= '9':

@@ -69,19 +69,33 @@ func firstInstant(zone *time.Location, date int64) int64 {
 	midnight := date * day
 	at := midnight - day // earlier than the date begins anywhere: offsets stay under 16 hours
 	for {
-		t := time.Unix(at, 0).In(zone)
-		_, offset := t.Zone()
-		local := at + int64(offset)
-		if local >= midnight {
+		offset, until := steady(zone, at)
+		if at+offset >= midnight {
 			return at
 		}
-		reach := midnight - int64(offset)
-		_, end := t.ZoneBounds()
-		if end.IsZero() || reach < end.Unix() {
+		reach := midnight - offset
+		if reach < until {
 			return reach
 		}
-		at = end.Unix()
+		at = until
 	}
+}
+
+// steady returns the zone's offset at an instant and until when it stays so at
+// least. After the last year of a zone's table ZoneBounds ends each year 365 days
+// after it began: on the last day of a leap year that is no later than at.
+func steady(zone *time.Location, at int64) (offset, until int64) {
+	t := time.Unix(at, 0).In(zone)
+	_, seconds := t.Zone()
+	_, end := t.ZoneBounds()
+	if end.IsZero() {
+		return int64(seconds), math.MaxInt64
+	}
+	until = end.Unix()
+	if until <= at {
+		until += day
+	}
+	return int64(seconds), until
 }
 
 // second fits an instant into the years that policies know, 1970 to 2106.

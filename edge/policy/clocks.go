@@ -30,17 +30,13 @@ type clocks struct {
 func newClocks(zone *time.Location, most int64) *clocks {
 	from, to := civil(clocksFrom, 1, 1)*day, civil(clocksTo, 1, 1)*day
 	c := &clocks{from: math.MinInt64, to: math.MaxInt64}
-	for at := from; ; {
-		before := time.Unix(at, 0).In(zone)
-		_, end := before.ZoneBounds()
-		if end.IsZero() || end.Unix() >= to {
-			break
-		}
-		at = end.Unix()
-		_, was := before.Zone()
-		if _, is := end.In(zone).Zone(); is != was {
+	was, at := steady(zone, from)
+	for at < to {
+		is, until := steady(zone, at)
+		if is != was {
 			c.changes = append(c.changes, at)
 		}
+		was, at = is, until
 	}
 	if len(c.changes) == 0 {
 		return nil
@@ -133,12 +129,7 @@ func newPeriods(zone *time.Location, from, to int64) *periods {
 		at := date*day - offset
 		if at >= until {
 			at = firstInstant(zone, date)
-			t := time.Unix(at, 0).In(zone)
-			_, seconds := t.Zone()
-			offset, until = int64(seconds), math.MaxInt64
-			if _, end := t.ZoneBounds(); !end.IsZero() {
-				until = end.Unix()
-			}
+			offset, until = steady(zone, at)
 		}
 		begin(Day, at)
 		if (date+3)%7 == 0 {

@@ -221,6 +221,32 @@ func cutLog(t *testing.T, dir string, bytes int64) {
 	}
 }
 
+// TestDamageWhileOpen: keys that change under an open store are not folded into
+// a generation with a good checksum, nor rolled back to.
+func TestDamageWhileOpen(t *testing.T) {
+	dir := t.TempDir()
+	s := damageStore(t, dir)
+	upload(t, s, 100)
+	upload(t, s, 200)
+	add(t, s, 500, 505)
+	corrupt(t, keysOf(t, dir, 1), 1)
+	if _, err := s.Rollback("l"); !errors.Is(err, suppress.ErrDamaged) {
+		t.Fatalf("rollback: %v", err)
+	}
+	corrupt(t, keysOf(t, dir, 1), 1)
+	corrupt(t, keysOf(t, dir, 2), 1)
+	if err := s.Compact("l", s.Sequence()); !errors.Is(err, suppress.ErrDamaged) {
+		t.Fatalf("compaction: %v", err)
+	}
+	if st, _ := s.Status("l"); st.Keys != 205 || st.Generation != 2 {
+		t.Fatalf("got %+v", st)
+	}
+	upload(t, s, 300)
+	if st, _ := s.Status("l"); st.Keys != 300 || !trusted(s) {
+		t.Fatalf("got %+v", st)
+	}
+}
+
 func TestDamageDelete(t *testing.T) {
 	dir := t.TempDir()
 	s := damageStore(t, dir)

@@ -51,62 +51,64 @@ func customerStore(t *testing.T) *suppress.Store {
 	return s
 }
 
+var hashA, hashB = hexOf("a@example.com"), hexOf("b@example.com")
+
+// csvCases are files and what they come to.
+var csvCases = []struct {
+	name, body string
+	im         suppress.Import
+	members    [][2]string
+	keys       uint64
+	empty, bad uint64
+	detail     string
+}{
+	{
+		name: "comma", body: "id,Email\nu1," + hashA + "\nu2,\n", im: idAndMail,
+		members: [][2]string{{"user.id", "u1"}, {"user.id", "u2"}, {"email_sha256", hashA}}, keys: 3, empty: 1,
+	},
+	{
+		name: "BOM, semicolon, CRLF", body: "\xef\xbb\xbfEmail;name;id\r\n" + hashA + ";x,y;u1\r\n", im: idAndMail,
+		members: [][2]string{{"user.id", "u1"}, {"email_sha256", hashA}}, keys: 2,
+	},
+	{
+		name: "tab, quotes, line end in a cell", body: "id\tnote\tEmail\n\"u\"\"1\"\t\"two\n\nlines\t\"\t" + strings.ToUpper(hashA) + "\n", im: idAndMail,
+		members: [][2]string{{"user.id", `u"1`}, {"email_sha256", hashA}}, keys: 2,
+	},
+	{
+		name: "pipe", body: "id|Email\nu1|" + hashA + "\n", im: idAndMail,
+		members: [][2]string{{"user.id", "u1"}, {"email_sha256", hashA}}, keys: 2,
+	},
+	{
+		name: "repeated header, one map", body: "Email,Email,id\n" + hashA + "," + base64Of("b@example.com") + ",\n", im: idAndMail,
+		members: [][2]string{{"email_sha256", hashA}, {"email_sha256", hashB}}, keys: 2, empty: 1,
+	},
+	{
+		name: "repeated header, a map for each", body: "key,key\nu1,dev-1\n",
+		im:      suppress.Import{Map: []suppress.Column{{Column: "key", Source: "user.id"}, {Column: "key", Source: "ifa"}}},
+		members: [][2]string{{"user.id", "u1"}, {"ifa", "dev-1"}}, keys: 2,
+	},
+	{
+		name: "columns called like sources", body: "# written by a tool\n\nx,user.id\n1,u1\n",
+		members: [][2]string{{"user.id", "u1"}}, keys: 1,
+	},
+	{
+		name: "one column", body: "Customer-ID\nu1\nu2\n\nu1\n", im: suppress.Import{ID: "user.id"},
+		members: [][2]string{{"user.id", "u1"}, {"user.id", "u2"}}, keys: 2, empty: 1,
+	},
+	{
+		name: "id and column, other case", body: "A,USER\nx, u1 \n", im: suppress.Import{ID: "user.id", Column: "user"},
+		members: [][2]string{{"user.id", "u1"}}, keys: 1,
+	},
+	{
+		name: "bad rows", body: "id,Email\nu1," + hashA + "\nu2,nonsense\nu3," + hashA + ",surplus\nu4\n\"u5\"x," + hashB + "\nu6," + hashA + ",\n" + strings.Repeat("u7,\n", 9),
+		im:      idAndMail,
+		members: [][2]string{{"user.id", "u1"}, {"user.id", "u2"}, {"user.id", "u4"}, {"user.id", "u6"}}, keys: 6, empty: 9, bad: 4,
+		detail: `3 column "Email": it is neither 64 hexadecimal digits nor base64 of 32 bytes (44 characters)`,
+	},
+}
+
 func TestCSV(t *testing.T) {
-	a, b := hexOf("a@example.com"), hexOf("b@example.com")
-	byMap := []suppress.Column{{Column: "Email", Source: "email_sha256"}, {Column: "id", Source: "user.id"}}
-	cases := []struct {
-		name, body string
-		im         suppress.Import
-		members    [][2]string
-		keys       uint64
-		empty, bad uint64
-		detail     string
-	}{
-		{
-			name: "comma", body: "id,Email\nu1," + a + "\nu2,\n", im: suppress.Import{Map: byMap},
-			members: [][2]string{{"user.id", "u1"}, {"user.id", "u2"}, {"email_sha256", a}}, keys: 3, empty: 1,
-		},
-		{
-			name: "BOM, semicolon, CRLF", body: "\xef\xbb\xbfEmail;name;id\r\n" + a + ";x,y;u1\r\n", im: suppress.Import{Map: byMap},
-			members: [][2]string{{"user.id", "u1"}, {"email_sha256", a}}, keys: 2,
-		},
-		{
-			name: "tab, quotes, line end in a cell", body: "id\tnote\tEmail\n\"u\"\"1\"\t\"two\n\nlines\t\"\t" + strings.ToUpper(a) + "\n", im: suppress.Import{Map: byMap},
-			members: [][2]string{{"user.id", `u"1`}, {"email_sha256", a}}, keys: 2,
-		},
-		{
-			name: "pipe", body: "id|Email\nu1|" + a + "\n", im: suppress.Import{Map: byMap},
-			members: [][2]string{{"user.id", "u1"}, {"email_sha256", a}}, keys: 2,
-		},
-		{
-			name: "repeated header, one map", body: "Email,Email,id\n" + a + "," + base64Of("b@example.com") + ",\n", im: suppress.Import{Map: byMap},
-			members: [][2]string{{"email_sha256", a}, {"email_sha256", b}}, keys: 2, empty: 1,
-		},
-		{
-			name: "repeated header, a map for each", body: "key,key\nu1,dev-1\n",
-			im:      suppress.Import{Map: []suppress.Column{{Column: "key", Source: "user.id"}, {Column: "key", Source: "ifa"}}},
-			members: [][2]string{{"user.id", "u1"}, {"ifa", "dev-1"}}, keys: 2,
-		},
-		{
-			name: "columns called like sources", body: "# written by a tool\n\nx,user.id\n1,u1\n",
-			members: [][2]string{{"user.id", "u1"}}, keys: 1,
-		},
-		{
-			name: "one column", body: "Customer-ID\nu1\nu2\n\nu1\n", im: suppress.Import{ID: "user.id"},
-			members: [][2]string{{"user.id", "u1"}, {"user.id", "u2"}}, keys: 2, empty: 1,
-		},
-		{
-			name: "id and column, other case", body: "A,USER\nx, u1 \n", im: suppress.Import{ID: "user.id", Column: "user"},
-			members: [][2]string{{"user.id", "u1"}}, keys: 1,
-		},
-		{
-			name: "bad rows", body: "id,Email\nu1," + a + "\nu2,nonsense\nu3," + a + ",surplus\nu4\n\"u5\"x," + b + "\nu6," + a + ",\n" + strings.Repeat("u7,\n", 9),
-			im:      suppress.Import{Map: byMap},
-			members: [][2]string{{"user.id", "u1"}, {"user.id", "u2"}, {"user.id", "u4"}, {"user.id", "u6"}}, keys: 6, empty: 9, bad: 4,
-			detail: `3 column "Email": it is neither 64 hexadecimal digits nor base64 of 32 bytes (44 characters)`,
-		},
-	}
-	for _, c := range cases {
+	for _, c := range csvCases {
 		t.Run(c.name, func(t *testing.T) {
 			s := customerStore(t)
 			c.im.Format = suppress.CSV

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"hash"
 	"io"
 	"os"
 	"path/filepath"
@@ -94,8 +95,30 @@ func (k *keyFile) section() *io.SectionReader {
 	return io.NewSectionReader(k.file, manifestSize, int64(k.keys)*keySize)
 }
 
-// stream reads all keys in order.
-func (k *keyFile) stream() keyStream { return newKeyReader(k.section()) }
+// stream reads all keys in order, and fails at their end when they are not those
+// that were verified: a generation or a filter made of them would lack members,
+// under a good checksum of its own.
+func (k *keyFile) stream() keyStream {
+	sum := sha256.New()
+	return &verifiedKeys{keyReader: newKeyReader(io.TeeReader(k.section(), sum)), sum: sum, of: k}
+}
+
+type verifiedKeys struct {
+	*keyReader
+	sum hash.Hash
+	of  *keyFile
+}
+
+func (v *verifiedKeys) next() (pair, bool, error) {
+	p, ok, err := v.keyReader.next()
+	if ok || err != nil {
+		return p, ok, err
+	}
+	if !bytes.Equal(v.sum.Sum(nil), v.of.manifest.sum[:]) {
+		return p, false, fmt.Errorf("read key file %q: %w: its keys have changed on the disk; upload the list again", filepath.Base(v.of.path), ErrDamaged)
+	}
+	return p, false, nil
+}
 
 var blocks = sync.Pool{New: func() any { return new([blockKeys * keySize]byte) }}
 

@@ -53,6 +53,9 @@ func (s *Store) adoptLocked(l *list, of shape) error {
 	if l.shape != shapeUnknown || l.hasBase() || l.changes.len() == 0 {
 		return nil
 	}
+	if s.isClosed() {
+		return ErrClosed
+	}
 	if err := s.openJournalLocked(l, of); err != nil {
 		return err
 	}

@@ -89,7 +89,7 @@ func Open(o Options) (*Store, error) {
 	for _, d := range dirs {
 		name, ok := nameOfDir(d.Name())
 		if !ok || !d.IsDir() {
-			s.notice("", "%q in %q is not a list's directory and is left alone", d.Name(), s.root())
+			s.notice("", "%q in %q is no list's directory and is left alone; if it was one, its members are lost: upload it again", d.Name(), filepath.Base(s.root()))
 			continue
 		}
 		l := s.add(name)

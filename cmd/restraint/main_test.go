@@ -108,12 +108,18 @@ func writeFile(t *testing.T, name, content string) string {
 // The real program: exit codes, and errors on stderr only.
 func TestBinary(t *testing.T) {
 	bad := writeFile(t, "restraint.yaml", "listen: nowhere\nnodes: x\n")
+	faulty := writeFile(t, "policy.yaml", "campaigns:\n  a: {purpose: nothing}\n")
+	serve := func(policy string) []string {
+		return []string{"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--policy", policy}
+	}
 	for _, c := range []struct {
 		name string
 		args []string
 		code int
 		want string
 	}{
+		{"faulty policy", serve(faulty), 2, ":2: campaigns.a.purpose"},
+		{"empty policy", serve(writeFile(t, "empty.yaml", "\n")), 2, "empty"},
 		{"help", []string{"--help"}, 0, "Commands:"},
 		{"help of a command", []string{"push", "--help"}, 0, "--item-column"},
 		{"nothing", nil, 2, "expected one of"},

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+
+	"restraint/edge"
 )
 
 // process is what a command sees of the world, so that tests can give another.
@@ -95,7 +97,8 @@ func exitCode(err error) int {
 	var use usageError
 	var config configFaults
 	var checked checkFaults
-	if errors.As(err, &use) || errors.As(err, &config) || errors.As(err, &checked) {
+	var refused edge.PolicyError
+	if errors.As(err, &use) || errors.As(err, &config) || errors.As(err, &checked) || errors.As(err, &refused) {
 		return 2
 	}
 	return 1

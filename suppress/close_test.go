@@ -2,6 +2,7 @@ package suppress_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"os"
@@ -109,6 +110,13 @@ func TestShape(t *testing.T) {
 	if _, err := s.Change("l", suppress.Add, strings.NewReader("u,sku\nu1,hat\n"), csv); !errors.Is(err, suppress.ErrImport) {
 		t.Fatalf("a change of another shape: %v", err)
 	}
+	var many strings.Builder // more than fits in memory
+	for n := range 400 {
+		fmt.Fprintf(&many, "u%d,hat\n", n)
+	}
+	if _, err := s.Change("l", suppress.Add, strings.NewReader("u,sku\n"+many.String()), csv); !errors.Is(err, suppress.ErrImport) {
+		t.Fatalf("a big change of another shape: %v", err)
+	}
 	d = people("l")
 	declare(t, s, d) // back: the members are as they were
 	want(true, 0)
@@ -121,14 +129,14 @@ func TestShape(t *testing.T) {
 	if _, err := s.Replace("l", strings.NewReader("u,sku\nu1,hat\n"), csv); err != nil {
 		t.Fatal(err)
 	}
+	if st, err := s.Rollback("l"); !errors.Is(err, suppress.ErrNoPrevious) {
+		t.Fatalf("rolled back to members of another shape: %+v, %v", st, err)
+	}
 	want(true, 0)
 	if _, err := s.Change("l", suppress.Add, strings.NewReader("u,sku\nu2,hat\n"), csv); err != nil {
 		t.Fatal(err)
 	}
 	want(true, 0)
-	if st, err := s.Rollback("l"); !errors.Is(err, suppress.ErrNoPrevious) {
-		t.Fatalf("rolled back to members of another shape: %+v, %v", st, err)
-	}
 }
 
 // TestShapeApplied: changes that come before any declaration are what is

@@ -158,3 +158,30 @@ func TestOutward(t *testing.T) {
 		t.Fatal("nothing became an error")
 	}
 }
+
+// TestClosed: whatever reaches the disk is refused once the store is closed,
+// however late it finds out.
+func TestClosed(t *testing.T) {
+	s := diskStore(t, t.TempDir())
+	if _, err := s.Replace("l", strings.NewReader("a\n"), lineImport); err != nil {
+		t.Fatal(err)
+	}
+	s.mustChange(t, "b\n")
+	l := s.lists["l"]
+	s.Close()
+	l.mu.Lock()
+	journal := s.journalLocked(l, shapePlain)
+	apply := s.applyLocked(l, change{1, Add}, shapePlain, nil, true)
+	s.rewriteJournalLocked(l)
+	reopened := l.log != nil
+	l.mu.Unlock()
+	_, base := s.newBase(l)
+	for name, err := range map[string]error{"journal": journal, "apply": apply, "base": base, "commit": s.commit(l, nextBase{cur: l.cur})} {
+		if !errors.Is(err, ErrClosed) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if reopened {
+		t.Error("the journal is open again")
+	}
+}

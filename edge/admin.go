@@ -104,10 +104,11 @@ type condition struct {
 
 // ready names each condition of readiness.
 func (n *Node) ready() (all bool, conditions []condition) {
-	damaged := n.damagedLists()
+	damaged, kept := n.damagedLists(), n.keeper.Kept()
 	conditions = []condition{
 		{Name: "policy", Ready: n.rules.Load() != nil, Detail: "version " + strconv.Itoa(n.rules.Load().Version)},
 		{Name: "lists", Ready: len(damaged) == 0, Detail: strings.Join(damaged, ", ")},
+		{Name: "events", Ready: !kept.Incomplete, Detail: kept.detail()},
 		{Name: "not_draining", Ready: !n.draining.Load()},
 	}
 	all = true
@@ -115,6 +116,13 @@ func (n *Node) ready() (all bool, conditions []condition) {
 		all = all && c.Ready
 	}
 	return all, conditions
+}
+
+func (k *Kept) detail() string {
+	if k.Incomplete {
+		return "events that were acknowledged could not be read at the start: see the log; restore the data directory from a backup, or restart to go on without them"
+	}
+	return ""
 }
 
 // damagedLists says which lists of the policy cannot be read.

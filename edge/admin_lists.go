@@ -240,8 +240,12 @@ var listStatus = []struct {
 	status int
 }{
 	{suppress.ErrUnknownList, fasthttp.StatusNotFound},
+	{suppress.ErrName, fasthttp.StatusBadRequest},
+	{suppress.ErrNoSpace, fasthttp.StatusServiceUnavailable},
+	{suppress.ErrNotDurable, fasthttp.StatusServiceUnavailable},
 	{suppress.ErrBusy, fasthttp.StatusConflict},
 	{suppress.ErrNoPrevious, fasthttp.StatusConflict},
+	{suppress.ErrDamaged, fasthttp.StatusConflict},
 	{suppress.ErrTooLarge, fasthttp.StatusRequestEntityTooLarge},
 	{suppress.ErrShrink, fasthttp.StatusUnprocessableEntity},
 	{suppress.ErrRejected, fasthttp.StatusUnprocessableEntity},

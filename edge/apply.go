@@ -27,6 +27,8 @@ type Kept struct {
 	OutboxOldest time.Duration
 	SnapshotAge  time.Duration
 	Notices      uint64 // files found damaged and the like; each is logged
+	// Incomplete: something acknowledged could not be read when the node started.
+	Incomplete bool
 }
 
 // unkept is the Keeper of a node that keeps nothing: for replays, whose state is made

@@ -119,6 +119,9 @@ func load(o Options) (*Node, error) {
 		n.lists.Close()
 		return nil, fmt.Errorf("restore: %w", err)
 	}
+	if !o.RequestClock {
+		n.clock.raise(uint32(n.caps.Now())) // a clock that was set back while the node was down
+	}
 	return n, nil
 }
 

@@ -24,6 +24,7 @@ func TestPackagesKeepApart(t *testing.T) {
 		{"restraint/edge/policy", []string{"restraint/caps", "restraint/suppress", "github.com/valyala"}, nil},
 		{"restraint/edge/identity", []string{"restraint/caps", "restraint/suppress", "restraint/edge/policy", "github.com/valyala"}, nil},
 		{"restraint/edge/openrtb", []string{"restraint/caps", "restraint/suppress", "restraint/edge/policy", "github.com"}, nil},
+		{"restraint/edge/replica", []string{"restraint/edge", "restraint/suppress", "github.com"}, nil},
 		{"restraint/loadtest", []string{"restraint/caps", "restraint/suppress", "restraint/edge"}, nil},
 		{"restraint/edge", []string{"restraint/edge/replica", "restraint/loadtest", "github.com/nats-io"}, nil},
 	} {

@@ -119,6 +119,8 @@ func TestBinary(t *testing.T) {
 		want string
 	}{
 		{"faulty policy", serve(faulty), 2, ":2: campaigns.a.purpose"},
+		{"no policy", serve(faulty + ".not"), 2, "no such file"},
+		{"policy is a folder", serve(t.TempDir()), 2, "read policy"},
 		{"empty policy", serve(writeFile(t, "empty.yaml", "\n")), 2, "empty"},
 		{"help", []string{"--help"}, 0, "Commands:"},
 		{"help of a command", []string{"push", "--help"}, 0, "--item-column"},

@@ -55,7 +55,7 @@ type keeper struct{ *replica.Keeper }
 // Kept says what is kept where.
 func (k keeper) Kept() edge.Kept {
 	s := k.Stats()
-	return edge.Kept{OutboxBytes: s.OutboxBytes, OutboxOldest: s.OutboxOldest, SnapshotAge: s.SnapshotAge, Notices: s.Notices}
+	return edge.Kept{OutboxBytes: s.OutboxBytes, OutboxOldest: s.OutboxOldest, SnapshotAge: s.SnapshotAge, Notices: s.Notices, Incomplete: s.Restored.Incomplete}
 }
 
 // openKeeper opens what keeps the counters of a node past its process; nil under the
@@ -151,7 +151,7 @@ func firstPolicy(cfg *Config, log *slog.Logger) (text []byte, name string, err e
 		}
 		return policy.Example, "built-in example", nil
 	}
-	return nil, "", fmt.Errorf("read policy: %w; name another file with --policy, or leave it out for the built-in example", err)
+	return nil, "", wrongUse("read policy: %w; name another file with --policy, or leave it out for the built-in example", err)
 }
 
 func hasPolicies(data string) bool {

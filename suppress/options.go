@@ -109,7 +109,7 @@ func checkName(name string) error {
 		return fmt.Errorf("%w: the name %q has not 1 to %d bytes", ErrName, name, maxNameBytes)
 	}
 	if name == "." || name == ".." || strings.Contains(name, "/") {
-		return fmt.Errorf("%w: %q; a name has no slash and is neither . nor ..", ErrName, name)
+		return fmt.Errorf("%w: %q is a path; give it a name without slash or dots only", ErrName, name)
 	}
 	return nil
 }

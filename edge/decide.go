@@ -56,6 +56,7 @@ type judge struct {
 	because *explanation // nil unless the caller asked why
 
 	member   []membership     // by index of Policy.Lists
+	asked    [16]asked        // by the upper bits of the tag; forgotten where a place is taken
 	orders   []suppress.Probe // scratch of ordered
 	verdicts []verdict
 }

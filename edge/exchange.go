@@ -141,6 +141,7 @@ func (x *exchange) begin(n *Node, rules *rules, now uint32) {
 	j.member = j.member[:len(rules.lists)]
 	clear(j.member)
 	j.verdicts = j.verdicts[:0]
+	j.asked = [16]asked{}
 	x.explained = x.explained[:0]
 }
 
@@ -191,6 +192,7 @@ func (x *exchange) take(n *Node, s *subject) {
 		x.grant.HeldSeconds = max(x.grant.HeldSeconds, uint16(s.Hold)) // a policy's hold is at most 2 h
 	}
 	place := identity.Place(x.grant.Nonce, candidate, ordinal)
+	x.judge.asked = [16]asked{}
 	x.counted = s.appendScopes(x.counted[:0], n.tags, x.req.Channel)
 	x.person.Take(place, until, x.counted)
 }

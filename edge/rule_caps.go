@@ -58,7 +58,7 @@ func (j *judge) caps(v *verdict, s *subject) bool {
 		if j.person.Unseen(tag) {
 			continue
 		}
-		free := j.person.Free(tag, most, j.window(l))
+		free := j.free(l, tag, most)
 		switch {
 		case free == 0:
 		case s.fades(l):
@@ -68,6 +68,26 @@ func (j *judge) caps(v *verdict, s *subject) bool {
 		}
 	}
 	return j.goOn(v)
+}
+
+// asked is a limit that this request has looked at before: candidates share
+// advertisers, groups and all.
+type asked struct {
+	tag     uint64
+	seconds uint32
+	free    caps.Second
+	most    uint8
+	kind    uint8
+}
+
+// free is when a limit passes again, 0 for now.
+func (j *judge) free(l *limit, tag uint64, most int) caps.Second {
+	a := &j.asked[tag>>60]
+	if a.tag == tag && a.seconds == l.seconds && a.kind == l.kind && int(a.most) == most {
+		return a.free
+	}
+	*a = asked{tag, l.seconds, j.person.Free(tag, most, j.window(l)), uint8(most), l.kind}
+	return a.free
 }
 
 // fades says whether a cap becomes less as the interest grows old.

@@ -313,6 +313,14 @@ func (p *Person) readRefusals() {
 	}
 }
 
+// Refused reports whether anything is held that Purchase, Choice or Erased could return.
+func (p *Person) Refused() bool {
+	if p.nrefusals < 0 {
+		p.readRefusals()
+	}
+	return p.nrefusals > 0
+}
+
 // Purchase returns when the person last bought what the tag stands for, unless it was given back since, over all keys: a return under
 // one identifier undoes a purchase under another.
 func (p *Person) Purchase(tag uint64) (at Second, ok bool) {

@@ -52,10 +52,12 @@ type judge struct {
 	channel uint16       // number in rules.channels
 	person  *caps.Person // locked
 	known   bool         // the person has at least one identifier
+	refused bool         // something is held of what the person refused or bought
 	probes  []suppress.Probe
 	because *explanation // nil unless the caller asked why
 
 	member   []membership     // by index of Policy.Lists
+	outside  []bool           // by index of rules.sets: none of the lists speaks against the person
 	asked    [16]asked        // by the upper bits of the tag; forgotten where a place is taken
 	orders   []suppress.Probe // scratch of ordered
 	verdicts []verdict
@@ -64,11 +66,12 @@ type judge struct {
 // subject is a candidate together with its campaign and its tags.
 type subject struct {
 	*policy.Campaign
-	plan                     *plan
-	asked                    *openrtb.Candidate
-	creative, item, category uint64 // the advertiser's own; 0: none named, or no rule asks
-	run                      uint64 // the creative within this campaign, likewise
-	fading                   fading
+	plan   *plan
+	asked  *openrtb.Candidate
+	fading fading
+	// Names are the tags of what it names: the advertiser's own, and the creative
+	// within this campaign. 0: nothing named, or no rule asks.
+	identity.Names
 }
 
 // one judges a single candidate. It sets s, and of v what is not zero.
@@ -91,7 +94,8 @@ func (j *judge) one(c *openrtb.Candidate, s *subject, v *verdict) {
 		_ = j.anonymous(v, s) && j.interest(v, s)
 		return
 	}
-	// In the order of the reasons; each says whether to go on.
+	// In the order of the reasons; each says whether to go on. Each is a test of what
+	// needs no looking up, small enough to be inlined, before the rule itself.
 	_ = j.hidden(v, s) && j.suppressed(v, s) && j.purchased(v, s) && j.interest(v, s) &&
 		j.spacing(v, s) && j.caps(v, s) && j.diversity(v, s)
 }
@@ -112,20 +116,20 @@ func (j *judge) goOn(v *verdict) bool { return !v.stuck || j.because != nil }
 
 // tagNames sets the tags of what the candidate, or an event, names.
 func (s *subject) tagNames(creative, item, category []byte) {
-	s.creative, s.run, s.item, s.category = 0, 0, 0, 0
+	s.Names = identity.Names{}
 	if len(creative) > 0 {
 		if s.plan.creative != 0 {
-			s.creative = s.plan.creative.Tag(creative)
+			s.Creative = s.plan.creative.Tag(creative)
 		}
 		if s.plan.run != 0 {
-			s.run = s.plan.run.Tag(creative)
+			s.Run = s.plan.run.Tag(creative)
 		}
 	}
 	if len(item) > 0 && s.plan.item != 0 {
-		s.item = s.plan.item.Tag(item)
+		s.Item = s.plan.item.Tag(item)
 	}
 	if len(category) > 0 && s.plan.category != 0 {
-		s.category = s.plan.category.Tag(category)
+		s.Category = s.plan.category.Tag(category)
 	}
 }
 
@@ -134,20 +138,24 @@ func (s *subject) tagNames(creative, item, category []byte) {
 func (s *subject) named(per policy.Per) uint64 {
 	switch per {
 	case policy.PerCreative:
-		return s.creative
+		return s.Creative
 	case policy.PerItem:
-		return s.item
+		return s.Item
 	case policy.PerCategory:
-		return s.category
+		return s.Category
 	case policy.PerRun:
-		return s.run
+		return s.Run
 	}
 	return 0
 }
 
 // active: the campaign runs from From until To.
 func (j *judge) active(v *verdict, s *subject) bool {
-	pass := j.now >= s.plan.from && j.now < s.plan.to
+	return j.because == nil && j.now-s.plan.from < s.plan.length || j.inactive(v, s)
+}
+
+func (j *judge) inactive(v *verdict, s *subject) bool {
+	pass := j.now-s.plan.from < s.plan.length
 	if j.because != nil {
 		check := Check{Rule: "active", From: s.From, Pass: pass}
 		if s.To != math.MaxUint32 {
@@ -181,6 +189,10 @@ func (j *judge) anonymous(v *verdict, s *subject) bool {
 
 // hidden: the person hid this campaign or complained about it.
 func (j *judge) hidden(v *verdict, s *subject) bool {
+	return j.because == nil && !j.refused || j.hid(v, s)
+}
+
+func (j *judge) hid(v *verdict, s *subject) bool {
 	stamp, _, hid := j.person.Choice(s.plan.tag)
 	pass := !hid || j.now-uint32(stamp) > hideSeconds && j.now > uint32(stamp)
 	if j.because != nil {

@@ -189,8 +189,8 @@ func (x *exchange) shownAs(e *openrtb.Event, s *subject, campaign uint64, candid
 			return shown
 		}
 		if first == nil && shown.Campaign == identity.ShownCampaign(campaign) &&
-			(len(e.Creative) == 0 || s.creative != 0 && s.creative == shown.Creative || s.run != 0 && s.run == shown.Run) &&
-			(len(e.Item) == 0 || s.item != 0 && s.item == shown.Item) {
+			(len(e.Creative) == 0 || s.Creative != 0 && s.Creative == shown.Creative || s.Run != 0 && s.Run == shown.Run) &&
+			(len(e.Item) == 0 || s.Item != 0 && s.Item == shown.Item) {
 			first = shown
 		}
 	}
@@ -200,13 +200,13 @@ func (x *exchange) shownAs(e *openrtb.Event, s *subject, campaign uint64, candid
 // fillNames takes from the token what a report leaves out.
 func (s *subject) fillNames(names *identity.Names, e *openrtb.Event) {
 	if len(e.Creative) == 0 {
-		s.creative, s.run = names.Creative, names.Run
+		s.Creative, s.Run = names.Creative, names.Run
 	}
 	if len(e.Item) == 0 {
-		s.item = names.Item
+		s.Item = names.Item
 	}
 	if len(e.Category) == 0 {
-		s.category = names.Category
+		s.Category = names.Category
 	}
 }
 

@@ -116,6 +116,7 @@ func (n *Node) decide(x *exchange, now uint32) {
 func (x *exchange) judgeLocked(n *Node, now uint32) {
 	n.caps.Lock(&x.person, x.keys, caps.Second(now))
 	defer x.person.Unlock()
+	x.judge.refused = x.person.Refused()
 	x.judgeAll(n)
 	if x.req.Hold {
 		x.person.Hold()
@@ -135,29 +136,34 @@ func (x *exchange) begin(n *Node, rules *rules, now uint32) {
 	j.now, j.moment = now, rules.Moment(now)
 	j.channel = rules.channels[lent(x.req.Channel)]
 	j.person, j.known, j.probes = &x.person, len(x.keys) > 0, x.probes
-	if cap(j.member) < len(rules.lists) {
-		j.member = make([]membership, len(rules.lists))
-	}
-	j.member = j.member[:len(rules.lists)]
-	clear(j.member)
+	j.member = cleared(j.member, len(rules.lists))
+	j.outside = cleared(j.outside, len(rules.sets))
 	j.verdicts = j.verdicts[:0]
 	j.asked = [16]asked{}
+	j.because = nil
 	x.explained = x.explained[:0]
+}
+
+// cleared is s with n zeros.
+func cleared[E any](s []E, n int) []E {
+	if cap(s) < n {
+		return make([]E, n)
+	}
+	clear(s[:n])
+	return s[:n]
 }
 
 func (x *exchange) judgeAll(n *Node) {
 	j := &x.judge
 	want := x.req.Want
 	left := want
+	j.verdicts = cleared(j.verdicts, len(x.req.Candidates))
 	for i := range x.req.Candidates {
 		c := &x.req.Candidates[i]
 		if x.explain {
 			x.explained = append(x.explained, explanation{now: j.now, zone: j.rules.Zone})
 			j.because = &x.explained[i]
-		} else {
-			j.because = nil
 		}
-		j.verdicts = append(j.verdicts, verdict{})
 		v := &j.verdicts[i]
 		j.one(c, &x.subject, v)
 		if want == 0 || v.reason != Shown {
@@ -165,6 +171,7 @@ func (x *exchange) judgeAll(n *Node) {
 		}
 		x.take(n, &x.subject)
 		if left--; left == 0 {
+			j.verdicts = j.verdicts[:i+1]
 			return
 		}
 	}
@@ -184,7 +191,7 @@ func (x *exchange) take(n *Node, s *subject) {
 	}
 	x.grant.Shown = append(x.grant.Shown, identity.Shown{
 		Campaign: identity.ShownCampaign(s.plan.tag), Candidate: candidate,
-		Names: identity.Names{Creative: s.creative, Item: s.item, Category: s.category, Run: s.run},
+		Names: s.Names,
 	})
 	until := caps.Second(0)
 	if x.req.Hold {

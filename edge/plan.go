@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"fmt"
 	"math/bits"
 
 	"restraint/edge/identity"
@@ -14,7 +15,7 @@ type rules struct {
 	index    []slot             // of campaigns by tag: a power of two, at most a quarter full
 	plans    []plan             // by Campaign.Index
 	limits   []limit            // of all campaigns, those of one together
-	suppress []uint16           // of all campaigns: how many lists, then their indexes of Policy.Lists
+	sets     [][]int            // of lists that a campaign suppresses, by indexes of Policy.Lists; no two alike
 	channels map[string]uint16  // that a cap names, numbered from 1
 	lists    []int              // by index of Policy.Lists: where the list stands in the suppress store
 	listTags []uint64           // likewise: the namespace of a list's items
@@ -28,12 +29,12 @@ type plan struct {
 	// campaign asks for the name.
 	creative, item, category, run identity.Namespace
 
-	from, to uint32
-	spacing  uint32
-	limit    uint32 // the first of its limits in rules.limits
-	list     uint32 // in rules.suppress: how many lists, then the lists
-	limits   uint8
-	further  further
+	from, length uint32 // it runs for so many seconds
+	spacing      uint32
+	limit        uint32 // the first of its limits in rules.limits
+	set          uint32 // in rules.sets: its lists
+	limits       uint8
+	further      further
 }
 
 // further are the rules that not every campaign has.
@@ -96,16 +97,13 @@ func newRules(p *policy.Policy, tags *identity.Tags) *rules {
 	r := &rules{Policy: p, plans: make([]plan, len(p.Campaigns)), channels: make(map[string]uint16)}
 	r.campaign = tags.Namespace(identity.KindCampaign, 0)
 	r.index = make([]slot, 1<<bits.Len(uint(4*len(p.Campaigns)+1)))
+	sets := make(map[string]uint32)
 	for i := range p.Campaigns {
 		c := &p.Campaigns[i]
 		r.put(c.Tag, i)
 		r.plans[i] = plan{
-			tag: c.Tag, from: c.From, to: c.To, spacing: c.Spacing,
-			limit: uint32(len(r.limits)), limits: uint8(len(c.Caps)), list: uint32(len(r.suppress)), further: furtherOf(p, c),
-		}
-		r.suppress = append(r.suppress, uint16(len(c.Suppress)))
-		for _, list := range c.Suppress {
-			r.suppress = append(r.suppress, uint16(list))
+			tag: c.Tag, from: c.From, length: c.To - min(c.From, c.To), spacing: c.Spacing,
+			limit: uint32(len(r.limits)), limits: uint8(len(c.Caps)), set: r.set(sets, c.Suppress), further: furtherOf(p, c),
 		}
 		r.plans[i].nameSpaces(c, tags)
 		for k := range c.Caps {
@@ -113,6 +111,18 @@ func newRules(p *policy.Policy, tags *identity.Tags) *rules {
 		}
 	}
 	return r
+}
+
+// set returns the index of a set of lists, which known has under its text.
+func (r *rules) set(known map[string]uint32, lists []int) uint32 {
+	text := fmt.Sprint(lists)
+	i, found := known[text]
+	if !found {
+		i = uint32(len(r.sets))
+		known[text] = i
+		r.sets = append(r.sets, lists)
+	}
+	return i
 }
 
 func furtherOf(p *policy.Policy, c *policy.Campaign) (f further) {

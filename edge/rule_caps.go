@@ -8,7 +8,11 @@ import (
 // spacing: the least time between two showings of a campaign. The ads of one
 // answer are one moment and do not stand in each other's way here.
 func (j *judge) spacing(v *verdict, s *subject) bool {
-	if s.plan.spacing == 0 || j.person.Unseen(s.plan.tag) && j.because == nil {
+	return j.because == nil && j.person.Unseen(s.plan.tag) || j.spaced(v, s)
+}
+
+func (j *judge) spaced(v *verdict, s *subject) bool {
+	if s.plan.spacing == 0 {
 		return true
 	}
 	newest, seen := j.person.Newest(s.plan.tag)
@@ -30,44 +34,58 @@ func (j *judge) spacing(v *verdict, s *subject) bool {
 	return j.goOn(v)
 }
 
-// caps: all of them must have room.
+// caps: all of them must have room. Most candidates are of campaigns that the
+// person has never seen: one test of a bit for each limit.
 func (j *judge) caps(v *verdict, s *subject) bool {
 	limits := j.rules.limits[s.plan.limit:][:s.plan.limits]
 	for i := range limits {
 		l := &limits[i]
-		if l.channel != 0 && l.channel != j.channel {
-			continue
-		}
 		tag := l.tag
-		if tag == 0 {
-			tag = s.named(l.per())
-			if l.channel != 0 {
-				tag = inChannel(j.tags, tag, j.rules.scopeOf(s.Campaign, i).Channel)
-			}
-			if tag == 0 {
+		if tag == 0 || l.channel != 0 {
+			if tag = j.scope(s, l, i); tag == 0 {
 				continue
 			}
 		}
-		most := int(l.most)
-		if s.fades(l) {
-			most = s.fading.scale(most)
-		}
-		if j.because != nil {
-			j.explainCap(s, i, tag, most)
-		}
-		if j.person.Unseen(tag) {
-			continue
-		}
-		free := j.free(l, tag, most)
-		switch {
-		case free == 0:
-		case s.fades(l):
-			v.fail(Cap, j.fadedWait(s, l, tag, most, free))
-		default:
-			v.fail(Cap, wait(j.now, uint32(free)))
+		if !j.person.Unseen(tag) || j.because != nil {
+			j.limit(v, s, i, tag)
 		}
 	}
 	return j.goOn(v)
+}
+
+// scope is what a limit of one channel, or on what the candidate names, counts
+// under; 0 when it does not hold for the candidate.
+func (j *judge) scope(s *subject, l *limit, i int) uint64 {
+	if l.channel != 0 && l.channel != j.channel {
+		return 0
+	}
+	if l.tag != 0 {
+		return l.tag
+	}
+	tag := s.named(l.per())
+	if l.channel != 0 {
+		tag = inChannel(j.tags, tag, j.rules.scopeOf(s.Campaign, i).Channel)
+	}
+	return tag
+}
+
+// limit: the i-th of the campaign's caps has room.
+func (j *judge) limit(v *verdict, s *subject, i int, tag uint64) {
+	l := &j.rules.limits[int(s.plan.limit)+i]
+	most, fades := int(l.most), s.fades(l)
+	if fades {
+		most = s.fading.scale(most)
+	}
+	if j.because != nil {
+		j.explainCap(s, i, tag, most)
+	}
+	switch free := j.free(l, tag, most); {
+	case free == 0:
+	case fades:
+		v.fail(Cap, j.fadedWait(s, l, tag, most, free))
+	default:
+		v.fail(Cap, wait(j.now, uint32(free)))
+	}
 }
 
 // asked is a limit that this request has looked at before: candidates share
@@ -126,10 +144,11 @@ func (j *judge) explainCap(s *subject, i int, tag uint64, most int) {
 
 // diversity: a creative at most n times in a row within its campaign.
 func (j *judge) diversity(v *verdict, s *subject) bool {
-	if s.plan.further&hasDiversity == 0 || s.run == 0 {
-		return true
-	}
-	pass := !j.person.Run(s.plan.tag, s.run, s.Diversity)
+	return s.plan.further&hasDiversity == 0 || s.Run == 0 || j.diverse(v, s)
+}
+
+func (j *judge) diverse(v *verdict, s *subject) bool {
+	pass := !j.person.Run(s.plan.tag, s.Run, s.Diversity)
 	if j.because != nil {
 		j.because.add(Check{Rule: "diversity", Per: "creative", Limit: s.Diversity, Pass: pass})
 	}

@@ -31,9 +31,10 @@ func fadingAt(rule *policy.Interest, age uint32) fading {
 // the policy does not name is none. A campaign that retargets needs a known
 // interest; for others the rule holds only where one is given.
 func (j *judge) interest(v *verdict, s *subject) bool {
-	if s.plan.further&hasInterest == 0 {
-		return true
-	}
+	return s.plan.further&hasInterest == 0 || j.interested(v, s)
+}
+
+func (j *judge) interested(v *verdict, s *subject) bool {
 	rule := &s.Interest
 	c := s.asked
 	if !c.HasInterestAt {

@@ -17,13 +17,17 @@ const (
 )
 
 // suppressed: none of the campaign's lists may contain the person, and each has to
-// be known, and fresh where the policy says so.
+// be known, and fresh where the policy says so. Campaigns with the same lists have
+// the same answer.
 func (j *judge) suppressed(v *verdict, s *subject) bool {
-	lists := j.rules.suppress[s.plan.list:]
-	lists = lists[1:][:lists[0]]
+	return j.because == nil && j.outside[s.plan.set] || j.listed(v, s)
+}
+
+func (j *judge) listed(v *verdict, s *subject) bool {
+	lists := j.rules.sets[s.plan.set]
 	stale := false
 	for _, list := range lists {
-		m := j.contains(int(list))
+		m := j.contains(list)
 		stale = stale || m == unknown
 		if j.because != nil {
 			j.because.add(Check{Rule: "list", List: j.rules.Lists[list].Name, Filter: m == inside && !j.rules.Lists[list].Exact, Unknown: m == unknown, Pass: m != inside})
@@ -35,14 +39,15 @@ func (j *judge) suppressed(v *verdict, s *subject) bool {
 	if stale || s.plan.further&hasFreshLists != 0 {
 		j.fresh(v, lists)
 	}
+	j.outside[s.plan.set] = !v.stuck
 	return j.goOn(v)
 }
 
 // fresh: no list is older than the policy allows, and none is unknown.
-func (j *judge) fresh(v *verdict, lists []uint16) {
+func (j *judge) fresh(v *verdict, lists []int) {
 	for _, list := range lists {
 		declared := &j.rules.Lists[list]
-		pass := j.contains(int(list)) != unknown
+		pass := j.contains(list) != unknown
 		if declared.MaxAge != 0 && declared.WhenStale == policy.StaleSkip {
 			uploaded := j.lists.Uploaded(j.rules.lists[list])
 			pass = pass && uploaded != 0 && wait(uploaded, j.now) <= declared.MaxAge
@@ -81,12 +86,13 @@ func (j *judge) ask(list int, probes []suppress.Probe) membership {
 // purchased: not what the person bought already, item, category and advertiser
 // each for its own time, from purchase events and from lists of orders.
 func (j *judge) purchased(v *verdict, s *subject) bool {
-	if s.plan.further&hasPurchased == 0 {
-		return true
-	}
+	return s.plan.further&hasPurchased == 0 || j.owned(v, s)
+}
+
+func (j *judge) owned(v *verdict, s *subject) bool {
 	p := &s.Campaign.Purchased
-	j.bought(v, "item", s.item, p.Item)
-	j.bought(v, "category", s.category, p.Category)
+	j.bought(v, "item", s.Item, p.Item)
+	j.bought(v, "category", s.Category, p.Category)
 	j.bought(v, "advertiser", s.AdvertiserTag, p.Advertiser)
 	if len(s.asked.Item) > 0 {
 		for _, list := range p.Lists {

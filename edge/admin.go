@@ -3,7 +3,6 @@ package edge
 import (
 	_ "embed"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -106,7 +105,7 @@ type condition struct {
 func (n *Node) ready() (all bool, conditions []condition) {
 	damaged, kept := n.damagedLists(), n.keeper.Kept()
 	conditions = []condition{
-		{Name: "policy", Ready: n.rules.Load() != nil, Detail: "version " + strconv.Itoa(n.rules.Load().Version)},
+		n.policyCondition(),
 		{Name: "lists", Ready: len(damaged) == 0, Detail: strings.Join(damaged, ", ")},
 		{Name: "events", Ready: !kept.Incomplete, Detail: kept.detail()},
 		{Name: "not_draining", Ready: !n.draining.Load()},

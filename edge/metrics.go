@@ -25,6 +25,7 @@ type metrics struct {
 	eventsNobody       *vm.Counter
 	identifiersDropped *vm.Counter
 	unknownCampaigns   *vm.Counter
+	policiesIgnored    *vm.Counter
 	panics             *vm.Counter
 	responses          map[int]*vm.Counter // by status class, 2 to 5
 
@@ -46,6 +47,7 @@ func newMetrics(n *Node) *metrics {
 		eventsNobody:       set.NewCounter(`restraint_events_without_identifier_total`),
 		identifiersDropped: set.NewCounter(`restraint_identifiers_dropped_total`),
 		unknownCampaigns:   set.NewCounter(`restraint_events_unknown_campaign_total`),
+		policiesIgnored:    set.NewCounter(`restraint_policy_documents_ignored_total`),
 		panics:             set.NewCounter(`restraint_panics_total`),
 		decideSeconds:      set.NewPrometheusHistogramExt(`restraint_decide_duration_seconds`, latencyBounds),
 		eventsSeconds:      set.NewPrometheusHistogramExt(`restraint_events_duration_seconds`, latencyBounds),

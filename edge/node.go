@@ -38,6 +38,9 @@ type Options struct {
 	// where it comes from.
 	FirstPolicy     []byte
 	FirstPolicyName string
+	// Shared is what the node has in common with others: the policy. Nil: it is a
+	// node of its own.
+	Shared Shared
 	// Keeper keeps what was acknowledged. Nil keeps nothing past the process: for
 	// replays. The caller closes it after Run.
 	Keeper Keeper
@@ -140,6 +143,7 @@ func (n *Node) Run(ctx context.Context) error {
 		running.Go(func() { failed <- s.serve() })
 	}
 	running.Go(func() { n.sweep(ctx) })
+	running.Go(func() { n.sharePolicy(ctx) })
 	n.log.Info("ready", "node", n.options.Name, "listen", n.Addr(), "admin", n.AdminAddr(), "policy", n.rules.Load().Version)
 
 	var err error

@@ -79,8 +79,8 @@ func newCluster(k *Keeper, b *broker, from positions) *cluster {
 		cutter: cutter{tail: &tail{outbox: k.outbox, at: from.published}, codec: c.codec},
 		synced: k.options.BrokerSync, now: k.options.Now, notices: c.notices, acked: from.published,
 	}
-	c.events = follower{js: b.readJS, stream: eventsStream, apply: c.message, lost: c.publisher.again, missing: b.ensure, notices: c.notices, at: from.events}
-	c.refusals = follower{js: b.readJS, stream: refusalsStream, apply: c.message, lost: c.publisher.again, missing: b.ensure, notices: c.notices, at: from.refusals}
+	c.events = follower{js: b.readJS, stream: eventsStream, apply: c.message, lost: c.publisher.again, missing: b.ensure, own: b.embedded != nil, notices: c.notices, at: from.events}
+	c.refusals = follower{js: b.readJS, stream: refusalsStream, apply: c.message, lost: c.publisher.again, missing: b.ensure, own: b.embedded != nil, notices: c.notices, at: from.refusals}
 	c.holds = holds{codec: c.codec, conn: b.publish, start: c.start, wake: make(chan struct{}, 1)}
 	return c
 }

@@ -1,6 +1,9 @@
 package replica
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // ClusterStats says how a node stands to its cluster.
 type ClusterStats struct {
@@ -25,6 +28,8 @@ type StreamStats struct {
 	Next, Behind uint64
 	// Reached: the node has been at the end of the stream since its start.
 	Reached bool
+	// Known is until when this node knows what the others did; zero: never.
+	Known time.Time
 	// Gap, unless empty, says what had gone from the stream before this node applied it.
 	Gap string
 }
@@ -42,6 +47,9 @@ func (f *follower) stats() StreamStats {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s := StreamStats{Next: f.at.Next, Reached: f.reached, Gap: f.gap}
+	if f.at.Known != 0 {
+		s.Known = time.Unix(0, f.at.Known)
+	}
 	if f.looked && f.last+1 > f.at.Next {
 		s.Behind = f.last + 1 - f.at.Next
 	}

@@ -29,6 +29,7 @@ type follower struct {
 	apply   func(data []byte, start string)
 	lost    func()                      // the broker has lost what it had acknowledged
 	missing func(context.Context) error // makes the stream, which is not there
+	own     bool                        // the stream is an embedded server's
 	notices *notices
 
 	mu      sync.Mutex
@@ -61,11 +62,24 @@ func (f *follower) target(last uint64) {
 		f.first, f.looked = last, true
 	}
 	f.last = max(last, f.at.Next-1)
+	f.note()
+}
+
+// note notes whether all there is has been applied. f.mu is held.
+func (f *follower) note() {
 	f.reached = f.reached || f.at.Next > f.first
+	if f.at.Next > f.last {
+		f.at.Known = time.Now().UnixNano()
+	}
 }
 
 // gapped notes that messages from next to first have gone before they were applied here.
+//
+// The stream of an embedded server has this node's messages only: those after its position are in the outbox.
 func (f *follower) gapped(next, first uint64) {
+	if f.own && next > 0 {
+		return
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.gap = f.gapText(next, first)
@@ -145,7 +159,7 @@ func (f *follower) handler(fail func(error)) jetstream.MessageHandler {
 		f.mu.Lock()
 		f.at.Next, f.at.Time = meta.Sequence.Stream+1, meta.Timestamp.UnixNano()
 		f.last = max(f.last, meta.Sequence.Stream+meta.NumPending)
-		f.reached = f.reached || f.at.Next > f.first
+		f.note()
 		f.mu.Unlock()
 	}
 }

@@ -69,12 +69,6 @@ func (k *Keeper) Restore(s *caps.Store) error {
 
 // start begins to record and to take snapshots.
 func (k *Keeper) start(s *caps.Store, r Restored, from snapshotFrom, found replayed) {
-	k.gate.Lock()
-	k.store, k.covered, k.restoredFrom = s, from.position, from.positions
-	if k.broker != nil {
-		k.cluster = newCluster(k, k.broker, from.positions)
-	}
-	k.gate.Unlock()
 	k.since.Store(found.bytes)
 	k.mu.Lock()
 	k.restored, k.taken = r, k.options.Now()
@@ -82,6 +76,12 @@ func (k *Keeper) start(s *caps.Store, r Restored, from snapshotFrom, found repla
 		k.taken = time.Unix(int64(from.created), 0)
 	}
 	k.mu.Unlock()
+	k.gate.Lock()
+	k.store, k.covered, k.restoredFrom = s, from.position, from.positions
+	if k.broker != nil {
+		k.cluster = newCluster(k, k.broker, from.positions)
+	}
+	k.gate.Unlock()
 	k.running.Go(k.snapshots)
 	if k.cluster != nil {
 		k.cluster.open()

@@ -20,10 +20,10 @@ import (
 //	         16  8  place in the outbox, from before the first record was copied
 //	         24  4  second in which it was begun, by the store's clock
 //	         28  8  place in the outbox before which the broker had acknowledged everything
-//	         36 24  position in the stream of events from before the first record was copied: 8 its stream's making in ns, 8 the lowest
-//	                sequence that was not applied, 8 when the message before it was stored in ns
-//	         60 24  the same of the stream of refusals
-//	         84  4  checksum of the 84 bytes before
+//	         36 32  position in the stream of events from before the first record was copied: 8 its stream's making, 8 the lowest sequence
+//	                that was not applied, 8 when the message before it was stored, 8 until when nothing was missing; all times in ns
+//	         68 32  the same of the stream of refusals
+//	        100  4  checksum of the 100 bytes before
 //	section   0  4  length of what follows the checksum, at most 1 MiB
 //	          4  4  kind: byte 1 of each record
 //	          8  4  checksum of the 8 bytes before and of what follows
@@ -38,7 +38,7 @@ import (
 const (
 	snapshotMagic   = "rssn"
 	snapshotVersion = 2
-	snapshotHead    = 88
+	snapshotHead    = 104
 	sectionHead     = 12
 	maxSection      = 1 << 20
 	footerMagic     = "end."
@@ -71,6 +71,7 @@ func (h *snapshotFrom) append(dst []byte) []byte {
 		dst = binary.LittleEndian.AppendUint64(dst, uint64(p.Created))
 		dst = binary.LittleEndian.AppendUint64(dst, p.Next)
 		dst = binary.LittleEndian.AppendUint64(dst, uint64(p.Time))
+		dst = binary.LittleEndian.AppendUint64(dst, uint64(p.Known))
 	}
 	return binary.LittleEndian.AppendUint32(dst, crc32.Checksum(dst[from:], castagnoli))
 }

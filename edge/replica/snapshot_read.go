@@ -21,7 +21,7 @@ var ErrFingerprint = errors.New("made under another identifier secret")
 func parseSnapshotHead(b []byte) (h snapshotFrom, err error) {
 	le := binary.LittleEndian
 	switch {
-	case len(b) < snapshotHead || string(b[:4]) != snapshotMagic || crc32.Checksum(b[:84], castagnoli) != le.Uint32(b[84:]):
+	case len(b) < snapshotHead || string(b[:4]) != snapshotMagic || crc32.Checksum(b[:100], castagnoli) != le.Uint32(b[100:]):
 		return h, fmt.Errorf("%w: its head cannot be read", ErrSnapshot)
 	case le.Uint32(b[4:]) != snapshotVersion:
 		return h, fmt.Errorf("%w: version %d, this program reads %d", ErrVersion, le.Uint32(b[4:]), snapshotVersion)
@@ -29,8 +29,8 @@ func parseSnapshotHead(b []byte) (h snapshotFrom, err error) {
 	h = snapshotFrom{fingerprint: le.Uint64(b[8:]), position: Position(le.Uint64(b[16:])), created: caps.Second(le.Uint32(b[24:]))}
 	h.published = Position(le.Uint64(b[28:]))
 	for i, p := range [...]*StreamPosition{&h.events, &h.refusals} {
-		at := b[36+24*i:]
-		*p = StreamPosition{Created: int64(le.Uint64(at)), Next: le.Uint64(at[8:]), Time: int64(le.Uint64(at[16:]))}
+		at := b[36+32*i:]
+		*p = StreamPosition{int64(le.Uint64(at)), le.Uint64(at[8:]), int64(le.Uint64(at[16:])), int64(le.Uint64(at[24:]))}
 	}
 	return h, nil
 }

@@ -14,6 +14,7 @@ type StreamPosition struct {
 	Created int64  // when the stream was made, in ns: its identity
 	Next    uint64 // the lowest sequence that has not been applied; 0: none was
 	Time    int64  // when message Next-1 was stored, in ns; 0 where that is not known
+	Known   int64  // until when nothing of the stream was missing, in ns; 0: never
 }
 
 // standing is how a stream stands to a position in it.
@@ -81,7 +82,7 @@ func (f *follower) begin(ctx context.Context) (from uint64, err error) {
 		f.notices.add("the broker has lost messages or its stream was made anew; it is read from its first message",
 			"stream", f.stream, "next", p.Next, "last", info.State.LastSeq)
 		f.lost()
-		p = StreamPosition{}
+		p = StreamPosition{Known: p.Known}
 		if info.State.FirstSeq > 1 {
 			f.gapped(p.Next, info.State.FirstSeq)
 		}

@@ -48,6 +48,7 @@ type cluster struct {
 	events    follower
 	refusals  follower
 	holds     holds
+	copier    copier
 	applied   func(bytes int) // for the next snapshot
 	now       func() time.Time
 	notices   *notices
@@ -81,6 +82,8 @@ func newCluster(k *Keeper, b *broker, from positions) *cluster {
 	}
 	c.events = follower{js: b.readJS, stream: eventsStream, apply: c.message, lost: c.publisher.again, missing: b.ensure, own: b.embedded != nil, notices: c.notices, at: from.events}
 	c.refusals = follower{js: b.readJS, stream: refusalsStream, apply: c.message, lost: c.publisher.again, missing: b.ensure, own: b.embedded != nil, notices: c.notices, at: from.refusals}
+	c.copier = copier{keeper: k, broker: b, node: b.options.Node, every: k.options.CopyEvery}
+	c.events.peers, c.refusals.peers = c.peers, c.peers
 	c.holds = holds{codec: c.codec, conn: b.publish, start: c.start, wake: make(chan struct{}, 1)}
 	return c
 }
@@ -118,6 +121,24 @@ func (c *cluster) join(ctx context.Context) {
 	}
 	c.running.Go(func() { c.refusals.run(ctx) })
 	c.running.Go(func() { c.events.run(ctx) })
+	if c.broker.embedded == nil {
+		c.copier.run(ctx)
+	}
+}
+
+// peers merges a snapshot of another node and returns how far that had come in the stream.
+func (c *cluster) peers(ctx context.Context, stream string) (StreamPosition, error) {
+	if c.broker.embedded != nil {
+		return StreamPosition{}, nil
+	}
+	m, ok, err := c.copier.fetch(ctx, c.store)
+	switch {
+	case err != nil || !ok:
+		return StreamPosition{}, err
+	case stream == refusalsStream:
+		return m.Refusals, nil
+	}
+	return m.Events, nil
 }
 
 // listen applies what other nodes send as soon as it is sent. The embedded server has no other nodes.

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"restraint/caps"
 )
@@ -203,6 +205,75 @@ func TestBrokerRolledBack(t *testing.T) {
 				closed(t, m.Keeper)
 			}
 			stopBroker(b)
+		})
+	}
+}
+
+// A node that comes after the stream has dropped its first messages takes the snapshot of another, and says so where there is none.
+func TestJoinAfterTheStreamsAge(t *testing.T) {
+	for _, copies := range []bool{true, false} {
+		t.Run(fmt.Sprintf("copies=%t", copies), func(t *testing.T) {
+			b := startBroker(t, t.TempDir(), 0)
+			nc, err := nats.Connect(b.ClientURL())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer nc.Close()
+			js, _ := jetstream.New(nc)
+			if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{
+				Name: eventsStream, Subjects: []string{eventsSubject + ".>"}, MaxBytes: 64 << 10, Discard: jetstream.DiscardOld,
+			}); err != nil {
+				t.Fatal(err)
+			}
+			r, keys, want := testRand(t), testKeys(60), newStore()
+			write := func(m member, n int) {
+				for range n {
+					changes := randomChanges(r, keys, 30)
+					record(t, m.Keeper, changes...)
+					applyAll(t, want, changes)
+				}
+			}
+			late := join(t, t.TempDir(), b.ClientURL()) // it has read a little, and is down then
+			dir := late.options.Dir
+			one := join(t, t.TempDir(), b.ClientURL())
+			write(one, 3)
+			settled(t, one, late)
+			closed(t, late.Keeper)
+			first := func() uint64 {
+				s, err := js.Stream(t.Context(), eventsStream)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return s.CachedInfo().State.FirstSeq
+			}
+			for first() < 40 {
+				write(one, 20)
+				settled(t, one)
+			}
+			if copies {
+				if err := one.snapshot(); err != nil {
+					t.Fatal(err)
+				}
+				kv, err := one.broker.keyValue(t.Context())
+				if err == nil {
+					err = one.cluster.copier.copy(t.Context(), kv)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			write(one, 3)
+			for _, dir := range []string{dir, t.TempDir()} {
+				m := join(t, dir, b.ClientURL())
+				if copies {
+					settled(t, one, m)
+					wantSame(t, m.store, want, keys)
+				} else {
+					until(t, "the gap is told", func() bool { return m.Stats().Cluster.Events.Gap != "" })
+				}
+				closed(t, m.Keeper)
+			}
+			closed(t, one.Keeper)
 		})
 	}
 }

@@ -33,6 +33,9 @@ type Options struct {
 	OutboxBytes int64
 	// Broker is the NATS JetStream that shares what is recorded with the other nodes. Nil: there are none, and no server is started.
 	Broker *BrokerOptions
+	// CopyEvery is the time between copies of a snapshot, of any node, for nodes that come after the stream of events has dropped what they
+	// would read. Default: 6 hours, a twelfth of the age of events.
+	CopyEvery time.Duration
 	// BrokerSync is after how long the broker's disk has what it acknowledged: sync_interval in its configuration, and some more. Until
 	// then the outbox keeps it. Default: 30 seconds.
 	BrokerSync time.Duration
@@ -121,6 +124,9 @@ func (o *Options) defaults() {
 	}
 	if o.OutboxBytes <= 0 {
 		o.OutboxBytes = 1 << 30
+	}
+	if o.CopyEvery <= 0 {
+		o.CopyEvery = eventsAge / 12
 	}
 	if o.BrokerSync <= 0 {
 		o.BrokerSync = 30 * time.Second

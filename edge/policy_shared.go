@@ -234,7 +234,7 @@ func (n *Node) followed(name string, document []byte, revision uint64) {
 		return
 	}
 	s.seen, s.seenRevision = digest, revision
-	if document == nil {
+	if revision == 0 {
 		n.log.Warn("the cluster has lost its policy: this node gives it its own again", "version", p.newest().Version)
 		n.proposeOver(0)
 		return

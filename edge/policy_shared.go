@@ -234,7 +234,7 @@ func (n *Node) followed(name string, document []byte, revision uint64) {
 		return
 	}
 	s.seen, s.seenRevision = digest, revision
-	if document == nil {
+	if revision == 0 {
 		n.log.Warn("the cluster has lost its policy: this node gives it its own again", "version", p.newest().Version)
 		n.proposeOver(0)
 		return
@@ -276,9 +276,7 @@ func (n *Node) ignorePolicy(v *policyVersion, revision uint64, err error) {
 	n.metrics.policiesIgnored.Inc()
 	n.log.Error("the cluster's policy cannot be taken and is ignored: put one that can", "revision", revision, "error", err.Error())
 	p.sharing.revision, p.sharing.propose, p.sharing.waiting = revision, false, nil
-	if p.sharing.unread = 0; v.Version > 0 && v.Version < maxPolicyVersion {
-		p.sharing.unread = v.Version
-	}
+	p.sharing.unread = v.Version
 	p.stand(func(s *standing) {
 		if !s.joined {
 			s.degraded = "the cluster's policy cannot be taken"

@@ -19,7 +19,7 @@ type broker struct {
 // newBroker makes a server that is not started. It skips the test where the program has none.
 func newBroker(t testing.TB, dir string) *broker {
 	t.Helper()
-	if exec.Command(binary, "nats", "--help").Run() != nil {
+	if exec.Command(program, "nats", "--help").Run() != nil {
 		t.Skip("this program has no command nats, so there is nothing for nodes to meet at")
 	}
 	home := filepath.Join(dir, "broker")
@@ -32,7 +32,7 @@ func newBroker(t testing.TB, dir string) *broker {
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	b.argv = []string{binary, "nats", "--config", config}
+	b.argv = []string{program, "nats", "--config", config}
 	t.Cleanup(func() {
 		b.end()
 		if t.Failed() {

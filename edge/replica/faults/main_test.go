@@ -18,8 +18,8 @@ var (
 	durationFlag = flag.Duration("duration", 0, "length of the scheduled faults, and more rounds of the others; 0: the short form")
 )
 
-// binary is the program under test, built once from this source; "" without -faults.
-var binary string
+// program is what is under test, built once from this source; "" without -faults.
+var program string
 
 func TestMain(m *testing.M) {
 	flag.Parse()
@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 		if err == nil {
 			defer os.RemoveAll(dir)
 			if *faultsFlag {
-				binary, err = built(dir, "restraint")
+				program, err = built(dir, "restraint")
 			}
 		}
 		if err != nil {

@@ -43,7 +43,7 @@ func newNode(t testing.TB, dir, name string, flags ...string) *node {
 		client:  &http.Client{Timeout: 3 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 16, MaxIdleConns: 16}},
 	}
 	n.argv = append([]string{
-		binary, "serve", "--node", name, "--data", n.data(), "--policy", policyFile,
+		program, "serve", "--node", name, "--data", n.data(), "--policy", policyFile,
 		"--listen", fmt.Sprintf("127.0.0.1:%d", freePort(t)), "--admin-listen", admin, "--snapshot-every", "1s",
 	}, flags...)
 	t.Cleanup(func() {

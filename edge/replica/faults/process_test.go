@@ -20,6 +20,7 @@ type process struct {
 	name string
 	dir  string // its working folder; its log is in it
 	argv []string
+	env  []string // beside the environment of the tests
 
 	mu     sync.Mutex
 	cmd    *exec.Cmd
@@ -50,6 +51,7 @@ func (p *process) launch(t testing.TB) {
 	defer log.Close()
 	cmd := exec.Command(p.argv[0], p.argv[1:]...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = p.dir, log, log
+	cmd.Env = append(os.Environ(), p.env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	started := make(chan error)
 	launches <- func() { started <- cmd.Start() }

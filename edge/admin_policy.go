@@ -34,6 +34,10 @@ func (n *Node) getPolicy(ctx *fasthttp.RequestCtx) {
 		n.log.Error("policy not read", "version", query.version, "error", err.Error())
 		return
 	}
+	if !ok && n.rules.Load().Version == 0 {
+		noPolicy().send(ctx)
+		return
+	}
 	if !ok {
 		newProblem(fasthttp.StatusNotFound, fmt.Sprintf("there is no version %d; /v1/policy/history lists them", query.version)).send(ctx)
 		return
@@ -126,8 +130,17 @@ func (n *Node) changePolicy(ctx *fasthttp.RequestCtx, text []byte, from string, 
 	case errors.As(err, &refused):
 		policyProblem(refused.Faults).send(ctx)
 		return
-	case errors.Is(err, errVersion):
+	case errors.Is(err, errVersion), errors.Is(err, ErrConflict) && expect != 0:
 		newProblem(fasthttp.StatusPreconditionFailed, err.Error()).send(ctx)
+		return
+	case errors.Is(err, ErrConflict):
+		newProblem(fasthttp.StatusConflict, "another change of the policy was faster, and comes into force here within seconds; look at it and put again").send(ctx)
+		return
+	case errors.Is(err, errDocumentSize):
+		newProblem(fasthttp.StatusRequestEntityTooLarge, err.Error()).send(ctx)
+		return
+	case errors.Is(err, errNotShared):
+		notShared(err).send(ctx)
 		return
 	case err != nil:
 		n.log.Error("policy not changed", "error", err.Error())
@@ -139,6 +152,20 @@ func (n *Node) changePolicy(ctx *fasthttp.RequestCtx, text []byte, from string, 
 		changes = []policy.Change{}
 	}
 	sendJSON(ctx, fasthttp.StatusOK, policyAnswer{Version: c.Version, DryRun: query.dry, SHA256: c.SHA256, Changes: changes})
+}
+
+// notShared is the answer to a change that the cluster did not take.
+func notShared(err error) *problem {
+	p := newProblem(fasthttp.StatusServiceUnavailable, err.Error()+"; the policy in force stays, and can be changed only while the cluster can be reached: look at it and put again")
+	p.retryAfter = 5
+	return p
+}
+
+// noPolicy is the answer of a node that does not know yet which policy is in force.
+func noPolicy() *problem {
+	p := newProblem(fasthttp.StatusServiceUnavailable, "no policy is in force yet: the node has none on disk and the cluster has not said which it is; /readyz says why")
+	p.retryAfter = 1
+	return p
 }
 
 // policyProblem names every fault of a refused policy.

@@ -85,6 +85,11 @@ func notAllowed(ctx *fasthttp.RequestCtx, allow string) {
 // with serves a request with an exchange, which is kept for the next one unless
 // this one panics: then nobody knows what state it is in.
 func (n *Node) with(ctx *fasthttp.RequestCtx, serve func(*Node, *fasthttp.RequestCtx, *exchange)) {
+	if n.rules.Load().Version == 0 {
+		linger(ctx)
+		noPolicy().send(ctx)
+		return
+	}
 	x := n.exchanges.Get().(*exchange)
 	serve(n, ctx, x)
 	n.exchanges.Put(x)

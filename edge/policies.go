@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -26,15 +27,23 @@ type policyVersion struct {
 	// Held is what older versions still ask to be kept: with it, the newest version
 	// alone says how many exposures each scope keeps.
 	Held policy.Keeps `json:"held,omitempty"`
-	Text string       `json:"text"`
+	// Shared: the cluster has it, or had it, under this number.
+	Shared bool   `json:"shared,omitempty"`
+	Text   string `json:"text"`
 }
 
 // policies keeps the versions of the policy on disk, one file each, and puts new
-// ones into force. The newest file is the policy in force.
+// ones into force. The newest file is the policy in force; of a node that shares its
+// policy, so far as the cluster has none.
 type policies struct {
-	mu       sync.Mutex // one change at a time
-	dir      string
-	versions []policyVersion // oldest first, without their texts
+	dir string
+
+	changing sync.Mutex // one change at a time, also while the cluster is asked; before mu
+	sharing  sharing
+
+	mu       sync.Mutex
+	versions []policyVersion // oldest first, without their texts; written under both locks
+	standing standing        // written under both locks
 }
 
 // PolicyError is a policy that was refused for its faults.
@@ -70,15 +79,26 @@ func (n *Node) openPolicies() error {
 		v.Text = ""
 		p.versions = append(p.versions, v)
 	}
-	if len(p.versions) == 0 {
+	switch {
+	case len(p.versions) > 0:
+	case n.options.Shared == nil:
 		_, err := n.putPolicy(n.options.FirstPolicy, n.options.FirstPolicyName, false, 0)
 		return err
+	default: // version 0, under which nothing is decided, until the cluster has said which it is
+		newest = policyVersion{At: time.Now().UTC(), From: n.options.FirstPolicyName, Text: string(n.options.FirstPolicy)}
 	}
 	compiled, err := n.compile(&newest, nil)
-	if err != nil {
+	switch {
+	case err != nil && newest.Version == 0:
+		return err
+	case err != nil:
 		return fmt.Errorf("policy version %d: %w", newest.Version, err)
 	}
-	return n.enforce(compiled, nil, func() error { return nil })
+	if err := n.enforce(compiled, nil, func() error { return nil }); err != nil {
+		return err
+	}
+	n.joinPolicy()
+	return nil
 }
 
 func readPolicyVersion(name string) (v policyVersion, err error) {
@@ -113,13 +133,22 @@ var errVersion = errors.New("another version is in force")
 // putPolicy checks text, keeps it as the next version and puts it in force; dry, it
 // only checks. The text in force already is no new version. from says where the
 // text came from. Of expect, unless 0, the policy in force must have that version.
+// Where the policy is shared, nothing changes before the cluster has taken it.
 func (n *Node) putPolicy(text []byte, from string, dry bool, expect int) (c policyChange, err error) {
+	n.policies.changing.Lock()
+	defer n.policies.changing.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), shareTimeout)
+	defer cancel()
+	return n.putPolicyLocked(ctx, text, from, dry, expect)
+}
+
+// putPolicyLocked is putPolicy where policies.changing is held.
+func (n *Node) putPolicyLocked(ctx context.Context, text []byte, from string, dry bool, expect int) (c policyChange, err error) {
 	p := &n.policies
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	c.policyVersion = policyVersion{Version: 1, At: time.Now().UTC(), From: from, SHA256: sum(string(text)), Text: string(text)}
+	c.policyVersion = policyVersion{At: time.Now().UTC(), From: from, SHA256: sum(string(text)), Text: string(text)}
+	last := p.newest()
+	var previous *policy.Policy
 	if r := n.rules.Load(); r != nil {
-		last := p.versions[len(p.versions)-1]
 		c.before, c.after = r.Policy, r.Policy
 		if expect != 0 && expect != last.Version {
 			return c, fmt.Errorf("%w: version %d, not %d; look at it and put again", errVersion, last.Version, expect)
@@ -128,20 +157,43 @@ func (n *Node) putPolicy(text []byte, from string, dry bool, expect int) (c poli
 			c.policyVersion = last
 			return c, nil
 		}
-		c.Version = last.Version + 1
+		if last.Version > 0 {
+			previous = c.before
+		}
 	}
-	if c.after, err = n.compile(&c.policyVersion, c.before); err != nil || dry {
+	c.Version = max(last.Version, p.sharing.unread) + 1
+	if c.after, err = n.compile(&c.policyVersion, previous); err != nil || dry {
 		return c, err
 	}
 	c.Held = c.after.Held
-	if err := n.enforce(c.after, c.before, func() error { return p.write(&c.policyVersion) }); err != nil {
+	keep := func() error { return p.write(&c.policyVersion) }
+	if n.options.Shared != nil {
+		keep = func() error { return n.shareNew(ctx, &c.policyVersion) }
+	}
+	if err := n.enforce(c.after, c.before, keep); err != nil {
 		return c, err
 	}
-	head := c.policyVersion
-	head.Text = ""
-	p.versions = append(p.versions, head)
+	p.add(c.policyVersion)
 	n.log.Info("policy in force", "version", c.Version, "from", from, "sha256", c.SHA256)
 	return c, nil
+}
+
+// newest is the version in force without its text; version 0 where there is none.
+func (p *policies) newest() (v policyVersion) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.versions) > 0 {
+		v = p.versions[len(p.versions)-1]
+	}
+	return v
+}
+
+// add notes v as the newest version; policies.changing is held.
+func (p *policies) add(v policyVersion) {
+	v.Text = ""
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.versions = append(p.versions, v)
 }
 
 // compile makes v ready. before is the version that it replaces; nil where v.Held
@@ -205,66 +257,4 @@ func (n *Node) declare(p, before *policy.Policy) error {
 		return fmt.Errorf("declare lists: %w", err)
 	}
 	return nil
-}
-
-// write keeps the version so that a crash leaves it whole or not at all.
-func (p *policies) write(v *policyVersion) error {
-	text, err := json.MarshalIndent(v, "", " ")
-	if err != nil {
-		return fmt.Errorf("encode policy: %w", err)
-	}
-	if err := writeWhole(p.file(v.Version), text); err != nil {
-		return fmt.Errorf("keep policy: %w", err)
-	}
-	return nil
-}
-
-// writeWhole writes a file by temporary name, fsync and rename.
-func writeWhole(name string, text []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
-		}
-	}()
-	if _, err = f.Write(text); err != nil {
-		return err
-	}
-	if err = f.Sync(); err != nil {
-		return err
-	}
-	if err = f.Close(); err != nil {
-		return err
-	}
-	if err = os.Rename(f.Name(), name); err != nil {
-		return err
-	}
-	d, err := os.Open(filepath.Dir(name))
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
-}
-
-// version reads the policy with the number, the newest for 0; false when there is
-// none.
-func (p *policies) version(number int) (v policyVersion, ok bool, err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for i := len(p.versions) - 1; i >= 0; i-- {
-		if number == 0 || p.versions[i].Version == number {
-			v, err = readPolicyVersion(p.file(p.versions[i].Version))
-			return v, true, err
-		}
-	}
-	return v, false, nil
-}
-
-func (p *policies) file(version int) string {
-	return filepath.Join(p.dir, fmt.Sprintf("%08d.json", version))
 }

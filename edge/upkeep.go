@@ -33,7 +33,7 @@ func (n *Node) sweep(ctx context.Context) {
 
 // PutPolicy checks a policy and puts it in force; name says where it came from.
 // A text that is in force already changes nothing. On an error the policy in force
-// stays.
+// stays: ErrConflict, ErrAway where the cluster has to take it first.
 func (n *Node) PutPolicy(text []byte, name string) error {
 	_, err := n.putPolicy(text, name, false, 0)
 	return err

@@ -24,7 +24,7 @@ func TestPackagesKeepApart(t *testing.T) {
 		{"restraint/edge/policy", []string{"restraint/caps", "restraint/suppress", "github.com/valyala"}, nil},
 		{"restraint/edge/identity", []string{"restraint/caps", "restraint/suppress", "restraint/edge/policy", "github.com/valyala"}, nil},
 		{"restraint/edge/openrtb", []string{"restraint/caps", "restraint/suppress", "restraint/edge/policy", "github.com"}, nil},
-		{"restraint/edge/replica", []string{"restraint/edge", "restraint/suppress", "github.com"}, nil},
+		{"restraint/edge/replica", []string{"restraint/edge", "restraint/suppress", "github.com/valyala"}, nil},
 		{"restraint/loadtest", []string{"restraint/caps", "restraint/suppress", "restraint/edge"}, nil},
 		{"restraint/edge", []string{"restraint/edge/replica", "restraint/loadtest", "github.com/nats-io"}, nil},
 	} {
@@ -40,6 +40,22 @@ func TestPackagesKeepApart(t *testing.T) {
 				t.Errorf("%s imports %s", rule.pkg, imported)
 			}
 		}
+	}
+}
+
+// Only edge/replica and what is built on it know NATS.
+func TestOnlyReplicaImportsNATS(t *testing.T) {
+	found := false
+	for _, line := range list(t, "-deps=false", `{{$p := .ImportPath}}{{range .Imports}}{{$p}}={{.}}{{"\n"}}{{end}}`, "restraint/...") {
+		if pkg, imported, _ := strings.Cut(line, "="); strings.HasPrefix(imported, "github.com/nats-io/") {
+			found = true
+			if pkg != "restraint/edge/replica" {
+				t.Errorf("%s imports %s", pkg, imported)
+			}
+		}
+	}
+	if !found {
+		t.Error("nobody imports NATS: the test looks for the wrong thing")
 	}
 }
 

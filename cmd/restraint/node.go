@@ -55,7 +55,26 @@ type keeper struct{ *replica.Keeper }
 // Kept says what is kept where.
 func (k keeper) Kept() edge.Kept {
 	s := k.Stats()
-	return edge.Kept{OutboxBytes: s.OutboxBytes, OutboxOldest: s.OutboxOldest, SnapshotAge: s.SnapshotAge, Notices: s.Notices, Incomplete: s.Restored.Incomplete}
+	return edge.Kept{
+		OutboxBytes: s.OutboxBytes, OutboxOldest: s.OutboxOldest, SnapshotAge: s.SnapshotAge, Notices: s.Notices, Incomplete: s.Restored.Incomplete,
+		Replication: replication(s.Cluster),
+	}
+}
+
+func replication(c *replica.ClusterStats) *edge.Replication {
+	if c == nil {
+		return nil
+	}
+	broker := "cluster"
+	if c.Embedded {
+		broker = "embedded"
+	}
+	return &edge.Replication{
+		Broker: broker, Connected: c.Connected, Degraded: !c.Connected && !(c.Events.Reached && c.Refusals.Reached),
+		Events: edge.Stream(c.Events), Refusals: edge.Stream(c.Refusals),
+		AppliedRecords: c.Records, SentMessages: c.Sent, Resent: c.Resent, Refused: c.Refused,
+		ForeignBatches: c.Foreign, Unusable: c.Unusable, HoldMessages: c.HoldsSent, HoldsDropped: c.HoldsDropped,
+	}
 }
 
 // openKeeper opens what keeps the counters of a node past its process; nil under the
@@ -69,7 +88,11 @@ func openKeeper(cfg *Config, fingerprint string, log *slog.Logger) (*keeper, err
 		Fingerprint:   fingerprint,
 		RoutingSeed:   0, // one node has every partition
 		SnapshotEvery: cfg.Snapshot.Every,
-		Log:           log,
+		Broker: &replica.BrokerOptions{
+			Dir: filepath.Join(cfg.Data, "nats"), Node: cfg.Node, URLs: cfg.NATS.URLs, CredentialsFile: cfg.NATS.CredentialsFile,
+			CA: cfg.NATS.TLS.CA, Cert: cfg.NATS.TLS.Cert, Key: cfg.NATS.TLS.Key, Replicas: cfg.NATS.Replicas, Log: log,
+		},
+		Log: log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open counters: %w", err)
@@ -85,10 +108,6 @@ func notBuilt(cfg *Config) error {
 		key string
 		set bool
 	}{
-		{"nats.urls", len(cfg.NATS.URLs) > 0},
-		{"nats.credentials_file", cfg.NATS.CredentialsFile != ""},
-		{"nats.tls", cfg.NATS.TLS.CA+cfg.NATS.TLS.Cert+cfg.NATS.TLS.Key != ""},
-		{"nats.replicas", cfg.NATS.Replicas != 1},
 		{"tls", cfg.TLS.Cert+cfg.TLS.Key+cfg.TLS.ClientCA != ""},
 		{"keys_file", cfg.KeysFile != ""},
 	} {
@@ -133,6 +152,7 @@ func nodeOptions(cfg *Config, log *slog.Logger) (edge.Options, error) {
 		FirstPolicy:     text,
 		FirstPolicyName: name,
 		RequestClock:    cfg.RequestClock,
+		MaxStale:        cfg.Ready.MaxStale,
 		Version:         programVersion(),
 		Log:             log,
 	}, nil

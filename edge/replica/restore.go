@@ -40,7 +40,7 @@ func (k *Keeper) Restore(s *caps.Store) error {
 	var batch Batch
 	var change caps.Change
 	found, err := k.outbox.replay(from.position, func(enc []byte) error {
-		if err := batch.Parse(enc); err != nil {
+		if _, err := batch.ParseNext(enc); err != nil {
 			return err
 		}
 		if batch.Fingerprint != k.codec.Fingerprint {
@@ -69,9 +69,6 @@ func (k *Keeper) Restore(s *caps.Store) error {
 
 // start begins to record and to take snapshots.
 func (k *Keeper) start(s *caps.Store, r Restored, from snapshotFrom, found replayed) {
-	k.gate.Lock()
-	k.store, k.covered = s, from.position
-	k.gate.Unlock()
 	k.since.Store(found.bytes)
 	k.mu.Lock()
 	k.restored, k.taken = r, k.options.Now()
@@ -79,7 +76,16 @@ func (k *Keeper) start(s *caps.Store, r Restored, from snapshotFrom, found repla
 		k.taken = time.Unix(int64(from.created), 0)
 	}
 	k.mu.Unlock()
+	k.gate.Lock()
+	k.store, k.covered, k.restoredFrom = s, from.position, from.positions
+	if k.broker != nil {
+		k.cluster = newCluster(k, k.broker, from.positions)
+	}
+	k.gate.Unlock()
 	k.running.Go(k.snapshots)
+	if k.cluster != nil {
+		k.cluster.open()
+	}
 }
 
 // restoreSnapshot merges the newest snapshot that verifies, and returns its head and how many newer ones do not.

@@ -1,0 +1,110 @@
+package edge
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// write keeps the version so that a crash leaves it whole or not at all.
+func (p *policies) write(v *policyVersion) error {
+	staged, err := p.stage(v)
+	if err != nil {
+		return err
+	}
+	return staged.commit()
+}
+
+// staged is a file that is whole on disk under a temporary name.
+type staged struct{ temporary, name string }
+
+// stage writes the version without making it the newest yet: what may fail for want
+// of room has then not failed.
+func (p *policies) stage(v *policyVersion) (staged, error) {
+	text, err := json.MarshalIndent(v, "", " ")
+	if err != nil {
+		return staged{}, fmt.Errorf("encode policy: %w", err)
+	}
+	s, err := stageFile(p.file(v.Version), text)
+	if err != nil {
+		return s, fmt.Errorf("keep policy: %w", err)
+	}
+	return s, nil
+}
+
+// stageFile writes a file under a temporary name, to disk.
+func stageFile(name string, text []byte) (s staged, err error) {
+	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
+	if err != nil {
+		return s, err
+	}
+	_, err = f.Write(text)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		os.Remove(f.Name())
+	}
+	return staged{f.Name(), name}, err
+}
+
+// commit gives the file its name.
+func (s staged) commit() error {
+	if err := os.Rename(s.temporary, s.name); err != nil {
+		os.Remove(s.temporary)
+		return fmt.Errorf("keep policy: %w", err)
+	}
+	d, err := os.Open(filepath.Dir(s.name))
+	if err != nil {
+		return fmt.Errorf("keep policy: %w", err)
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil {
+		return fmt.Errorf("keep policy: %w", err)
+	}
+	return nil
+}
+
+// discard removes what was staged and is not wanted.
+func (s staged) discard() { os.Remove(s.temporary) }
+
+// setAside takes versions out of the history: their files keep their text under
+// another name, by which no start reads them. policies.changing is held.
+func (p *policies) setAside(which func(*policyVersion) bool) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	left := p.versions[:0]
+	var failed error
+	for _, v := range p.versions {
+		if !which(&v) {
+			left = append(left, v)
+			continue
+		}
+		name := p.file(v.Version)
+		if err := os.Rename(name, name+"."+v.SHA256[:8]+".aside"); err != nil && !errors.Is(err, os.ErrNotExist) {
+			failed = errors.Join(failed, fmt.Errorf("set policy version %d aside: %w", v.Version, err))
+		}
+	}
+	p.versions = left
+	return failed
+}
+
+// version reads the policy with the number, the newest for 0; false when there is
+// none.
+func (p *policies) version(number int) (v policyVersion, ok bool, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := len(p.versions) - 1; i >= 0; i-- {
+		if number == 0 || p.versions[i].Version == number {
+			v, err = readPolicyVersion(p.file(p.versions[i].Version))
+			return v, true, err
+		}
+	}
+	return v, false, nil
+}
+
+func (p *policies) file(version int) string {
+	return filepath.Join(p.dir, fmt.Sprintf("%08d.json", version))
+}

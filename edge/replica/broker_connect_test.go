@@ -1,0 +1,183 @@
+package replica
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// authority is a certificate authority with the files of one certificate of it, for 127.0.0.1.
+type authority struct{ ca, cert, key string }
+
+func newAuthority(t *testing.T) authority {
+	t.Helper()
+	dir := t.TempDir()
+	template := func(serial int64) *x509.Certificate {
+		return &x509.Certificate{
+			SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: "test"},
+			NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		}
+	}
+	write := func(name, kind string, der []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	key := func() *ecdsa.PrivateKey {
+		k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return k
+	}
+	root, rootKey := template(1), key()
+	root.IsCA, root.BasicConstraintsValid, root.KeyUsage = true, true, x509.KeyUsageCertSign
+	rootDER, err := x509.CreateCertificate(rand.Reader, root, root, &rootKey.PublicKey, rootKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, leafKey := template(2), key()
+	leaf.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
+	leaf.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
+	leafDER, err := x509.CreateCertificate(rand.Reader, leaf, root, &leafKey.PublicKey, rootKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(leafKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return authority{write("ca.pem", "CERTIFICATE", rootDER), write("cert.pem", "CERTIFICATE", leafDER), write("key.pem", "PRIVATE KEY", keyDER)}
+}
+
+// serve makes a server ask for certificates of the authority.
+func (a authority) serve(t *testing.T) func(*server.Options) {
+	t.Helper()
+	cert, err := tls.LoadX509KeyPair(a.cert, a.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	text, err := os.ReadFile(a.ca)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !pool.AppendCertsFromPEM(text) {
+		t.Fatal("no certificate")
+	}
+	return func(o *server.Options) {
+		o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert}
+		o.TLSTimeout = 5
+	}
+}
+
+func TestBrokerTLS(t *testing.T) {
+	ours, other := newAuthority(t), newAuthority(t)
+	_, address := natsServer(t, ours.serve(t))
+	b, _ := testBroker(t, BrokerOptions{URLs: []string{address}, CA: ours.ca, Cert: ours.cert, Key: ours.key})
+	soon(t, "connection", b.connected)
+	ensured(t, b)
+	for name, o := range map[string]BrokerOptions{
+		"another authority":   {CA: other.ca, Cert: ours.cert, Key: ours.key},
+		"another certificate": {CA: ours.ca, Cert: other.cert, Key: other.key},
+		"no certificate":      {CA: ours.ca},
+	} {
+		o.URLs = []string{address}
+		b, _ := testBroker(t, o)
+		soon(t, name, func() bool {
+			err := b.problem()
+			return err != nil && (strings.Contains(err.Error(), "tls: ") || strings.Contains(err.Error(), "x509: ") || strings.Contains(err.Error(), "EOF") || strings.Contains(err.Error(), "reset by peer"))
+		})
+		if b.connected() {
+			t.Errorf("%s: connected", name)
+		}
+	}
+}
+
+// A password that is refused is a reason, and goes on being tried.
+func TestBrokerRefused(t *testing.T) {
+	s, address := natsServer(t, func(o *server.Options) { o.Username, o.Password = "edge", "right" })
+	address = strings.TrimPrefix(address, "nats://")
+	var log logged
+	b, _ := testBroker(t, BrokerOptions{URLs: []string{"nats://edge:wr0ng@" + address}, Log: log.log()})
+	soon(t, "a reason", func() bool { return strings.Contains(b.problem().Error(), "Authorization") })
+	soon(t, "some more attempts", func() bool {
+		v, err := s.Varz(nil)
+		return err == nil && v.TotalConnections > 8
+	})
+	if b.publish.IsClosed() || b.read.IsClosed() {
+		t.Error("it gave up")
+	}
+	if strings.Contains(log.String(), "wr0ng") {
+		t.Error("the password is in the log")
+	}
+	if n := strings.Count(log.String(), "Authorization"); n > 4 {
+		t.Errorf("%d lines for one reason:\n%s", n, log.String())
+	}
+	b, _ = testBroker(t, BrokerOptions{URLs: []string{"nats://edge:right@" + address}})
+	soon(t, "connection", b.connected)
+}
+
+// Settings that can never work are told at once, all of them, by their names.
+func TestBrokerSettings(t *testing.T) {
+	a := newAuthority(t)
+	empty := filepath.Join(t.TempDir(), "empty")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	urls := []string{"nats://127.0.0.1:4222"}
+	for _, c := range []struct {
+		o     BrokerOptions
+		wants []string
+	}{
+		{BrokerOptions{}, []string{"no directory"}},
+		{BrokerOptions{Dir: "x", Replicas: 3}, []string{"nats.replicas 3", "set nats.urls"}},
+		{BrokerOptions{URLs: urls, Replicas: 6}, []string{"nats.replicas 6"}},
+		{BrokerOptions{URLs: []string{"http://a"}}, []string{`nats.urls "http://a"`}},
+		{BrokerOptions{URLs: []string{"nats://"}}, []string{`nats.urls "nats://"`}},
+		{BrokerOptions{URLs: []string{"nats://a:1,nats://b:1"}}, []string{"one NATS server"}},
+		{BrokerOptions{URLs: []string{"nats://me:secret@a:x"}}, []string{`nats.urls "nats://***@a:x"`}},
+		{BrokerOptions{URLs: urls, CredentialsFile: empty + ".not"}, []string{"nats.credentials_file", "no such file"}},
+		{BrokerOptions{URLs: urls, CredentialsFile: empty}, []string{"nats.credentials_file", "nsc"}},
+		{BrokerOptions{URLs: urls, CA: empty}, []string{"nats.tls.ca", "no certificate"}},
+		{BrokerOptions{URLs: urls, CA: empty + ".not"}, []string{"nats.tls.ca", "no such file"}},
+		{BrokerOptions{URLs: urls, Cert: a.cert}, []string{"nats.tls.cert", "set nats.tls.key"}},
+		{BrokerOptions{URLs: urls, Key: a.key}, []string{"nats.tls.key", "set nats.tls.cert"}},
+		{BrokerOptions{URLs: urls, Cert: a.key, Key: a.cert}, []string{"nats.tls.cert", "PEM"}},
+		{BrokerOptions{URLs: urls, Cert: a.cert, Key: newAuthority(t).key}, []string{"nats.tls.cert", "does not match"}},
+		{BrokerOptions{URLs: []string{"x", "y"}, CA: empty, Key: a.key}, []string{`"x"`, `"y"`, "nats.tls.ca", "nats.tls.key"}},
+	} {
+		b, err := openBroker(c.o)
+		if err == nil {
+			b.close()
+		}
+		if !errors.Is(err, ErrBrokerOptions) {
+			t.Errorf("%+v: %v", c.o, err)
+			continue
+		}
+		for _, want := range c.wants {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%q is not in: %v", want, err)
+			}
+		}
+		if strings.Contains(err.Error(), "secret") {
+			t.Errorf("a password in: %v", err)
+		}
+	}
+}

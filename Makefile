@@ -7,9 +7,12 @@ GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # How long each fuzz target runs in `make fuzz`.
 FUZZTIME ?= 20s
+# What make faults and make faults-long choose by (0: the time; a failure prints it), and how long the latter runs.
+SEED     ?= 0
+DURATION ?= 30m
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check bench bench-long fuzz fmt demo clean
+.PHONY: help run build test check bench bench-long faults faults-long fuzz fmt demo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +37,12 @@ check: ## format, vet, static analysis, and every benchmark and fuzz seed once
 bench: ## the speed and memory marks, ten runs each
 	@$(GO) test -run '^$$' -bench 'BenchmarkDecide|BenchmarkMemoryRead' -count 10 ./edge
 	@$(GO) test -run '^$$' -bench 'BenchmarkMemoryPerCounter' -benchtime 1x -count 3 ./caps
+
+faults: ## break real nodes by a seeded schedule and check what they say afterwards: make faults SEED=7
+	@$(GO) test -count=1 -timeout 20m -v ./edge/replica/faults -faults -seed $(SEED)
+
+faults-long: ## the same with more rounds, the random faults for DURATION each
+	@$(GO) test -count=1 -timeout 0 -v ./edge/replica/faults -faults -seed $(SEED) -duration $(DURATION)
 
 fuzz: ## fuzz every decoder for FUZZTIME each
 	@set -e; for package in $$($(GO) list ./...); do \

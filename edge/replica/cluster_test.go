@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -278,21 +279,44 @@ func TestJoinAfterTheStreamsAge(t *testing.T) {
 	}
 }
 
-// Changes made under another secret are left out and counted.
-func TestForeignSecret(t *testing.T) {
+// A node with another secret, or with the name of another, does not start; what one sends all the same is left out and counted.
+func TestClusterRefuses(t *testing.T) {
 	b := startBroker(t, t.TempDir(), 0)
-	one := join(t, t.TempDir(), b.ClientURL())
-	o := testOptions(t.TempDir())
-	o.Fingerprint = otherHex
-	o.Broker = &BrokerOptions{Node: "other", URLs: []string{b.ClientURL()}}
-	other, _ := opened(t, o)
-	record(t, other, randomChanges(testRand(t), testKeys(5), 5)...)
-	until(t, "foreign changes are seen", func() bool { return one.Stats().Cluster.Foreign > 0 })
+	dir := t.TempDir()
+	one := join(t, dir, b.ClientURL())
+	settled(t, one)
+	for want, o := range map[error]Options{
+		ErrFingerprint: {Fingerprint: otherHex, Broker: &BrokerOptions{Node: "other"}},
+		ErrName:        {Fingerprint: secretHex, Broker: &BrokerOptions{Node: filepath.Base(dir)}},
+	} {
+		o.Dir, o.Broker.URLs = t.TempDir(), []string{b.ClientURL()}
+		k, err := Open(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := k.Restore(newStore()); !errors.Is(err, want) {
+			t.Errorf("%v, want %v", err, want)
+		}
+		closed(t, k)
+	}
+	foreign := Codec{Fingerprint: 1}
+	message, err := foreign.AppendBatch(nil, randomChanges(testRand(t), testKeys(5), 5))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range [][]byte{message, []byte("no batch"), message[:20]} {
+		if _, err := one.broker.publishJS.Publish(t.Context(), eventsSubject+".x", m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	until(t, "foreign changes and nonsense are counted", func() bool {
+		c := one.Stats().Cluster
+		return c.Foreign > 0 && c.Unusable > 1
+	})
 	if n := one.store.Stats(); n.Users+n.RefusalUsers != 0 {
 		t.Errorf("%+v", n)
 	}
 	closed(t, one.Keeper)
-	closed(t, other)
 }
 
 // Holds reach the other nodes, and are held there until they end.

@@ -33,6 +33,8 @@ type Options struct {
 	OutboxBytes int64
 	// Broker is the NATS JetStream that shares what is recorded with the other nodes. Nil: there are none, and no server is started.
 	Broker *BrokerOptions
+	// SecretMade: this start made the identifier secret, which is then never the one of a cluster that has one.
+	SecretMade bool
 	// CopyEvery is the time between copies of a snapshot, of any node, for nodes that come after the stream of events has dropped what they
 	// would read. Default: 6 hours, a twelfth of the age of events.
 	CopyEvery time.Duration

@@ -9,7 +9,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 20s
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check bench bench-long fuzz fmt demo clean
+.PHONY: help run build test check bench bench-long fuzz fmt demo cluster clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,5 +48,8 @@ fmt: ## format the code
 demo: build ## replay a log through a node and print what the policy spared: make demo LOG=path (without LOG, a synthetic one)
 	@$(BIN) replay --policy deploy/examples $(if $(LOG),"$(LOG)",--synthetic demo/synthetic.csv)
 
-clean: ## remove what was built; the node's ./data stays
+cluster: build ## start three NATS servers and three nodes on loopback, state in ./data-cluster; Ctrl-C stops all
+	@RESTRAINT=$(BIN) exec deploy/cluster.sh
+
+clean: ## remove what was built; ./data and ./data-cluster stay
 	@rm -rf bin demo

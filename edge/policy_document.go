@@ -70,6 +70,8 @@ func parsePolicyDocument(document []byte) (policyVersion, error) {
 		err = fmt.Errorf("where it is from has %d bytes, more than %d", len(v.From), maxPolicyFrom)
 	case sum(v.Text) != v.SHA256:
 		err = errors.New("its text does not have the SHA-256 it states")
+	default:
+		err = checkHeld(v.Held)
 	}
 	if err != nil {
 		return policyVersion{}, err
@@ -77,6 +79,17 @@ func parsePolicyDocument(document []byte) (policyVersion, error) {
 	v.Held = v.Held.Join(nil) // sorted, whoever sorted it
 	v.Shared = true
 	return v, nil
+}
+
+// checkHeld refuses what no policy could have asked to be kept.
+func checkHeld(held policy.Keeps) error {
+	for i := range held {
+		k := &held[i]
+		if k.Limit == 0 || k.Per > policy.PerRun || len(k.Name) > policy.MaxNameBytes || len(k.Channel) > policy.MaxNameBytes {
+			return fmt.Errorf("what it holds of older versions is none of a policy: %.300q", fmt.Sprint(*k))
+		}
+	}
+	return nil
 }
 
 // unpackPolicy reads the JSON in a document.

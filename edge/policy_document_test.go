@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -35,6 +36,26 @@ func TestPolicyDocument(t *testing.T) {
 	for i := range document {
 		if _, err := parsePolicyDocument(document[:i]); err == nil {
 			t.Fatalf("the first %d of %d bytes are a document", i, len(document))
+		}
+	}
+}
+
+// What no policy asks to be kept is not taken from a document.
+func TestPolicyDocumentHeld(t *testing.T) {
+	for _, change := range []func(*policy.Keep){
+		func(k *policy.Keep) { k.Limit = 0 },
+		func(k *policy.Keep) { k.Per = policy.PerRun + 1 },
+		func(k *policy.Keep) { k.Name = strings.Repeat("n", 129) },
+		func(k *policy.Keep) { k.Channel = strings.Repeat("c", 129) },
+	} {
+		v := someVersion()
+		change(&v.Held[0])
+		document, err := v.document()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v, err := parsePolicyDocument(document); err == nil {
+			t.Errorf("taken: %+v", v.Held)
 		}
 	}
 }

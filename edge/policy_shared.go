@@ -123,6 +123,7 @@ func (n *Node) joinPolicy() {
 	}
 	n.options.Shared.Follow(ctx, policyDocument, func(name string, document []byte, revision uint64) {
 		n.followed(name, document, revision)
+		n.settlePolicy(ctx)
 		if p.standingNow() != (standing{}) {
 			cancel()
 		}
@@ -212,7 +213,7 @@ func (n *Node) proposePolicy(ctx context.Context) error {
 // in force.
 func (n *Node) policyFault(what string, err error) {
 	n.policies.stand(func(s *standing) {
-		if said := what + ": " + err.Error(); s.fault != said {
+		if said := what + ": see the log"; s.fault != said { // the error names another temporary file each time
 			n.log.Error(what, "policy", n.rules.Load().Version, "error", err.Error())
 			s.fault = said
 		}

@@ -3,6 +3,7 @@ package edge_test
 import (
 	"bytes"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -215,7 +216,8 @@ func TestPolicyGarbage(t *testing.T) {
 	wrongTime := policyDocument(9, limit("9"))
 	wrongTime.At = wrongTime.At.AddDate(-300, 0, 0)
 	for i, document := range [][]byte{
-		{}, []byte("garbage"), pack(t, []byte("{")), pack(t, []byte(`{"version":9}`)), pack(t, nil),
+		{},
+		[]byte("garbage"), pack(t, []byte("{")), pack(t, []byte(`{"version":9}`)), pack(t, nil),
 		wrongSum.packed(t), wrongTime.packed(t), policyDocument(0, limit("9")).packed(t), policyDocument(1<<40, limit("9")).packed(t),
 		policyDocument(9, "campaigns: {a: {advertisre: x}}").packed(t),
 		pack(t, make([]byte, 65<<20)), bytes.Repeat([]byte{7}, 2<<20),
@@ -263,6 +265,17 @@ func TestPolicyStoreRolledBack(t *testing.T) {
 		inForce(t, 3, limit("4"), fresh)
 		fresh.stop()
 	}
+
+	// The same while no node was there to see it.
+	for _, n := range nodes {
+		n.stop()
+	}
+	s.change(func(s *store) { s.last, s.kept["policy"] = first.revision, first })
+	for i, n := range nodes {
+		nodes[i] = startNode(t, n.dir, "campaigns: {}", links[i].options)
+		nodes[i].must(200, "GET", "/readyz", "", "", nil) // settled before it answers
+	}
+	inForce(t, 3, limit("4"), nodes...)
 
 	// A number that came twice since the store lost the first: what it has now holds.
 	links[1].cut(true)
@@ -322,3 +335,33 @@ func TestPolicyDiskFails(t *testing.T) {
 }
 
 var _ edge.Shared = new(link)
+
+// The answers that only a node of a cluster gives are as they are described.
+func TestOpenAPIShared(t *testing.T) {
+	d := readOpenAPI(t)
+	s := newStore()
+	nodes, links := cluster(t, s, testPolicy)
+	n, raced := nodes[0], func() { s.put(policyDocument(7, limit("7")).packed(t)) }
+	links[0].before = raced
+	d.call(t, n, 409, "PUT", "/v1/policy", nil, limit("2"))
+	inForce(t, 7, limit("7"), n)
+	links[0].before = func() { s.put(policyDocument(8, limit("8")).packed(t)) }
+	d.call(t, n, 412, "PUT", "/v1/policy", http.Header{"If-Match": {`"7"`}}, limit("2"))
+	inForce(t, 8, limit("8"), n)
+	links[0].before = func() { s.put(policyDocument(9, limit("9")).packed(t)) }
+	d.call(t, n, 409, "POST", "/v1/policy/rollback?version=7", nil, "")
+	inForce(t, 9, limit("9"), n)
+	d.call(t, n, 404, "POST", "/v1/policy/rollback?version=3", nil, "") // was never here
+	links[0].cut(true)
+	d.call(t, n, 503, "PUT", "/v1/policy", nil, limit("2"))
+	d.call(t, n, 503, "POST", "/v1/policy/rollback", nil, "")
+
+	far := &link{store: newStore()}
+	far.away.Store(true)
+	fresh := startNode(t, "", testPolicy, far.options)
+	d.call(t, fresh, 503, "GET", "/readyz", nil, "")
+	d.call(t, fresh, 200, "GET", "/v1/status", nil, "")
+	d.call(t, fresh, 200, "GET", "/v1/policy/history", nil, "")
+	d.call(t, fresh, 503, "PUT", "/v1/policy", nil, limit("2"))
+	d.call(t, fresh, 404, "POST", "/v1/policy/rollback", nil, "")
+}

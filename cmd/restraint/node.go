@@ -38,6 +38,9 @@ func serve(ctx context.Context, cfg Config) (err error) {
 	}
 	if kept != nil {
 		options.Keeper = kept
+		if d := kept.Documents(); d != nil {
+			options.Shared = shared{d}
+		}
 		defer func() { err = errors.Join(err, kept.Close()) }()
 	}
 	node, err := edge.Open(options)
@@ -83,17 +86,15 @@ func openKeeper(cfg *Config, fingerprint string, secretMade bool, log *slog.Logg
 	if cfg.RequestClock {
 		return nil, nil
 	}
+	broker := brokerOptions(cfg, log)
 	k, err := replica.Open(replica.Options{
 		Dir:           filepath.Join(cfg.Data, "counters"),
 		Fingerprint:   fingerprint,
 		SecretMade:    secretMade,
 		RoutingSeed:   0, // one node has every partition
 		SnapshotEvery: cfg.Snapshot.Every,
-		Broker: &replica.BrokerOptions{
-			Dir: filepath.Join(cfg.Data, "nats"), Node: cfg.Node, URLs: cfg.NATS.URLs, CredentialsFile: cfg.NATS.CredentialsFile,
-			CA: cfg.NATS.TLS.CA, Cert: cfg.NATS.TLS.Cert, Key: cfg.NATS.TLS.Key, Replicas: cfg.NATS.Replicas, Log: log,
-		},
-		Log: log,
+		Broker:        &broker,
+		Log:           log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open counters: %w", err)

@@ -220,7 +220,7 @@ func TestPolicyGarbage(t *testing.T) {
 		[]byte("garbage"), pack(t, []byte("{")), pack(t, []byte(`{"version":9}`)), pack(t, nil),
 		wrongSum.packed(t), wrongTime.packed(t), policyDocument(0, limit("9")).packed(t), policyDocument(1<<40, limit("9")).packed(t),
 		policyDocument(9, "campaigns: {a: {advertisre: x}}").packed(t),
-		pack(t, make([]byte, 65<<20)), bytes.Repeat([]byte{7}, 2<<20),
+		bytes.Repeat(pack(t, make([]byte, 1<<20)), 65), bytes.Repeat([]byte{7}, 2<<20),
 		policyDocument(12, limit("9")).packed(t)[:200],
 	} {
 		s.put(document)
@@ -302,13 +302,13 @@ func TestPolicyStoreRolledBack(t *testing.T) {
 // A policy that does not fit is refused with its sizes, one that fits packed is not.
 func TestPolicyTooLargeToShare(t *testing.T) {
 	nodes, _ := cluster(t, newStore(), testPolicy, testPolicy)
-	fits := testPolicy + strings.Repeat("# the same again\n", 100_000)
+	fits := testPolicy + strings.Repeat("# the same again\n", 70_000)
 	nodes[0].must(200, "PUT", "/v1/policy", "", fits, nil)
 	inForce(t, 2, fits, nodes...)
 	noise := rand.NewChaCha8([32]byte{})
-	random := make([]byte, 3<<20)
+	random := make([]byte, 1_500_000) // of 6 bits each
 	for i := range random {
-		random[i] = "0123456789abcdefghijklmnopqrstuv"[noise.Uint64()%32]
+		random[i] = '0' + byte(noise.Uint64()%64)
 	}
 	nodes[0].refused(t, 413, "PUT", "/v1/policy", "", testPolicy+"# "+string(random)+"\n", "1000000")
 	inForce(t, 2, fits, nodes...)

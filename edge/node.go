@@ -127,6 +127,7 @@ func load(o Options) (*Node, error) {
 		return nil, fmt.Errorf("restore: %w", err)
 	}
 	if !o.RequestClock {
+		n.checkClock(time.Now())
 		n.clock.raise(uint32(n.caps.Now())) // a clock that was set back while the node was down
 	}
 	return n, nil

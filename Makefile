@@ -12,7 +12,7 @@ SEED     ?= 0
 DURATION ?= 30m
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check bench bench-long faults faults-long fuzz fmt demo clean
+.PHONY: help run build test check bench bench-long faults faults-long fuzz fmt demo cluster clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,5 +57,8 @@ fmt: ## format the code
 demo: build ## replay a log through a node and print what the policy spared: make demo LOG=path (without LOG, a synthetic one)
 	@$(BIN) replay --policy deploy/examples $(if $(LOG),"$(LOG)",--synthetic demo/synthetic.csv)
 
-clean: ## remove what was built; the node's ./data stays
+cluster: build ## start three NATS servers and three nodes on loopback, state in ./data-cluster; Ctrl-C stops all
+	@RESTRAINT=$(BIN) exec deploy/cluster.sh
+
+clean: ## remove what was built; ./data and ./data-cluster stay
 	@rm -rf bin demo

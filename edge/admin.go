@@ -111,6 +111,7 @@ func (n *Node) ready() (all bool, conditions []condition) {
 		{Name: "not_draining", Ready: !n.draining.Load()},
 	}
 	if r := kept.Replication; r != nil {
+		conditions = append(conditions, condition{Name: "cluster", Ready: r.Fault == "", Detail: r.Fault})
 		for i, stream := range []*Stream{&r.Events, &r.Refusals} {
 			ok, detail := r.ready(stream, time.Now(), n.options.MaxStale)
 			conditions = append(conditions, condition{Name: []string{"stream_events", "stream_refusals"}[i], Ready: ok, Detail: detail})

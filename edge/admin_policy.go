@@ -205,7 +205,7 @@ func (n *Node) postPolicyRollback(ctx *fasthttp.RequestCtx) {
 	}
 	v, ok, err := n.policies.version(query.version)
 	if query.version < 1 || !ok || err != nil {
-		newProblem(fasthttp.StatusNotFound, fmt.Sprintf("there is no version %d to go back to; /v1/policy/history lists them", query.version)).send(ctx)
+		newProblem(fasthttp.StatusNotFound, fmt.Sprintf("there is no version %d to go back to on this node; /v1/policy/history lists them", query.version)).send(ctx)
 		return
 	}
 	n.changePolicy(ctx, []byte(v.Text), fmt.Sprintf("rollback to version %d", v.Version), query)

@@ -42,7 +42,9 @@ type Replication struct {
 	Connected bool   `json:"connected"`
 	// Degraded: the broker could not be reached since the start, so that the node
 	// knows of the others what its snapshot does.
-	Degraded bool   `json:"degraded"`
+	Degraded bool `json:"degraded"`
+	// Fault says why the cluster does not take this node.
+	Fault    string `json:"fault,omitempty"`
 	Events   Stream `json:"events"`
 	Refusals Stream `json:"refusals"`
 	// AppliedRecords are changes of one key that came from other nodes. SentMessages

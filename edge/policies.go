@@ -161,7 +161,9 @@ func (n *Node) putPolicyLocked(ctx context.Context, text []byte, from string, dr
 			previous = c.before
 		}
 	}
-	c.Version = max(last.Version, p.sharing.unread) + 1
+	if c.Version = max(last.Version, p.sharing.unread) + 1; c.Version > maxPolicyVersion {
+		return c, fmt.Errorf("version %d is beyond %d, the last there is", c.Version, maxPolicyVersion)
+	}
 	if c.after, err = n.compile(&c.policyVersion, previous); err != nil || dry {
 		return c, err
 	}

@@ -56,7 +56,44 @@ func (v *policyVersion) document() ([]byte, error) {
 
 // parsePolicyDocument reads a shared policy, whoever wrote it, as far as that can be
 // judged without reading its text. The result aliases nothing.
-func parsePolicyDocument(document []byte) (v policyVersion, err error) {
+func parsePolicyDocument(document []byte) (policyVersion, error) {
+	v, err := unpackPolicy(document)
+	if err != nil {
+		return policyVersion{}, err
+	}
+	switch at := v.At.Unix(); {
+	case v.Version < 1 || v.Version > maxPolicyVersion:
+		err = fmt.Errorf("its version %d is not from 1 to %d", v.Version, maxPolicyVersion)
+	case at < 0 || at > math.MaxUint32:
+		err = fmt.Errorf("its time %s is not from 1970 to 2106", v.At)
+	case len(v.From) > maxPolicyFrom:
+		err = fmt.Errorf("where it is from has %d bytes, more than %d", len(v.From), maxPolicyFrom)
+	case sum(v.Text) != v.SHA256:
+		err = errors.New("its text does not have the SHA-256 it states")
+	default:
+		err = checkHeld(v.Held)
+	}
+	if err != nil {
+		return policyVersion{}, err
+	}
+	v.Held = v.Held.Join(nil) // sorted, whoever sorted it
+	v.Shared = true
+	return v, nil
+}
+
+// checkHeld refuses what no policy could have asked to be kept.
+func checkHeld(held policy.Keeps) error {
+	for i := range held {
+		k := &held[i]
+		if k.Limit == 0 || k.Per > policy.PerRun || len(k.Name) > policy.MaxNameBytes || len(k.Channel) > policy.MaxNameBytes {
+			return fmt.Errorf("what it holds of older versions is none of a policy: %.300q", fmt.Sprint(*k))
+		}
+	}
+	return nil
+}
+
+// unpackPolicy reads the JSON in a document.
+func unpackPolicy(document []byte) (v policyVersion, err error) {
 	if len(document) > maxPolicyDocument {
 		return v, fmt.Errorf("it has %d bytes, more than %d", len(document), maxPolicyDocument)
 	}
@@ -74,17 +111,5 @@ func parsePolicyDocument(document []byte) (v policyVersion, err error) {
 	if err := json.Unmarshal(text, &v); err != nil {
 		return v, fmt.Errorf("read: %w", err)
 	}
-	switch at := v.At.Unix(); {
-	case v.Version < 1 || v.Version > maxPolicyVersion:
-		return v, fmt.Errorf("its version %d is not from 1 to %d", v.Version, maxPolicyVersion)
-	case at < 0 || at > math.MaxUint32:
-		return v, fmt.Errorf("its time %s is not from 1970 to 2106", v.At)
-	case len(v.From) > maxPolicyFrom:
-		return v, fmt.Errorf("where it is from has %d bytes, more than %d", len(v.From), maxPolicyFrom)
-	case sum(v.Text) != v.SHA256:
-		return v, errors.New("its text does not have the SHA-256 it states")
-	}
-	v.Held = v.Held.Join(nil) // sorted, whoever sorted it
-	v.Shared = true
 	return v, nil
 }

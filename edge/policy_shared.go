@@ -123,6 +123,7 @@ func (n *Node) joinPolicy() {
 	}
 	n.options.Shared.Follow(ctx, policyDocument, func(name string, document []byte, revision uint64) {
 		n.followed(name, document, revision)
+		n.settlePolicy(ctx)
 		if p.standingNow() != (standing{}) {
 			cancel()
 		}
@@ -212,7 +213,7 @@ func (n *Node) proposePolicy(ctx context.Context) error {
 // in force.
 func (n *Node) policyFault(what string, err error) {
 	n.policies.stand(func(s *standing) {
-		if said := what + ": " + err.Error(); s.fault != said {
+		if said := what + ": see the log"; s.fault != said { // the error names another temporary file each time
 			n.log.Error(what, "policy", n.rules.Load().Version, "error", err.Error())
 			s.fault = said
 		}
@@ -234,7 +235,7 @@ func (n *Node) followed(name string, document []byte, revision uint64) {
 		return
 	}
 	s.seen, s.seenRevision = digest, revision
-	if document == nil {
+	if revision == 0 {
 		n.log.Warn("the cluster has lost its policy: this node gives it its own again", "version", p.newest().Version)
 		n.proposeOver(0)
 		return
@@ -276,9 +277,7 @@ func (n *Node) ignorePolicy(v *policyVersion, revision uint64, err error) {
 	n.metrics.policiesIgnored.Inc()
 	n.log.Error("the cluster's policy cannot be taken and is ignored: put one that can", "revision", revision, "error", err.Error())
 	p.sharing.revision, p.sharing.propose, p.sharing.waiting = revision, false, nil
-	if p.sharing.unread = 0; v.Version > 0 && v.Version < maxPolicyVersion {
-		p.sharing.unread = v.Version
-	}
+	p.sharing.unread = v.Version
 	p.stand(func(s *standing) {
 		if !s.joined {
 			s.degraded = "the cluster's policy cannot be taken"

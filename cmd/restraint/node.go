@@ -28,16 +28,19 @@ func serve(ctx context.Context, cfg Config) (err error) {
 	if err := notBuilt(&cfg); err != nil {
 		return err
 	}
-	options, err := nodeOptions(&cfg, log)
+	options, made, err := nodeOptions(&cfg, log)
 	if err != nil {
 		return err
 	}
-	kept, err := openKeeper(&cfg, options.Secret.Fingerprint(), log)
+	kept, err := openKeeper(&cfg, options.Secret.Fingerprint(), made, log)
 	if err != nil {
 		return err
 	}
 	if kept != nil {
 		options.Keeper = kept
+		if d := kept.Documents(); d != nil {
+			options.Shared = shared{d}
+		}
 		defer func() { err = errors.Join(err, kept.Close()) }()
 	}
 	node, err := edge.Open(options)
@@ -70,7 +73,7 @@ func replication(c *replica.ClusterStats) *edge.Replication {
 		broker = "embedded"
 	}
 	return &edge.Replication{
-		Broker: broker, Connected: c.Connected, Degraded: !c.Connected && !(c.Events.Reached && c.Refusals.Reached),
+		Broker: broker, Connected: c.Connected, Fault: c.Fault, Degraded: !c.Connected && !(c.Events.Reached && c.Refusals.Reached),
 		Events: edge.Stream(c.Events), Refusals: edge.Stream(c.Refusals),
 		AppliedRecords: c.Records, SentMessages: c.Sent, Resent: c.Resent, Refused: c.Refused,
 		ForeignBatches: c.Foreign, Unusable: c.Unusable, HoldMessages: c.HoldsSent, HoldsDropped: c.HoldsDropped,
@@ -79,20 +82,19 @@ func replication(c *replica.ClusterStats) *edge.Replication {
 
 // openKeeper opens what keeps the counters of a node past its process; nil under the
 // requests' clock, where each replay begins anew.
-func openKeeper(cfg *Config, fingerprint string, log *slog.Logger) (*keeper, error) {
+func openKeeper(cfg *Config, fingerprint string, secretMade bool, log *slog.Logger) (*keeper, error) {
 	if cfg.RequestClock {
 		return nil, nil
 	}
+	broker := brokerOptions(cfg, log)
 	k, err := replica.Open(replica.Options{
 		Dir:           filepath.Join(cfg.Data, "counters"),
 		Fingerprint:   fingerprint,
+		SecretMade:    secretMade,
 		RoutingSeed:   0, // one node has every partition
 		SnapshotEvery: cfg.Snapshot.Every,
-		Broker: &replica.BrokerOptions{
-			Dir: filepath.Join(cfg.Data, "nats"), Node: cfg.Node, URLs: cfg.NATS.URLs, CredentialsFile: cfg.NATS.CredentialsFile,
-			CA: cfg.NATS.TLS.CA, Cert: cfg.NATS.TLS.Cert, Key: cfg.NATS.TLS.Key, Replicas: cfg.NATS.Replicas, Log: log,
-		},
-		Log: log,
+		Broker:        &broker,
+		Log:           log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open counters: %w", err)
@@ -123,20 +125,21 @@ func notBuilt(cfg *Config) error {
 	return nil
 }
 
-func nodeOptions(cfg *Config, log *slog.Logger) (edge.Options, error) {
+// nodeOptions also says whether this start made the secret.
+func nodeOptions(cfg *Config, log *slog.Logger) (o edge.Options, made bool, err error) {
 	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
-		return edge.Options{}, fmt.Errorf("make data directory: %w", err)
+		return o, false, fmt.Errorf("make data directory: %w", err)
 	}
 	secret, made, err := identity.OpenSecret(cfg.SecretFile)
 	if err != nil {
-		return edge.Options{}, fmt.Errorf("open secret: %w", err)
+		return o, false, fmt.Errorf("open secret: %w", err)
 	}
 	if made {
 		log.Info("made an identifier secret", "file", cfg.SecretFile, "fingerprint", secret.Fingerprint())
 	}
 	text, name, err := firstPolicy(cfg, log)
 	if err != nil {
-		return edge.Options{}, err
+		return o, made, err
 	}
 	return edge.Options{
 		Name:            cfg.Node,
@@ -155,7 +158,7 @@ func nodeOptions(cfg *Config, log *slog.Logger) (edge.Options, error) {
 		MaxStale:        cfg.Ready.MaxStale,
 		Version:         programVersion(),
 		Log:             log,
-	}, nil
+	}, made, nil
 }
 
 // firstPolicy is the policy of a node that has none yet: the configured file, or

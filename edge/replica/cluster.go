@@ -3,6 +3,7 @@ package replica
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -48,6 +49,8 @@ type cluster struct {
 	events    follower
 	refusals  follower
 	holds     holds
+	copier    copier
+	member    *membership
 	applied   func(bytes int) // for the next snapshot
 	now       func() time.Time
 	notices   *notices
@@ -55,10 +58,11 @@ type cluster struct {
 	stop    context.CancelFunc
 	running sync.WaitGroup
 
-	records  atomic.Uint64 // applied, of other nodes
-	foreign  atomic.Uint64 // batches under another secret
-	unusable atomic.Uint64 // batches and changes that could not be applied
-	joined   atomic.Bool   // streams are there
+	records  atomic.Uint64         // applied, of other nodes
+	foreign  atomic.Uint64         // batches under another secret
+	unusable atomic.Uint64         // batches and changes that could not be applied
+	joined   atomic.Bool           // streams are there, and the cluster takes this node
+	fault    atomic.Pointer[error] // why this node is none of the cluster's; nil: it is, as far as is known
 }
 
 // positions is how far a node has come, as a snapshot keeps it.
@@ -69,7 +73,7 @@ type positions struct {
 }
 
 // newCluster makes what open runs.
-func newCluster(k *Keeper, b *broker, from positions) *cluster {
+func newCluster(k *Keeper, b *broker, from positions) (*cluster, error) {
 	c := &cluster{
 		codec: &k.codec, store: k.store, broker: b, start: rand.Text(), now: k.options.Now, notices: &k.notices,
 		applied: func(bytes int) { k.since.Add(int64(bytes)) },
@@ -81,36 +85,73 @@ func newCluster(k *Keeper, b *broker, from positions) *cluster {
 	}
 	c.events = follower{js: b.readJS, stream: eventsStream, apply: c.message, lost: c.publisher.again, missing: b.ensure, own: b.embedded != nil, notices: c.notices, at: from.events}
 	c.refusals = follower{js: b.readJS, stream: refusalsStream, apply: c.message, lost: c.publisher.again, missing: b.ensure, own: b.embedded != nil, notices: c.notices, at: from.refusals}
+	c.copier = copier{keeper: k, broker: b, node: b.options.Node, every: k.options.CopyEvery}
+	c.events.peers, c.refusals.peers = c.peers, c.peers
 	c.holds = holds{codec: c.codec, conn: b.publish, start: c.start, wake: make(chan struct{}, 1)}
-	return c
+	var err error
+	c.member, err = openMembership(b, memberOptions{
+		Dir: k.options.Dir, Node: b.options.Node, Fingerprint: k.options.Fingerprint, SecretMade: k.options.SecretMade, Log: k.log,
+		Changed: func(error) {},
+	})
+	return c, err
 }
 
-// open begins to publish and to follow.
-func (c *cluster) open() {
+// open begins to publish and to follow. It returns an error that wraps ErrFingerprint or ErrName where the cluster is there and refuses
+// this node; one that is not there yet is waited for.
+func (c *cluster) open() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	c.stop = cancel
+	trying, cancel := context.WithTimeout(ctx, enterWithin)
+	defer cancel()
+	entered := c.enter(trying) == nil
+	if fault := c.fault.Load(); fault != nil {
+		c.stop()
+		return *fault
+	}
 	c.running.Go(func() { c.publisher.run(ctx.Done()) })
 	c.running.Go(func() { c.holds.run(ctx.Done()) })
-	c.running.Go(func() { c.join(ctx) })
+	c.running.Go(func() {
+		if entered || c.enter(ctx) == nil {
+			c.follow(ctx)
+		}
+	})
+	return nil
 }
 
-// join waits until the streams are there, then follows them.
-func (c *cluster) join(ctx context.Context) {
-	for {
+// enterWithin is how long a start waits for the cluster to take this node, before it goes on without. Chosen.
+const enterWithin = 2 * time.Second
+
+// enter makes the streams and joins the cluster, again and again until it has or ctx ends.
+func (c *cluster) enter(ctx context.Context) error {
+	for waiting := false; ; waiting = true {
 		err := c.broker.ensure(ctx)
 		if err == nil {
-			break
+			err = c.member.join(ctx)
+		}
+		if err == nil {
+			c.fault.Store(nil)
+			c.joined.Store(true)
+			c.publisher.signal()
+			return nil
 		}
 		if ctx.Err() != nil {
-			return
+			return ctx.Err()
 		}
-		if c.broker.connected() {
-			c.notices.log.Info("waiting for the broker", "error", err.Error())
+		if errors.Is(err, ErrFingerprint) || errors.Is(err, ErrName) || errors.Is(err, ErrStream) {
+			c.fault.Store(&err)
+			if !waiting {
+				c.notices.add("the cluster does not take this node", "error", err.Error())
+			}
+			if _, first := ctx.Deadline(); first {
+				return err
+			}
 		}
-		pauseFor(retryMost/2, ctx.Done())
+		pauseFor(retryMost/4, ctx.Done())
 	}
-	c.joined.Store(true)
-	c.publisher.signal()
+}
+
+// follow follows the streams until ctx ends.
+func (c *cluster) follow(ctx context.Context) {
 	for _, subject := range []string{eventsSubject + ".>", refusalsSubject + ".>", holdsSubject} {
 		if err := c.listen(ctx, subject); err != nil {
 			c.notices.add("cannot listen for what other nodes send at once; it comes by the streams", "subject", subject, "error", err.Error())
@@ -118,6 +159,32 @@ func (c *cluster) join(ctx context.Context) {
 	}
 	c.running.Go(func() { c.refusals.run(ctx) })
 	c.running.Go(func() { c.events.run(ctx) })
+	if c.broker.embedded == nil {
+		c.copier.run(ctx)
+	}
+}
+
+// refused says why this node is none of the cluster's; nil: it is, as far as is known.
+func (c *cluster) refused() error {
+	if fault := c.fault.Load(); fault != nil {
+		return *fault
+	}
+	return c.member.reason()
+}
+
+// peers merges a snapshot of another node and returns how far that had come in the stream.
+func (c *cluster) peers(ctx context.Context, stream string) (StreamPosition, error) {
+	if c.broker.embedded != nil {
+		return StreamPosition{}, nil
+	}
+	m, ok, err := c.copier.fetch(ctx, c.store)
+	switch {
+	case err != nil || !ok:
+		return StreamPosition{}, err
+	case stream == refusalsStream:
+		return m.Refusals, nil
+	}
+	return m.Events, nil
 }
 
 // listen applies what other nodes send as soon as it is sent. The embedded server has no other nodes.
@@ -141,6 +208,9 @@ func (c *cluster) close(within time.Duration) {
 	}
 	c.stop()
 	c.running.Wait()
+	leaving, cancel := context.WithTimeout(context.Background(), askWithin)
+	defer cancel()
+	c.member.close(leaving)
 	c.broker.close()
 }
 

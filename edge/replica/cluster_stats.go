@@ -11,6 +11,8 @@ type ClusterStats struct {
 	Embedded bool
 	// Connected: the broker can be reached.
 	Connected bool
+	// Fault, unless empty, says why the cluster does not take this node.
+	Fault string
 	// Events and Refusals are the streams.
 	Events, Refusals StreamStats
 	// Records is how many changes of one key of other nodes, or of this one before its last start, were applied; Sent how many messages
@@ -35,8 +37,12 @@ type StreamStats struct {
 }
 
 func (c *cluster) stats() *ClusterStats {
+	fault := ""
+	if err := c.refused(); err != nil {
+		fault = err.Error()
+	}
 	return &ClusterStats{
-		Embedded: c.broker.embedded != nil, Connected: c.broker.connected(),
+		Fault: fault, Embedded: c.broker.embedded != nil, Connected: c.broker.connected(),
 		Events: c.events.stats(), Refusals: c.refusals.stats(),
 		Records: c.records.Load(), Sent: c.publisher.sent.Load(), Resent: c.publisher.resent.Load(), Refused: c.publisher.refused.Load(),
 		Foreign: c.foreign.Load(), Unusable: c.unusable.Load(), HoldsSent: c.holds.sent.Load(), HoldsDropped: c.holds.dropped.Load(),

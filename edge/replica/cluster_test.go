@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -9,6 +10,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"restraint/caps"
 )
@@ -207,21 +210,113 @@ func TestBrokerRolledBack(t *testing.T) {
 	}
 }
 
-// Changes made under another secret are left out and counted.
-func TestForeignSecret(t *testing.T) {
+// A node that comes after the stream has dropped its first messages takes the snapshot of another, and says so where there is none.
+func TestJoinAfterTheStreamsAge(t *testing.T) {
+	for _, copies := range []bool{true, false} {
+		t.Run(fmt.Sprintf("copies=%t", copies), func(t *testing.T) {
+			b := startBroker(t, t.TempDir(), 0)
+			nc, err := nats.Connect(b.ClientURL())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer nc.Close()
+			js, _ := jetstream.New(nc)
+			if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{
+				Name: eventsStream, Subjects: []string{eventsSubject + ".>"}, MaxBytes: 64 << 10, Discard: jetstream.DiscardOld,
+			}); err != nil {
+				t.Fatal(err)
+			}
+			r, keys, want := testRand(t), testKeys(60), newStore()
+			write := func(m member, n int) {
+				for range n {
+					changes := randomChanges(r, keys, 30)
+					record(t, m.Keeper, changes...)
+					applyAll(t, want, changes)
+				}
+			}
+			late := join(t, t.TempDir(), b.ClientURL()) // it has read a little, and is down then
+			dir := late.options.Dir
+			one := join(t, t.TempDir(), b.ClientURL())
+			write(one, 3)
+			settled(t, one, late)
+			closed(t, late.Keeper)
+			first := func() uint64 {
+				s, err := js.Stream(t.Context(), eventsStream)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return s.CachedInfo().State.FirstSeq
+			}
+			for first() < 40 {
+				write(one, 20)
+				settled(t, one)
+			}
+			if copies {
+				if err := one.snapshot(); err != nil {
+					t.Fatal(err)
+				}
+				kv, err := one.broker.keyValue(t.Context())
+				if err == nil {
+					err = one.cluster.copier.copy(t.Context(), kv)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			write(one, 3)
+			for _, dir := range []string{dir, t.TempDir()} {
+				m := join(t, dir, b.ClientURL())
+				if copies {
+					settled(t, one, m)
+					wantSame(t, m.store, want, keys)
+				} else {
+					until(t, "the gap is told", func() bool { return m.Stats().Cluster.Events.Gap != "" })
+				}
+				closed(t, m.Keeper)
+			}
+			closed(t, one.Keeper)
+		})
+	}
+}
+
+// A node with another secret, or with the name of another, does not start; what one sends all the same is left out and counted.
+func TestClusterRefuses(t *testing.T) {
 	b := startBroker(t, t.TempDir(), 0)
-	one := join(t, t.TempDir(), b.ClientURL())
-	o := testOptions(t.TempDir())
-	o.Fingerprint = otherHex
-	o.Broker = &BrokerOptions{Node: "other", URLs: []string{b.ClientURL()}}
-	other, _ := opened(t, o)
-	record(t, other, randomChanges(testRand(t), testKeys(5), 5)...)
-	until(t, "foreign changes are seen", func() bool { return one.Stats().Cluster.Foreign > 0 })
+	dir := t.TempDir()
+	one := join(t, dir, b.ClientURL())
+	settled(t, one)
+	for want, o := range map[error]Options{
+		ErrFingerprint: {Fingerprint: otherHex, Broker: &BrokerOptions{Node: "other"}},
+		ErrName:        {Fingerprint: secretHex, Broker: &BrokerOptions{Node: filepath.Base(dir)}},
+	} {
+		o.Dir, o.Broker.URLs = t.TempDir(), []string{b.ClientURL()}
+		k, err := Open(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := k.Restore(newStore()); !errors.Is(err, want) {
+			t.Errorf("%v, want %v", err, want)
+		}
+		closed(t, k)
+	}
+	foreign := Codec{Fingerprint: 1}
+	message, err := foreign.AppendBatch(nil, randomChanges(testRand(t), testKeys(5), 5))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range [][]byte{message, []byte("no batch"), message[:20]} {
+		if _, err := one.broker.publishJS.Publish(t.Context(), eventsSubject+".x", m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	until(t, "foreign changes and nonsense are counted", func() bool {
+		c := one.Stats().Cluster
+		return c.Foreign > 0 && c.Unusable > 1
+	})
 	if n := one.store.Stats(); n.Users+n.RefusalUsers != 0 {
 		t.Errorf("%+v", n)
 	}
 	closed(t, one.Keeper)
-	closed(t, other)
 }
 
 // Holds reach the other nodes, and are held there until they end.

@@ -29,7 +29,9 @@ type follower struct {
 	apply   func(data []byte, start string)
 	lost    func()                      // the broker has lost what it had acknowledged
 	missing func(context.Context) error // makes the stream, which is not there
-	own     bool                        // the stream is an embedded server's
+	// peers merges a snapshot of another node and returns how far that had come in the stream; the zero position where there is none.
+	peers   func(ctx context.Context, stream string) (StreamPosition, error)
+	own     bool // the stream is an embedded server's
 	notices *notices
 
 	mu      sync.Mutex
@@ -107,9 +109,7 @@ var (
 
 // follow reads from the position on until something is wrong.
 func (f *follower) follow(ctx context.Context) error {
-	asking, cancel := context.WithTimeout(ctx, 4*askWithin)
-	defer cancel()
-	from, err := f.begin(asking)
+	from, err := f.begin(ctx)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -33,6 +34,11 @@ type Options struct {
 	OutboxBytes int64
 	// Broker is the NATS JetStream that shares what is recorded with the other nodes. Nil: there are none, and no server is started.
 	Broker *BrokerOptions
+	// SecretMade: this start made the identifier secret, which is then never the one of a cluster that has one.
+	SecretMade bool
+	// CopyEvery is the time between copies of a snapshot, of any node, for nodes that come after the stream of events has dropped what they
+	// would read. Default: 6 hours, a twelfth of the age of events.
+	CopyEvery time.Duration
 	// BrokerSync is after how long the broker's disk has what it acknowledged: sync_interval in its configuration, and some more. Until
 	// then the outbox keeps it. Default: 30 seconds.
 	BrokerSync time.Duration
@@ -121,6 +127,9 @@ func (o *Options) defaults() {
 	}
 	if o.OutboxBytes <= 0 {
 		o.OutboxBytes = 1 << 30
+	}
+	if o.CopyEvery <= 0 {
+		o.CopyEvery = eventsAge / 12
 	}
 	if o.BrokerSync <= 0 {
 		o.BrokerSync = 30 * time.Second
@@ -222,6 +231,20 @@ func (k *Keeper) apply(changes []caps.Change, refusals bool) error {
 		}
 	}
 	return nil
+}
+
+// Documents are what the nodes of a cluster have in common, in its key-value bucket. See shared.
+type Documents interface {
+	Put(ctx context.Context, name string, document []byte, revision uint64) (uint64, error)
+	Follow(ctx context.Context, prefix string, changed func(name string, document []byte, revision uint64))
+}
+
+// Documents returns those of the cluster; nil where the broker is embedded, or there is none. It may be called before Restore.
+func (k *Keeper) Documents() Documents {
+	if k.broker == nil || k.broker.embedded != nil {
+		return nil
+	}
+	return newShared(k.broker.readJS, kvBucket, 0)
 }
 
 // Stats is what a Keeper holds.

@@ -77,6 +77,13 @@ func (f *follower) begin(ctx context.Context) (from uint64, err error) {
 	if err != nil {
 		return 0, fmt.Errorf("look at stream %s: %w", f.stream, err)
 	}
+	if how == gap || how == another && info.State.FirstSeq > 1 {
+		if filled, err := f.fill(ctx, info); err != nil {
+			f.notices.log.Info("no snapshot of another node could be taken", "stream", f.stream, "error", err.Error())
+		} else if filled {
+			p, how = f.position(), same
+		}
+	}
 	switch how {
 	case another:
 		f.notices.add("the broker has lost messages or its stream was made anew; it is read from its first message",
@@ -94,4 +101,16 @@ func (f *follower) begin(ctx context.Context) (from uint64, err error) {
 	f.set(p)
 	f.target(info.State.LastSeq)
 	return p.Next, nil
+}
+
+// fill merges a snapshot of another node that reaches the stream's first message, and moves to where that had come.
+func (f *follower) fill(ctx context.Context, info *jetstream.StreamInfo) (filled bool, err error) {
+	p, err := f.peers(ctx, f.stream)
+	if err != nil || p.Created != info.Created.UnixNano() || p.Next < info.State.FirstSeq || p.Next > info.State.LastSeq+1 {
+		return false, err
+	}
+	f.mu.Lock()
+	f.at.Created, f.at.Next, f.at.Time, f.gap = p.Created, p.Next, p.Time, ""
+	f.mu.Unlock()
+	return true, nil
 }

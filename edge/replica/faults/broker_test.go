@@ -19,7 +19,7 @@ type broker struct {
 // newBroker makes a server that is not started. It skips the test where the program has none.
 func newBroker(t testing.TB, dir string) *broker {
 	t.Helper()
-	if exec.Command(program, "nats", "--help").Run() != nil {
+	if *brokerFlag == "" && exec.Command(program, "nats", "--help").Run() != nil {
 		t.Skip("this program has no command nats, so there is nothing for nodes to meet at")
 	}
 	home := filepath.Join(dir, "broker")
@@ -33,6 +33,9 @@ func newBroker(t testing.TB, dir string) *broker {
 		t.Fatal(err)
 	}
 	b.argv = []string{program, "nats", "--config", config}
+	if *brokerFlag != "" {
+		b.argv = []string{*brokerFlag, "--config", config}
+	}
 	t.Cleanup(func() {
 		b.end()
 		if t.Failed() {

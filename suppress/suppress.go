@@ -62,6 +62,7 @@ var (
 	ErrFull        = errors.New("list has too many changes")
 	ErrClosed      = errors.New("store is closed")
 	ErrName        = errors.New("list cannot be called so")
+	ErrVersion     = errors.New("made by a newer version of this program")
 	ErrNoSpace     = errors.New("no space left on the disk")
 	// ErrNotDurable says that the change was made and every reader sees it, and
 	// that a power cut may still undo it: make it again.

@@ -7,9 +7,12 @@ GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # How long each fuzz target runs in `make fuzz`.
 FUZZTIME ?= 20s
+# What make faults and make faults-long choose by (0: the time; a failure prints it), and how long the latter runs.
+SEED     ?= 0
+DURATION ?= 30m
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check bench bench-long fuzz fmt demo clean
+.PHONY: help run build test check bench bench-long faults faults-long fuzz fmt demo cluster clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +38,12 @@ bench: ## the speed and memory marks, ten runs each
 	@$(GO) test -run '^$$' -bench 'BenchmarkDecide|BenchmarkMemoryRead' -count 10 ./edge
 	@$(GO) test -run '^$$' -bench 'BenchmarkMemoryPerCounter' -benchtime 1x -count 3 ./caps
 
+faults: ## break real nodes by a seeded schedule and check what they say afterwards: make faults SEED=7
+	@$(GO) test -count=1 -timeout 20m -v ./edge/replica/faults -faults -seed $(SEED)
+
+faults-long: ## the same with more rounds, the random faults for DURATION each
+	@$(GO) test -count=1 -timeout 0 -v ./edge/replica/faults -faults -seed $(SEED) -duration $(DURATION)
+
 fuzz: ## fuzz every decoder for FUZZTIME each
 	@set -e; for package in $$($(GO) list ./...); do \
 	  for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
@@ -48,5 +57,8 @@ fmt: ## format the code
 demo: build ## replay a log through a node and print what the policy spared: make demo LOG=path (without LOG, a synthetic one)
 	@$(BIN) replay --policy deploy/examples $(if $(LOG),"$(LOG)",--synthetic demo/synthetic.csv)
 
-clean: ## remove what was built; the node's ./data stays
+cluster: build ## start three NATS servers and three nodes on loopback, state in ./data-cluster; Ctrl-C stops all
+	@RESTRAINT=$(BIN) exec deploy/cluster.sh
+
+clean: ## remove what was built; ./data and ./data-cluster stay
 	@rm -rf bin demo

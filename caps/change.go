@@ -13,10 +13,11 @@ const (
 	ChangeReturn   ChangeKind = 4 // Return: Tags, Stamp
 	ChangeChoice   ChangeKind = 5 // Choose: Field, Stamp, Value
 	ChangeErase    ChangeKind = 6 // Erase: Until
+	ChangeHold     ChangeKind = 7 // Hold: Identity, Until, Scopes; of the second Now
 )
 
 // Refuses reports whether a change of this kind goes to the refusals, and so may find them full.
-func (k ChangeKind) Refuses() bool { return k >= ChangePurchase }
+func (k ChangeKind) Refuses() bool { return k >= ChangePurchase && k <= ChangeErase }
 
 // A Change is one write for one person, with everything that it comes to already resolved: whoever applies it, whenever and how often,
 // comes to the same state, given what merge.go asks of the callers, and that an exposure issued before an erasure is not after it (Expose
@@ -32,9 +33,9 @@ type Change struct {
 	Exposure Exposure
 	Beats    []uint32
 	Scopes   []Counted
-	// Identity is of the holds that are released.
+	// Identity is of the holds that are released, or placed.
 	Identity uint32
-	// Until is that of Release or of Erase.
+	// Until is that of Release or of Erase, or when the hold ends.
 	Until Second
 	// Tags (at most MaxScopes) are what was bought or given back.
 	Tags []uint64
@@ -49,7 +50,7 @@ type Change struct {
 // Check returns ErrMalformed for a change of an unknown kind or over the bounds of its fields.
 func (c *Change) Check() error {
 	switch {
-	case c.Kind < ChangeExpose || c.Kind > ChangeErase:
+	case c.Kind < ChangeExpose || c.Kind > ChangeHold:
 		return fmt.Errorf("%w: change of kind %d", ErrMalformed, c.Kind)
 	case len(c.Keys) > MaxKeys:
 		return fmt.Errorf("%w: %d keys, more than %d", ErrMalformed, len(c.Keys), MaxKeys)
@@ -83,6 +84,9 @@ func (s *Store) apply(c *Change, accepted bool) error {
 			until = min(until, c.Until)
 		}
 		s.Release(c.Keys, c.Identity, until, c.Now)
+		return nil
+	case ChangeHold:
+		s.hold(c.Keys, c.Identity, c.Until, c.Scopes, c.Now)
 		return nil
 	}
 	var few [8]refusal // on the stack; more of them cost an allocation

@@ -114,11 +114,51 @@ func TestApplyIsTheMethod(t *testing.T) {
 	}
 }
 
+// A hold that another store took is here as it is there, and late ones and those that an impression beat come to nothing.
+func TestApplyHold(t *testing.T) {
+	keys := benchKeys(3)
+	scopes := []Counted{{Scope: scopeTag(1, 1), Keep: 2}, {Scope: scopeTag(1, 2), Keep: 1}}
+	const now = benchNow
+	here, there := newStore(), newStore()
+	var p Person
+	here.Lock(&p, keys, now)
+	p.Take(7, now+60, scopes)
+	p.Hold()
+	p.Unlock()
+	hold := Change{Kind: ChangeHold, Keys: keys, Now: now, Identity: 7, Until: now + 60, Scopes: scopes}
+	for range 2 {
+		if err := there.Apply(&hold); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := encoded(there, keys, now), encoded(here, keys, now); !bytes.Equal(got, want) {
+			t.Fatalf("%x, want %x", got, want)
+		}
+	}
+	full := func(s *Store, now Second) bool {
+		s.Lock(&p, keys[:1], now)
+		defer p.Unlock()
+		return p.Full(scopeTag(1, 2), 1, now-1000)
+	}
+	if !full(there, now+59) || full(there, now+60) {
+		t.Error("it is not held until it ends")
+	}
+	late := newStore()
+	late.Release(keys, 7, 0, now+10)
+	if err := late.Apply(&hold); err != nil || full(late, now+11) {
+		t.Error("a hold that was released is held", err)
+	}
+	late = newStore()
+	late.Expose(keys, Exposure{Identity: 8, At: now + 100}, nil, scopes[:1], now+100)
+	if err := late.Apply(&hold); err != nil || full(late, now+101) {
+		t.Error("a hold that has ended is held", err)
+	}
+}
+
 func TestApplyRefuses(t *testing.T) {
 	s := newStore()
 	for name, c := range map[string]Change{
 		"kind 0": {},
-		"kind 7": {Kind: 7},
+		"kind 8": {Kind: 8},
 		"keys":   {Kind: ChangeExpose, Keys: make([]Key, MaxKeys+1)},
 		"beats":  {Kind: ChangeExpose, Beats: make([]uint32, MaxHoldRows+1)},
 		"scopes": {Kind: ChangeExpose, Scopes: make([]Counted, MaxScopes+1)},

@@ -88,6 +88,28 @@ func (s *Store) Release(keys []Key, identity uint32, until, now Second) {
 	}
 }
 
+// hold places a hold that Person.Hold took in another store, at the second now. A late one that has ended, or was beaten, comes to nothing.
+func (s *Store) hold(keys []Key, identity uint32, until Second, scopes []Counted, now Second) {
+	r := s.rules(now)
+	until = min(until, after(now, MaxHold))
+	if until <= r.now {
+		return
+	}
+	for i := range keys {
+		key := wordsOf(&keys[i])
+		hash := hashOf(&key)
+		multiplier := multiplierOf(&key)
+		sh := s.shardOf(hash)
+		sh.mu.Lock()
+		sh.delta.reset(&key)
+		for _, c := range scopes {
+			sh.delta.rows = append(sh.delta.rows, row{tag: tagOf(c.Scope, multiplier), identity: identity, end: until, issued: now})
+		}
+		sh.applyDeltaLocked(hash, &key, r.under(sh.erased(hash, &key)))
+		sh.mu.Unlock()
+	}
+}
+
 // applyDeltaLocked joins sh.delta into the key's record.
 func (sh *shard) applyDeltaLocked(hash uint64, key *keyWords, r rules) {
 	words := sh.delta.encode()

@@ -110,6 +110,13 @@ func (n *Node) ready() (all bool, conditions []condition) {
 		{Name: "events", Ready: !kept.Incomplete, Detail: kept.detail()},
 		{Name: "not_draining", Ready: !n.draining.Load()},
 	}
+	if r := kept.Replication; r != nil {
+		conditions = append(conditions, condition{Name: "cluster", Ready: r.Fault == "", Detail: r.Fault})
+		for i, stream := range []*Stream{&r.Events, &r.Refusals} {
+			ok, detail := r.ready(stream, time.Now(), n.options.MaxStale)
+			conditions = append(conditions, condition{Name: []string{"stream_events", "stream_refusals"}[i], Ready: ok, Detail: detail})
+		}
+	}
 	all = true
 	for _, c := range conditions {
 		all = all && c.Ready
@@ -160,7 +167,7 @@ func (n *Node) getStatus(ctx *fasthttp.RequestCtx) {
 	if n.clock.request {
 		wall = "request"
 	}
-	sendJSON(ctx, fasthttp.StatusOK, map[string]any{
+	status := map[string]any{
 		"node":               n.options.Name,
 		"version":            n.options.Version,
 		"ready":              all,
@@ -170,8 +177,11 @@ func (n *Node) getStatus(ctx *fasthttp.RequestCtx) {
 		"lists":              n.lists.StatusAll(),
 		"counters":           countersOf(n.caps.Stats()),
 		"secret_fingerprint": n.options.Secret.Fingerprint(),
-		"replication":        "none",
-	})
+	}
+	if r := n.keeper.Kept().Replication; r != nil {
+		status["replication"] = r
+	}
+	sendJSON(ctx, fasthttp.StatusOK, status)
 }
 
 // countersOf is what the store of counters holds and gave up, as /v1/status

@@ -2,59 +2,10 @@ package edge
 
 import (
 	"fmt"
-	"time"
 
 	"restraint/caps"
 	"restraint/edge/openrtb"
 )
-
-// Keeper keeps what a node has acknowledged, so that it outlives the process. Its
-// methods may be called concurrently.
-type Keeper interface {
-	// Restore joins what was kept into an empty store, before the node answers.
-	Restore(*caps.Store) error
-	// Record keeps the changes and makes them in the store that was restored. On an
-	// error none that counts a showing was made, and all may be recorded again.
-	Record([]caps.Change) error
-	// Kept says what is kept where.
-	Kept() Kept
-}
-
-// Kept is the state of a Keeper.
-type Kept struct {
-	OutboxBytes int64
-	// OutboxOldest is the age of the oldest change that only the outbox has.
-	OutboxOldest time.Duration
-	SnapshotAge  time.Duration
-	Notices      uint64 // files found damaged and the like; each is logged
-	// Incomplete: something acknowledged could not be read when the node started.
-	Incomplete bool
-}
-
-// unkept is the Keeper of a node that keeps nothing: for replays, whose state is made
-// anew each time.
-type unkept struct{ store *caps.Store }
-
-func (u *unkept) Restore(s *caps.Store) error {
-	u.store = s
-	return nil
-}
-
-func (u *unkept) Record(changes []caps.Change) error {
-	for _, refusals := range [...]bool{true, false} {
-		for i := range changes {
-			if changes[i].Kind.Refuses() != refusals {
-				continue
-			}
-			if err := u.store.Apply(&changes[i]); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (u *unkept) Kept() Kept { return Kept{} }
 
 // apply makes the changes that the reports of one request come to, and returns once
 // they are kept.

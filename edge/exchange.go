@@ -30,6 +30,8 @@ type exchange struct {
 	grant     identity.Grant
 	token     []byte
 	counted   []caps.Counted // scratch of take
+	kept      []keptPlace    // places that the answer holds
+	holds     []caps.Change  // scratch of tellHolds
 
 	explain   bool
 	explained []explanation // one for each verdict, when explain
@@ -103,6 +105,9 @@ func (n *Node) decide(x *exchange, now uint32) {
 	}
 
 	x.judgeLocked(n, now)
+	if len(x.kept) > 0 {
+		x.tellHolds(n, now)
+	}
 
 	x.token = x.token[:0]
 	if withToken {
@@ -141,6 +146,7 @@ func (x *exchange) begin(n *Node, rules *rules, now uint32) {
 	j.verdicts = j.verdicts[:0]
 	j.asked = [16]asked{}
 	j.because = nil
+	x.kept, x.counted = x.kept[:0], x.counted[:0]
 	x.explained = x.explained[:0]
 }
 
@@ -200,6 +206,28 @@ func (x *exchange) take(n *Node, s *subject) {
 	}
 	place := identity.Place(x.grant.Nonce, candidate, ordinal)
 	x.judge.asked = [16]asked{}
-	x.counted = s.appendScopes(x.counted[:0], n.tags, x.req.Channel)
-	x.person.Take(place, until, x.counted)
+	from := len(x.counted)
+	x.counted = s.appendScopes(x.counted, n.tags, x.req.Channel)
+	x.person.Take(place, until, x.counted[from:])
+	if until > 0 {
+		x.kept = append(x.kept, keptPlace{place, until, span{from, len(x.counted)}})
+	}
+}
+
+// keptPlace is a place that the answer holds.
+type keptPlace struct {
+	place  uint32
+	until  caps.Second
+	scopes span // of exchange.counted
+}
+
+// tellHolds tells the other nodes what this answer holds.
+func (x *exchange) tellHolds(n *Node, now uint32) {
+	x.holds = x.holds[:0]
+	for _, h := range x.kept {
+		x.holds = append(x.holds, caps.Change{
+			Kind: caps.ChangeHold, Keys: x.keys, Now: caps.Second(now), Identity: h.place, Until: h.until, Scopes: x.counted[h.scopes.from:h.scopes.to],
+		})
+	}
+	n.keeper.Hold(x.holds)
 }

@@ -84,8 +84,38 @@ func (m *metrics) stateGauges(n *Node) {
 		vm.WriteGaugeFloat64(w, "restraint_outbox_oldest_seconds", kept.OutboxOldest.Seconds())
 		vm.WriteGaugeFloat64(w, "restraint_snapshot_age_seconds", kept.SnapshotAge.Seconds())
 		vm.WriteCounterUint64(w, "restraint_keeper_notices_total", kept.Notices)
+		writeReplication(w, kept.Replication)
 		writeLists(w, n.lists.StatusAll())
 	})
+}
+
+// writeReplication writes how the node stands to the others.
+func writeReplication(w io.Writer, r *Replication) {
+	if r == nil {
+		return
+	}
+	flag := func(b bool) float64 {
+		if b {
+			return 1
+		}
+		return 0
+	}
+	vm.WriteGaugeFloat64(w, "restraint_broker_connected", flag(r.Connected))
+	vm.WriteGaugeFloat64(w, "restraint_degraded", flag(r.Degraded))
+	for i, s := range []*Stream{&r.Events, &r.Refusals} {
+		label := []string{`{stream="events"}`, `{stream="refusals"}`}[i]
+		vm.WriteGaugeFloat64(w, "restraint_stream_next"+label, float64(s.Next))
+		vm.WriteGaugeFloat64(w, "restraint_stream_behind"+label, float64(s.Behind))
+		vm.WriteGaugeFloat64(w, "restraint_stream_gap"+label, flag(s.Gap != ""))
+	}
+	vm.WriteCounterUint64(w, "restraint_replica_records_applied_total", r.AppliedRecords)
+	vm.WriteCounterUint64(w, "restraint_replica_messages_sent_total", r.SentMessages)
+	vm.WriteCounterUint64(w, "restraint_replica_resent_total", r.Resent)
+	vm.WriteCounterUint64(w, "restraint_replica_refused_total", r.Refused)
+	vm.WriteCounterUint64(w, "restraint_replica_foreign_batches_total", r.ForeignBatches)
+	vm.WriteCounterUint64(w, "restraint_replica_unusable_total", r.Unusable)
+	vm.WriteCounterUint64(w, "restraint_hold_messages_total", r.HoldMessages)
+	vm.WriteCounterUint64(w, "restraint_holds_dropped_total", r.HoldsDropped)
 }
 
 // writeCounters writes what the store of counters holds and what it gave up.

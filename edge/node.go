@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"restraint/caps"
 	"restraint/edge/identity"
@@ -44,6 +45,9 @@ type Options struct {
 	// Keeper keeps what was acknowledged. Nil keeps nothing past the process: for
 	// replays. The caller closes it after Run.
 	Keeper Keeper
+	// MaxStale is how old what a node knows of the others may be for it to be ready
+	// when it starts without its broker.
+	MaxStale time.Duration
 	// RequestClock takes "now" from the requests' `at`, for replays of old logs.
 	RequestClock bool
 	// Version of the program, as status and metrics give it.
@@ -122,6 +126,7 @@ func load(o Options) (*Node, error) {
 		n.lists.Close()
 		return nil, fmt.Errorf("restore: %w", err)
 	}
+	n.joinPolicy() // after the keeper, whom the cluster lets in or refuses
 	if !o.RequestClock {
 		n.clock.raise(uint32(n.caps.Now())) // a clock that was set back while the node was down
 	}
@@ -144,7 +149,7 @@ func (n *Node) Run(ctx context.Context) error {
 	}
 	running.Go(func() { n.sweep(ctx) })
 	running.Go(func() { n.sharePolicy(ctx) })
-	n.log.Info("ready", "node", n.options.Name, "listen", n.Addr(), "admin", n.AdminAddr(), "policy", n.rules.Load().Version)
+	running.Go(func() { n.announce(ctx) })
 
 	var err error
 	select {
@@ -165,3 +170,28 @@ func (n *Node) Run(ctx context.Context) error {
 	}
 	return err
 }
+
+// announce logs that the node answers, and then that it is ready, once it is.
+func (n *Node) announce(ctx context.Context) {
+	about := []any{"node", n.options.Name, "listen", n.Addr(), "admin", n.AdminAddr(), "policy", n.rules.Load().Version}
+	ticker := time.NewTicker(readyEvery)
+	defer ticker.Stop()
+	for asked := 0; ; asked++ {
+		ready, conditions := n.ready()
+		if ready {
+			n.log.Info("ready", about...)
+			return
+		}
+		if asked == 0 {
+			n.log.Info("not ready yet", append(about, "conditions", conditions)...)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// readyEvery is how often a node that is not ready yet looks whether it is. Chosen.
+const readyEvery = 20 * time.Millisecond

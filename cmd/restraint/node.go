@@ -28,16 +28,16 @@ func serve(ctx context.Context, cfg Config) (err error) {
 	if err := notBuilt(&cfg); err != nil {
 		return err
 	}
-	options, err := nodeOptions(&cfg, log)
+	options, made, err := nodeOptions(&cfg, log)
 	if err != nil {
 		return err
 	}
-	kept, err := openKeeper(&cfg, options.Secret.Fingerprint(), log)
+	kept, err := openKeeper(&cfg, options.Secret.Fingerprint(), made, log)
 	if err != nil {
 		return err
 	}
 	if kept != nil {
-		options.Keeper = kept
+		options.Keeper, options.Shared = kept, shared{kept.Shared()}
 		defer func() { err = errors.Join(err, kept.Close()) }()
 	}
 	node, err := edge.Open(options)
@@ -55,21 +55,45 @@ type keeper struct{ *replica.Keeper }
 // Kept says what is kept where.
 func (k keeper) Kept() edge.Kept {
 	s := k.Stats()
-	return edge.Kept{OutboxBytes: s.OutboxBytes, OutboxOldest: s.OutboxOldest, SnapshotAge: s.SnapshotAge, Notices: s.Notices, Incomplete: s.Restored.Incomplete}
+	return edge.Kept{
+		OutboxBytes: s.OutboxBytes, OutboxOldest: s.OutboxOldest, SnapshotAge: s.SnapshotAge, Notices: s.Notices, Incomplete: s.Restored.Incomplete,
+		Replication: replication(s.Cluster),
+	}
+}
+
+func replication(c *replica.ClusterStats) *edge.Replication {
+	if c == nil {
+		return nil
+	}
+	broker := "cluster"
+	if c.Embedded {
+		broker = "embedded"
+	}
+	return &edge.Replication{
+		Broker: broker, Connected: c.Connected, Fault: c.Fault, Degraded: !c.Connected && !(c.Events.Reached && c.Refusals.Reached),
+		Events: edge.Stream(c.Events), Refusals: edge.Stream(c.Refusals),
+		AppliedRecords: c.Records, SentMessages: c.Sent, Resent: c.Resent, Refused: c.Refused,
+		ForeignBatches: c.Foreign, Unusable: c.Unusable, HoldMessages: c.HoldsSent, HoldsDropped: c.HoldsDropped,
+	}
 }
 
 // openKeeper opens what keeps the counters of a node past its process; nil under the
 // requests' clock, where each replay begins anew.
-func openKeeper(cfg *Config, fingerprint string, log *slog.Logger) (*keeper, error) {
+func openKeeper(cfg *Config, fingerprint string, secretMade bool, log *slog.Logger) (*keeper, error) {
 	if cfg.RequestClock {
 		return nil, nil
 	}
 	k, err := replica.Open(replica.Options{
 		Dir:           filepath.Join(cfg.Data, "counters"),
 		Fingerprint:   fingerprint,
+		SecretMade:    secretMade,
 		RoutingSeed:   0, // one node has every partition
 		SnapshotEvery: cfg.Snapshot.Every,
-		Log:           log,
+		Broker: &replica.BrokerOptions{
+			Dir: filepath.Join(cfg.Data, "nats"), Node: cfg.Node, URLs: cfg.NATS.URLs, CredentialsFile: cfg.NATS.CredentialsFile,
+			CA: cfg.NATS.TLS.CA, Cert: cfg.NATS.TLS.Cert, Key: cfg.NATS.TLS.Key, Replicas: cfg.NATS.Replicas, Log: log,
+		},
+		Log: log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open counters: %w", err)
@@ -85,10 +109,6 @@ func notBuilt(cfg *Config) error {
 		key string
 		set bool
 	}{
-		{"nats.urls", len(cfg.NATS.URLs) > 0},
-		{"nats.credentials_file", cfg.NATS.CredentialsFile != ""},
-		{"nats.tls", cfg.NATS.TLS.CA+cfg.NATS.TLS.Cert+cfg.NATS.TLS.Key != ""},
-		{"nats.replicas", cfg.NATS.Replicas != 1},
 		{"tls", cfg.TLS.Cert+cfg.TLS.Key+cfg.TLS.ClientCA != ""},
 		{"keys_file", cfg.KeysFile != ""},
 	} {
@@ -104,20 +124,21 @@ func notBuilt(cfg *Config) error {
 	return nil
 }
 
-func nodeOptions(cfg *Config, log *slog.Logger) (edge.Options, error) {
+// nodeOptions also says whether this start made the secret.
+func nodeOptions(cfg *Config, log *slog.Logger) (o edge.Options, made bool, err error) {
 	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
-		return edge.Options{}, fmt.Errorf("make data directory: %w", err)
+		return o, false, fmt.Errorf("make data directory: %w", err)
 	}
 	secret, made, err := identity.OpenSecret(cfg.SecretFile)
 	if err != nil {
-		return edge.Options{}, fmt.Errorf("open secret: %w", err)
+		return o, false, fmt.Errorf("open secret: %w", err)
 	}
 	if made {
 		log.Info("made an identifier secret", "file", cfg.SecretFile, "fingerprint", secret.Fingerprint())
 	}
 	text, name, err := firstPolicy(cfg, log)
 	if err != nil {
-		return edge.Options{}, err
+		return o, made, err
 	}
 	return edge.Options{
 		Name:            cfg.Node,
@@ -133,9 +154,10 @@ func nodeOptions(cfg *Config, log *slog.Logger) (edge.Options, error) {
 		FirstPolicy:     text,
 		FirstPolicyName: name,
 		RequestClock:    cfg.RequestClock,
+		MaxStale:        cfg.Ready.MaxStale,
 		Version:         programVersion(),
 		Log:             log,
-	}, nil
+	}, made, nil
 }
 
 // firstPolicy is the policy of a node that has none yet: the configured file, or

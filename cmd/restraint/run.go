@@ -32,6 +32,7 @@ type commands struct {
 	Decide  decideCmd  `cmd:"" help:"Ask a node for one decision and its explanation."`
 	Policy  policyCmd  `cmd:"" help:"Show and change a node's policy."`
 	Replay  replayCmd  `cmd:"" help:"Feed a real event log through a node and report what the policy would have spared."`
+	Nats    natsCmd    `cmd:"" help:"Run the NATS server that is linked into this program."`
 	Version versionCmd `cmd:"" help:"Print the version of this program, of Go and of its modules."`
 }
 

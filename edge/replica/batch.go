@@ -14,7 +14,7 @@ import (
 //
 //	0    4  magic "rsbt"
 //	4    1  version, 1
-//	5    1  flags, 0
+//	5    1  what there is: 0 records of any kinds, 1 choices and erasures only, 2 none of them
 //	6    2  number of partitions in the directory
 //	8    8  fingerprint of the identifier secret under which the keys were made
 //	16   4  number of records
@@ -38,12 +38,17 @@ import (
 //	purchase, return  4 when, n tags of 8
 //	choice            8 field, 4 stamp, 4 value                                 n is 0
 //	erase             4 until                                                   n is 0
+//	hold              4 identity, 4 until, n scopes of 8; it is of the second in which it was accepted
 const (
 	batchMagic   = "rsbt"
 	batchVersion = 1
 	batchHead    = 28
 	batchEntry   = 5
 	recordHead   = 24
+
+	batchMixed    = 0
+	batchRefusals = 1
+	batchEvents   = 2
 
 	// maxBatch is the size of the largest batch in bytes: ten thousand events of a person with 16 keys take some 45 MiB. Chosen.
 	maxBatch = 64 << 20
@@ -80,6 +85,7 @@ func (c *Codec) Partition(key *caps.Key) uint8 {
 func (c *Codec) AppendBatch(dst []byte, changes []caps.Change) ([]byte, error) {
 	var sizes [partitions]int
 	var present, records, body int
+	content := contentOf(changes)
 	for i := range changes {
 		change := &changes[i]
 		if err := change.Check(); err != nil {
@@ -101,7 +107,7 @@ func (c *Codec) AppendBatch(dst []byte, changes []caps.Change) ([]byte, error) {
 	}
 	from := len(dst)
 	dst = append(dst, batchMagic...)
-	dst = append(dst, batchVersion, 0)
+	dst = append(dst, batchVersion, content)
 	dst = binary.LittleEndian.AppendUint16(dst, uint16(present))
 	dst = binary.LittleEndian.AppendUint64(dst, c.Fingerprint)
 	dst = binary.LittleEndian.AppendUint32(dst, uint32(records))
@@ -119,6 +125,28 @@ func (c *Codec) AppendBatch(dst []byte, changes []caps.Change) ([]byte, error) {
 	c.putRecords(dst[from:], changes, &sizes)
 	binary.LittleEndian.PutUint32(dst[from+24:], batchChecksum(dst[from:]))
 	return dst, nil
+}
+
+// contentOf says what a batch of the changes has.
+func contentOf(changes []caps.Change) byte {
+	refusals := 0
+	for i := range changes {
+		if isRefusal(changes[i].Kind) {
+			refusals++
+		}
+	}
+	switch refusals {
+	case 0:
+		return batchEvents
+	case len(changes):
+		return batchRefusals
+	}
+	return batchMixed
+}
+
+// isRefusal reports whether a change of the kind is kept without end.
+func isRefusal(kind caps.ChangeKind) bool {
+	return kind == caps.ChangeChoice || kind == caps.ChangeErase
 }
 
 // putRecords writes the records, those of partition p from offsets[p] on.
@@ -147,6 +175,8 @@ func recordSize(c *caps.Change) int {
 		return recordHead + 4 + 8*len(c.Tags)
 	case caps.ChangeChoice:
 		return recordHead + 16
+	case caps.ChangeHold:
+		return recordHead + 8 + 8*len(c.Scopes)
 	}
 	return recordHead + 4
 }
@@ -155,7 +185,7 @@ func appendRecord(dst []byte, c *caps.Change, key *caps.Key) []byte {
 	le := binary.LittleEndian
 	n := 0
 	switch c.Kind {
-	case caps.ChangeExpose:
+	case caps.ChangeExpose, caps.ChangeHold:
 		n = len(c.Scopes)
 	case caps.ChangePurchase, caps.ChangeReturn:
 		n = len(c.Tags)
@@ -190,6 +220,12 @@ func appendRecord(dst []byte, c *caps.Change, key *caps.Key) []byte {
 		dst = le.AppendUint32(dst, c.Value)
 	case caps.ChangeErase:
 		dst = le.AppendUint32(dst, uint32(c.Until))
+	case caps.ChangeHold:
+		dst = le.AppendUint32(dst, c.Identity)
+		dst = le.AppendUint32(dst, uint32(c.Until))
+		for _, s := range c.Scopes {
+			dst = le.AppendUint64(dst, s.Scope)
+		}
 	}
 	return dst
 }

@@ -26,27 +26,33 @@ func batchLength(b []byte) (int, bool) {
 	return batchHead + int(n), n <= maxBatch-batchHead
 }
 
-// Parse checks a whole batch: its head, checksum, directory and every record. enc is aliased until the next Parse. The error wraps ErrBatch, or
+// ParseNext checks the batch that enc begins with, and returns what follows it: a message or a segment is batches with nothing between.
+// It checks the head, checksum, directory and every record. enc is aliased until the next batch is parsed. The error wraps ErrBatch, or
 // ErrVersion; the Batch is then empty.
-func (b *Batch) Parse(enc []byte) error {
+func (b *Batch) ParseNext(enc []byte) (rest []byte, err error) {
 	*b = Batch{}
 	length, ok := batchLength(enc)
-	if !ok || length != len(enc) {
-		return fmt.Errorf("%w: %d bytes that are not one", ErrBatch, len(enc))
+	if !ok || length > len(enc) {
+		return nil, fmt.Errorf("%w: %d bytes that are none", ErrBatch, len(enc))
 	}
+	return enc[length:], b.parse(enc[:length])
+}
+
+func (b *Batch) parse(enc []byte) error {
 	le := binary.LittleEndian
 	if got, want := batchChecksum(enc), le.Uint32(enc[24:]); got != want {
 		return fmt.Errorf("%w: checksum %08x, want %08x", ErrBatch, got, want)
 	}
-	if enc[4] != batchVersion || enc[5] != 0 {
-		return fmt.Errorf("%w: batch of version %d with flags %#x, this program reads %d", ErrVersion, enc[4], enc[5], batchVersion)
+	content := enc[5]
+	if enc[4] != batchVersion || content > batchEvents {
+		return fmt.Errorf("%w: batch of version %d and content %d, this program reads %d", ErrVersion, enc[4], enc[5], batchVersion)
 	}
 	body := enc[batchHead:]
 	n := int(le.Uint16(enc[6:])) * batchEntry
 	if n > len(body) {
 		return fmt.Errorf("%w: the directory is longer than the batch", ErrBatch)
 	}
-	records, err := checkRecords(body[:n], body[n:])
+	records, err := checkRecords(body[:n], body[n:], content)
 	if err != nil {
 		return err
 	}
@@ -57,8 +63,9 @@ func (b *Batch) Parse(enc []byte) error {
 	return nil
 }
 
-// checkRecords checks that the partitions ascend and that each has whole records, and returns how many there are in all.
-func checkRecords(directory, body []byte) (records int, err error) {
+// checkRecords checks that the partitions ascend and that each has whole records of kinds that the content allows, and returns how many there are
+// in all.
+func checkRecords(directory, body []byte, content byte) (records int, err error) {
 	last := -1
 	for ; len(directory) > 0; directory = directory[batchEntry:] {
 		size := uint64(binary.LittleEndian.Uint32(directory[1:]))
@@ -70,6 +77,9 @@ func checkRecords(directory, body []byte) (records int, err error) {
 			n, err := checkRecord(rest)
 			if err != nil {
 				return 0, err
+			}
+			if kind := caps.ChangeKind(rest[16]); content != batchMixed && isRefusal(kind) != (content == batchRefusals) {
+				return 0, fmt.Errorf("%w: record of kind %d in a batch of content %d", ErrBatch, kind, content)
 			}
 			rest = rest[n:]
 		}
@@ -103,10 +113,12 @@ func checkRecord(b []byte) (size int, err error) {
 		size = recordHead + 16
 	case caps.ChangeErase:
 		size = recordHead + 4
+	case caps.ChangeHold:
+		size = recordHead + 8 + 8*n
 	default:
 		return 0, fmt.Errorf("%w: record of kind %d", ErrBatch, kind)
 	}
-	lists := kind == caps.ChangeExpose || kind == caps.ChangePurchase || kind == caps.ChangeReturn
+	lists := kind == caps.ChangeExpose || kind == caps.ChangePurchase || kind == caps.ChangeReturn || kind == caps.ChangeHold
 	if size > len(b) || n > caps.MaxScopes || held > caps.MaxHoldRows || n > 0 && !lists {
 		return 0, fmt.Errorf("%w: record of %d scopes and %d holds", ErrBatch, n, held)
 	}
@@ -154,6 +166,12 @@ func (b *Batch) Next(c *caps.Change) bool {
 		c.Field, c.Stamp, c.Value = le.Uint64(f), caps.Second(le.Uint32(f[8:])), le.Uint32(f[12:])
 	case caps.ChangeErase:
 		c.Until = caps.Second(le.Uint32(f))
+	case caps.ChangeHold:
+		c.Identity, c.Until = le.Uint32(f), caps.Second(le.Uint32(f[4:]))
+		for f = f[8:]; n > 0; n-- {
+			c.Scopes = append(c.Scopes, caps.Counted{Scope: le.Uint64(f)})
+			f = f[8:]
+		}
 	}
 	b.records = r[recordSize(c):]
 	return true

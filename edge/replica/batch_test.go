@@ -39,7 +39,7 @@ func encode(t testing.TB, changes []caps.Change) []byte {
 func applyBatch(t testing.TB, s *caps.Store, enc []byte) {
 	t.Helper()
 	var b Batch
-	if err := b.Parse(enc); err != nil {
+	if _, err := b.ParseNext(enc); err != nil {
 		t.Fatal(err)
 	}
 	var c caps.Change
@@ -60,6 +60,7 @@ func TestBatchForm(t *testing.T) {
 		{Kind: caps.ChangeReturn, Keys: key, Now: 0x41, Stamp: 0x42, Tags: []uint64{0x43}},
 		{Kind: caps.ChangeChoice, Keys: key, Now: 0x51, Field: 0x52, Stamp: 0x53, Value: 0x54},
 		{Kind: caps.ChangeErase, Keys: key, Now: 0x61, Until: 0x62},
+		{Kind: caps.ChangeHold, Keys: key, Now: 0x71, Identity: 0x72, Until: 0x73, Scopes: []caps.Counted{{Scope: 0x74}}},
 	})
 	k := "01020300000000000000000000000004"
 	records := k + "01000100" + "11000000" + "12000000" + "13000000" + "14000000" + "0100" + "1600000000000000" + "17" + "15000000" +
@@ -67,8 +68,9 @@ func TestBatchForm(t *testing.T) {
 		k + "03000200" + "31000000" + "32000000" + "3300000000000000" + "3400000000000000" +
 		k + "04000100" + "41000000" + "42000000" + "4300000000000000" +
 		k + "05000000" + "51000000" + "5200000000000000" + "53000000" + "54000000" +
-		k + "06000000" + "61000000" + "62000000"
-	want := hex.EncodeToString([]byte("rsbt")) + "0100" + "0100" + "efcdab8967452301" + "06000000" + "ec000000" + "9a490e21" + "da" + "e7000000" + records
+		k + "06000000" + "61000000" + "62000000" +
+		k + "07000100" + "71000000" + "72000000" + "73000000" + "7400000000000000"
+	want := hex.EncodeToString([]byte("rsbt")) + "0100" + "0100" + "efcdab8967452301" + "07000000" + "14010000" + "a7f69f0b" + "da" + "0f010000" + records
 	if got := hex.EncodeToString(enc); got != want {
 		t.Errorf("got\n%s, want\n%s", got, want)
 	}
@@ -157,17 +159,17 @@ func TestBatchRefuses(t *testing.T) {
 	enc := encode(t, randomChanges(testRand(t), testKeys(5), 10))
 	var b Batch
 	for n := range len(enc) {
-		if err := b.Parse(enc[:n]); !errors.Is(err, ErrBatch) {
+		if _, err := b.ParseNext(enc[:n]); !errors.Is(err, ErrBatch) {
 			t.Fatalf("%d of %d bytes: %v", n, len(enc), err)
 		}
 		flipped := bytes.Clone(enc)
 		flipped[n] ^= 1 << (n % 8)
-		if err := b.Parse(flipped); !errors.Is(err, ErrBatch) || b.Next(&caps.Change{}) {
+		if _, err := b.ParseNext(flipped); !errors.Is(err, ErrBatch) || b.Next(&caps.Change{}) {
 			t.Fatalf("bit flipped at %d: %v", n, err)
 		}
 	}
-	if err := b.Parse(append(bytes.Clone(enc), 0)); !errors.Is(err, ErrBatch) {
-		t.Error(err)
+	if rest, err := b.ParseNext(append(bytes.Clone(enc), 7, 8)); err != nil || !bytes.Equal(rest, []byte{7, 8}) {
+		t.Error(rest, err)
 	}
 }
 
@@ -181,7 +183,7 @@ func TestBatchAllocations(t *testing.T) {
 		if enc, err = testCodec.AppendBatch(enc[:0], changes); err != nil {
 			t.Fatal(err)
 		}
-		if err := b.Parse(enc); err != nil {
+		if _, err := b.ParseNext(enc); err != nil {
 			t.Fatal(err)
 		}
 		for b.Next(&c) {
@@ -209,7 +211,7 @@ func FuzzBatch(f *testing.F) {
 			binary.LittleEndian.PutUint32(enc[24:], batchChecksum(enc))
 		}
 		var b Batch
-		if err := b.Parse(enc); err != nil {
+		if _, err := b.ParseNext(enc); err != nil {
 			if !errors.Is(err, ErrBatch) && !errors.Is(err, ErrVersion) || b.Records != 0 {
 				t.Fatal(err, b.Records)
 			}
@@ -225,7 +227,7 @@ func FuzzBatch(f *testing.F) {
 			c, changes[n] = changes[n], c
 		}
 		var again Batch
-		if err := again.Parse(encode(t, changes)); err != nil || again.Records != n {
+		if _, err := again.ParseNext(encode(t, changes)); err != nil || again.Records != n {
 			t.Fatalf("%v, %d records, want %d", err, again.Records, n)
 		}
 	})

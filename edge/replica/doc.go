@@ -1,5 +1,5 @@
-// Package replica makes what a node acknowledges outlive the process: an outbox of accepted changes, snapshots of the counters, and a
-// Keeper that ties the two to a caps.Store.
+// Package replica makes what a node acknowledges outlive the process, and known to the other nodes: an outbox of accepted changes,
+// snapshots of the counters, NATS JetStream, and a Keeper that ties them to a caps.Store. It is the only package that knows NATS.
 //
 //	DIR/lock                  locked (flock) by the process that uses the directory
 //	DIR/outbox/N.seg          accepted changes, in the order in which they were accepted: batches (see batch.go), nothing between them
@@ -20,6 +20,17 @@
 //     and nothing is lost.
 //   - A process never appends to a segment of another: each start begins a new one, after the last and after the place of every
 //     snapshot. So a place in a snapshot never comes to mean other changes, also where a loss of power took the end of the outbox.
+//
+// With a broker (NATS JetStream, embedded by default), all nodes come to the same state:
+//
+//   - What is recorded is in memory and in the outbox before it is acknowledged. A publisher sends the outbox to two streams, in order,
+//     again and again until the broker has it: choices and erasures to RESTRAINT_REFUSALS, which has no age limit, everything else to
+//     RESTRAINT_EVENTS. A segment of the outbox stays until the broker's disk has it too.
+//   - Each node follows both streams, from the position that its snapshot had when it was begun. A position proves itself: it has the
+//     making of the stream and the time of the last message applied. Where the stream is another, or has lost its end, it is read from its
+//     first message and the outbox is sent again. Where messages went before they were applied, the node says so and is not ready.
+//   - Nodes also listen to the subjects of the streams, so that a change is known at once, and holds travel that way only.
+//   - When the broker is away, nodes go on; changes wait in the outbox, up to its size, and are then refused.
 //
 // The package logs changes of state only, and never a key.
 package replica

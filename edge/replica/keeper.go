@@ -31,6 +31,16 @@ type Options struct {
 	SnapshotRate int64
 	// OutboxBytes bounds the outbox. Default: 1 GiB. It must hold what is recorded in the time of two or three snapshots.
 	OutboxBytes int64
+	// Broker is the NATS JetStream that shares what is recorded with the other nodes. Nil: there are none, and no server is started.
+	Broker *BrokerOptions
+	// SecretMade: this start made the identifier secret, which is then never the one of a cluster that has one.
+	SecretMade bool
+	// CopyEvery is the time between copies of a snapshot, of any node, for nodes that come after the stream of events has dropped what they
+	// would read. Default: 6 hours, a twelfth of the age of events.
+	CopyEvery time.Duration
+	// BrokerSync is after how long the broker's disk has what it acknowledged: sync_interval in its configuration, and some more. Until
+	// then the outbox keeps it. Default: 30 seconds.
+	BrokerSync time.Duration
 	// Log receives changes of state.
 	Log *slog.Logger
 	// Now is the clock. Default: time.Now.
@@ -57,13 +67,18 @@ type Keeper struct {
 	gate  sync.RWMutex
 	store *caps.Store // nil before Restore
 
+	broker  *broker  // nil: none
+	cluster *cluster // nil: none, or before Restore
+
 	since   atomic.Int64 // bytes in the outbox that the last snapshot does not cover
 	covered Position     // place of the last snapshot; of the goroutine that takes them
-	batches sync.Pool    // of *[]byte
-	wake    chan struct{}
-	stop    chan struct{}
-	running sync.WaitGroup
-	close   sync.Once
+	// restoredFrom is how far the snapshot that was restored had come, for a Keeper without a broker to pass on.
+	restoredFrom positions
+	batches      sync.Pool // of *[]byte
+	wake         chan struct{}
+	stop         chan struct{}
+	running      sync.WaitGroup
+	close        sync.Once
 
 	mu       sync.Mutex // guards what follows
 	restored Restored
@@ -92,6 +107,9 @@ func Open(o Options) (*Keeper, error) {
 	if k.outbox, err = openOutbox(filepath.Join(o.Dir, "outbox"), k.files, o.OutboxBytes, &k.notices); err == nil {
 		err = os.MkdirAll(k.snapshotDir(), 0o700)
 	}
+	if err == nil && o.Broker != nil {
+		k.broker, err = openBroker(*o.Broker)
+	}
 	if err != nil {
 		lock.Close()
 		return nil, err
@@ -108,6 +126,12 @@ func (o *Options) defaults() {
 	}
 	if o.OutboxBytes <= 0 {
 		o.OutboxBytes = 1 << 30
+	}
+	if o.CopyEvery <= 0 {
+		o.CopyEvery = eventsAge / 12
+	}
+	if o.BrokerSync <= 0 {
+		o.BrokerSync = 30 * time.Second
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -176,10 +200,21 @@ func (k *Keeper) Record(changes []caps.Change) error {
 	if err := k.apply(changes, false); err != nil {
 		panic("BUG: a change that was checked is refused: " + err.Error())
 	}
+	if k.cluster != nil {
+		k.cluster.publisher.signal()
+	}
 	if k.since.Add(int64(len(batch))) > k.options.OutboxBytes/4 {
 		k.kick()
 	}
 	return nil
+}
+
+// Hold tells the other nodes of places that a decision holds in the store; each change is a caps.ChangeHold. It does not wait, promises
+// nothing and keeps nothing of the changes.
+func (k *Keeper) Hold(changes []caps.Change) {
+	if k.cluster != nil && k.broker.embedded == nil && len(changes) > 0 {
+		k.cluster.holds.add(changes)
+	}
 }
 
 // maxPooledBatch is the size of the largest buffer kept to be used again. Chosen.
@@ -201,7 +236,7 @@ func (k *Keeper) apply(changes []caps.Change, refusals bool) error {
 type Stats struct {
 	// OutboxBytes is the size of the outbox.
 	OutboxBytes int64
-	// OutboxOldest is how long its oldest change has been in it: what the loss of this disk would lose.
+	// OutboxOldest is how long its oldest change has waited to be acknowledged by the broker: what the loss of this disk would lose.
 	OutboxOldest time.Duration
 	// SnapshotAge is how long ago the state was last known to be in a snapshot; from the start of the process if never.
 	SnapshotAge time.Duration
@@ -209,6 +244,8 @@ type Stats struct {
 	Notices uint64
 	// Restored is what Restore found.
 	Restored Restored
+	// Cluster is nil without a broker.
+	Cluster *ClusterStats
 }
 
 // Stats may be called at any time.
@@ -219,17 +256,29 @@ func (k *Keeper) Stats() Stats {
 	if s.OutboxBytes, oldest = k.outbox.size(); !oldest.IsZero() {
 		s.OutboxOldest = max(0, now.Sub(oldest))
 	}
+	if k.cluster != nil {
+		s.OutboxOldest = k.cluster.publisher.oldest()
+		s.Cluster = k.cluster.stats()
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	s.SnapshotAge, s.Restored = max(0, now.Sub(k.taken)), k.restored
 	return s
 }
 
-// Close stops the snapshots, takes a last one, drops what is covered and unlocks the directory. No Record may be running or follow.
+// drainWithin is how long Close waits for the broker to take what is in the outbox. What it does not take waits for the next start. Chosen.
+const drainWithin = 3 * time.Second
+
+// Close stops the snapshots, waits a little for the broker to take what is in the outbox, takes a last one, drops what is covered and unlocks the directory. No Record may be running or follow.
 func (k *Keeper) Close() (err error) {
 	k.close.Do(func() {
 		close(k.stop)
 		k.running.Wait()
+		if k.cluster != nil {
+			k.cluster.close(drainWithin)
+		} else if k.broker != nil {
+			k.broker.close()
+		}
 		if k.store != nil {
 			err = k.snapshot()
 		}

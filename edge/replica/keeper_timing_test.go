@@ -162,7 +162,7 @@ func BenchmarkBatch(b *testing.B) {
 			var c caps.Change
 			b.ReportAllocs()
 			for b.Loop() {
-				if err := batch.Parse(enc); err != nil {
+				if _, err := batch.ParseNext(enc); err != nil {
 					b.Fatal(err)
 				}
 				for batch.Next(&c) {

@@ -28,7 +28,8 @@ type Restored struct {
 // place recorded in it. The store must be empty. Then it starts to take snapshots. The store's clock is at least where it was; the
 // caller's should go on from caps.Store.Now.
 //
-// Damaged files are set aside, logged and counted. It returns an error that wraps ErrFingerprint, ErrVersion, or caps.ErrFull where a user's
+// Damaged files are set aside, logged and counted. It returns an error that wraps ErrFingerprint (also of a cluster that has another
+// secret), ErrName, ErrStream, ErrVersion, or caps.ErrFull where a user's
 // refusals are too large for this store; then there must be no Record.
 func (k *Keeper) Restore(s *caps.Store) error {
 	begun := time.Now()
@@ -40,7 +41,7 @@ func (k *Keeper) Restore(s *caps.Store) error {
 	var batch Batch
 	var change caps.Change
 	found, err := k.outbox.replay(from.position, func(enc []byte) error {
-		if err := batch.Parse(enc); err != nil {
+		if _, err := batch.ParseNext(enc); err != nil {
 			return err
 		}
 		if batch.Fingerprint != k.codec.Fingerprint {
@@ -63,15 +64,11 @@ func (k *Keeper) Restore(s *caps.Store) error {
 		k.notices.add("not all that was acknowledged could be restored", "damaged_snapshots", damaged, "damaged_batches", found.damaged)
 	}
 	k.log.Info("restored", "snapshot", r.Snapshot, "users", r.Users, "batches", r.Batches, "changes", r.Changes, "seconds", r.Took.Seconds())
-	k.start(s, r, from, found)
-	return nil
+	return k.start(s, r, from, found)
 }
 
-// start begins to record and to take snapshots.
-func (k *Keeper) start(s *caps.Store, r Restored, from snapshotFrom, found replayed) {
-	k.gate.Lock()
-	k.store, k.covered = s, from.position
-	k.gate.Unlock()
+// start begins to record, to take snapshots, and to share.
+func (k *Keeper) start(s *caps.Store, r Restored, from snapshotFrom, found replayed) (err error) {
 	k.since.Store(found.bytes)
 	k.mu.Lock()
 	k.restored, k.taken = r, k.options.Now()
@@ -79,7 +76,22 @@ func (k *Keeper) start(s *caps.Store, r Restored, from snapshotFrom, found repla
 		k.taken = time.Unix(int64(from.created), 0)
 	}
 	k.mu.Unlock()
-	k.running.Go(k.snapshots)
+	k.gate.Lock()
+	k.store, k.covered, k.restoredFrom = s, from.position, from.positions
+	if k.broker != nil {
+		var c *cluster
+		if c, err = newCluster(k, k.broker, from.positions); err == nil {
+			err = c.open()
+		}
+		if err == nil {
+			k.cluster = c
+		}
+	}
+	k.gate.Unlock()
+	if err == nil {
+		k.running.Go(k.snapshots)
+	}
+	return err
 }
 
 // restoreSnapshot merges the newest snapshot that verifies, and returns its head and how many newer ones do not.

@@ -15,11 +15,15 @@ import (
 // A snapshot is a file of all records of a caps.Store. Numbers are little-endian, checksums CRC-32C.
 //
 //	head      0  4  magic "rssn"
-//	          4  4  version, 1
+//	          4  4  version, 2
 //	          8  8  fingerprint of the identifier secret
 //	         16  8  place in the outbox, from before the first record was copied
 //	         24  4  second in which it was begun, by the store's clock
-//	         28  4  checksum of the 28 bytes before
+//	         28  8  place in the outbox before which the broker had acknowledged everything
+//	         36 32  position in the stream of events from before the first record was copied: 8 its stream's making, 8 the lowest sequence
+//	                that was not applied, 8 when the message before it was stored, 8 until when nothing was missing; all times in ns
+//	         68 32  the same of the stream of refusals
+//	        100  4  checksum of the 100 bytes before
 //	section   0  4  length of what follows the checksum, at most 1 MiB
 //	          4  4  kind: byte 1 of each record
 //	          8  4  checksum of the 8 bytes before and of what follows
@@ -33,8 +37,8 @@ import (
 // The file ends with the footer. It appears under its name when it is complete and synced.
 const (
 	snapshotMagic   = "rssn"
-	snapshotVersion = 1
-	snapshotHead    = 32
+	snapshotVersion = 2
+	snapshotHead    = 104
 	sectionHead     = 12
 	maxSection      = 1 << 20
 	footerMagic     = "end."
@@ -52,6 +56,7 @@ type snapshotFrom struct {
 	fingerprint uint64
 	position    Position
 	created     caps.Second
+	positions
 }
 
 func (h *snapshotFrom) append(dst []byte) []byte {
@@ -61,6 +66,13 @@ func (h *snapshotFrom) append(dst []byte) []byte {
 	dst = binary.LittleEndian.AppendUint64(dst, h.fingerprint)
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(h.position))
 	dst = binary.LittleEndian.AppendUint32(dst, uint32(h.created))
+	dst = binary.LittleEndian.AppendUint64(dst, uint64(h.published))
+	for _, p := range [...]*StreamPosition{&h.events, &h.refusals} {
+		dst = binary.LittleEndian.AppendUint64(dst, uint64(p.Created))
+		dst = binary.LittleEndian.AppendUint64(dst, p.Next)
+		dst = binary.LittleEndian.AppendUint64(dst, uint64(p.Time))
+		dst = binary.LittleEndian.AppendUint64(dst, uint64(p.Known))
+	}
 	return binary.LittleEndian.AppendUint32(dst, crc32.Checksum(dst[from:], castagnoli))
 }
 

@@ -21,12 +21,18 @@ var ErrFingerprint = errors.New("made under another identifier secret")
 func parseSnapshotHead(b []byte) (h snapshotFrom, err error) {
 	le := binary.LittleEndian
 	switch {
-	case len(b) < snapshotHead || string(b[:4]) != snapshotMagic || crc32.Checksum(b[:28], castagnoli) != le.Uint32(b[28:]):
+	case len(b) < snapshotHead || string(b[:4]) != snapshotMagic || crc32.Checksum(b[:100], castagnoli) != le.Uint32(b[100:]):
 		return h, fmt.Errorf("%w: its head cannot be read", ErrSnapshot)
 	case le.Uint32(b[4:]) != snapshotVersion:
 		return h, fmt.Errorf("%w: version %d, this program reads %d", ErrVersion, le.Uint32(b[4:]), snapshotVersion)
 	}
-	return snapshotFrom{le.Uint64(b[8:]), Position(le.Uint64(b[16:])), caps.Second(le.Uint32(b[24:]))}, nil
+	h = snapshotFrom{fingerprint: le.Uint64(b[8:]), position: Position(le.Uint64(b[16:])), created: caps.Second(le.Uint32(b[24:]))}
+	h.published = Position(le.Uint64(b[28:]))
+	for i, p := range [...]*StreamPosition{&h.events, &h.refusals} {
+		at := b[36+32*i:]
+		*p = StreamPosition{int64(le.Uint64(at)), le.Uint64(at[8:]), int64(le.Uint64(at[16:])), int64(le.Uint64(at[24:]))}
+	}
+	return h, nil
 }
 
 // ErrVersion says that a file was written by a later program.

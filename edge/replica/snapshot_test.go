@@ -18,7 +18,7 @@ var testLog = slog.New(slog.DiscardHandler)
 
 // checksummed mends the checksum of a snapshot's head.
 func checksummed(head []byte) []byte {
-	binary.LittleEndian.PutUint32(head[28:], crc32.Checksum(head[:28], castagnoli))
+	binary.LittleEndian.PutUint32(head[100:], crc32.Checksum(head[:100], castagnoli))
 	return head
 }
 
@@ -45,13 +45,19 @@ func snapshotBytes(t testing.TB, r *rand.Rand, from snapshotFrom) []byte {
 func TestSnapshotForm(t *testing.T) {
 	dir := t.TempDir()
 	w := snapshotWriter{files: disk{}}
-	if err := w.write(dir, "x", snapshotFrom{0x0102030405060708, positionOf(5, 6), 7}, newStore()); err != nil {
+	from := snapshotFrom{fingerprint: 0x0102030405060708, position: positionOf(5, 6), created: 7, positions: positions{
+		published: positionOf(3, 4), events: StreamPosition{0x11, 0x12, 0x13, 0x14}, refusals: StreamPosition{0x21, 0x22, 0x23, 0x24},
+	}}
+	if err := w.write(dir, "x", from, newStore()); err != nil {
 		t.Fatal(err)
 	}
 	got, _ := os.ReadFile(filepath.Join(dir, "x"))
-	want := []byte("rssn\x01\x00\x00\x00\x08\x07\x06\x05\x04\x03\x02\x01\x06\x00\x00\x00\x05\x00\x00\x00\x07\x00\x00\x00")
+	want := []byte("rssn\x02\x00\x00\x00\x08\x07\x06\x05\x04\x03\x02\x01\x06\x00\x00\x00\x05\x00\x00\x00\x07\x00\x00\x00\x04\x00\x00\x00\x03\x00\x00\x00")
+	for _, v := range []uint64{0x11, 0x12, 0x13, 0x14, 0x21, 0x22, 0x23, 0x24} {
+		want = binary.LittleEndian.AppendUint64(want, v)
+	}
 	want = binary.LittleEndian.AppendUint32(want, crc32.Checksum(want, castagnoli))
-	want = append(want, "\x00\x00\x00\x00end.\x00\x00\x00\x00\x00\x00\x00\x00\x20\x00\x00\x00\x00\x00\x00\x00"...)
+	want = append(want, "\x00\x00\x00\x00end.\x00\x00\x00\x00\x00\x00\x00\x00\x68\x00\x00\x00\x00\x00\x00\x00"...)
 	want = binary.LittleEndian.AppendUint32(want, crc32.Checksum(want, castagnoli))
 	if !bytes.Equal(got, want) {
 		t.Errorf("%x, want %x", got, want)

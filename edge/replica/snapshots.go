@@ -53,14 +53,18 @@ func (k *Keeper) kick() {
 func (k *Keeper) snapshot() error {
 	// With the gate alone: all that is before this place in the outbox has been applied.
 	k.gate.Lock()
-	head := snapshotFrom{fingerprint: k.codec.Fingerprint, position: k.outbox.end(), created: k.store.Now()}
+	head := snapshotFrom{fingerprint: k.codec.Fingerprint, position: k.outbox.end(), created: k.store.Now(), positions: k.restoredFrom}
+	if k.cluster != nil {
+		head.positions = k.cluster.positions()
+	}
 	since := k.since.Swap(0)
 	k.gate.Unlock()
 	now := k.options.Now()
 	if head.created == 0 {
 		head.created = caps.Second(now.Unix())
 	}
-	// While nothing happens, another snapshot would only be of use to drop what the one before the last still needs of the outbox.
+	// While nothing happens, another snapshot would only be of use to drop what the one before the last still needs of the outbox, or the
+	// broker did not have yet.
 	bytes, _ := k.outbox.size()
 	if since > 0 || bytes > k.options.OutboxBytes/4 {
 		if err := k.writeSnapshot(head); err != nil {
@@ -90,6 +94,9 @@ func (k *Keeper) writeSnapshot(head snapshotFrom) error {
 	previous := k.covered
 	k.covered = head.position
 	faults := []error{k.removeFiles(kept.temporary, 0), k.removeFiles(kept.damaged, keptDamaged), k.removeFiles(kept.names, 1)}
+	if k.cluster != nil {
+		previous = min(previous, k.cluster.publisher.released())
+	}
 	return errors.Join(append(faults, k.outbox.remove(previous))...)
 }
 

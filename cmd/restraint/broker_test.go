@@ -1,0 +1,37 @@
+package main
+
+import (
+	"log/slog"
+	"path/filepath"
+	"reflect"
+	"testing"
+
+	"restraint/edge/replica"
+)
+
+// Every setting for NATS reaches the broker.
+func TestBrokerOptions(t *testing.T) {
+	log := slog.New(slog.DiscardHandler)
+	flags := map[string]string{
+		"node": "edge-7", "data": "/var/lib/r", "nats.urls": "nats://a:4222,tls://b:4222", "nats.credentials_file": "c",
+		"nats.tls.ca": "d", "nats.tls.cert": "e", "nats.tls.key": "f", "nats.replicas": "3",
+	}
+	cfg, err := loadConfig("", flags, false, noEnv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := replica.BrokerOptions{
+		Dir: filepath.FromSlash("/var/lib/r/nats"), Node: "edge-7", URLs: []string{"nats://a:4222", "tls://b:4222"}, CredentialsFile: "c",
+		CA: "d", Cert: "e", Key: "f", Replicas: 3, Log: log,
+	}
+	if got := brokerOptions(&cfg, log); !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	cfg, err = loadConfig("", nil, false, noEnv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := brokerOptions(&cfg, log); got.URLs != nil || got.Replicas != 1 || got.Dir == "" {
+		t.Errorf("defaults: %+v", got)
+	}
+}

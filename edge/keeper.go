@@ -1,0 +1,125 @@
+package edge
+
+import (
+	"fmt"
+	"time"
+
+	"restraint/caps"
+)
+
+// Keeper keeps what a node has acknowledged, so that it outlives the process. Its
+// methods may be called concurrently.
+type Keeper interface {
+	// Restore joins what was kept into an empty store, before the node answers.
+	Restore(*caps.Store) error
+	// Record keeps the changes and makes them in the store that was restored. On an
+	// error none that counts a showing was made, and all may be recorded again.
+	Record([]caps.Change) error
+	// Hold tells other nodes of the places that a decision holds in the store; each
+	// change is a caps.ChangeHold. It returns at once and keeps nothing of them.
+	Hold([]caps.Change)
+	// Kept says what is kept where.
+	Kept() Kept
+}
+
+// Kept is the state of a Keeper.
+type Kept struct {
+	OutboxBytes int64
+	// OutboxOldest is the age of the oldest change that only this node's disk has.
+	OutboxOldest time.Duration
+	SnapshotAge  time.Duration
+	Notices      uint64 // files found damaged and the like; each is logged
+	// Incomplete: something acknowledged could not be read when the node started.
+	Incomplete bool
+	// Replication is how the node stands to the others. Nil: it has no broker.
+	Replication *Replication
+}
+
+// Replication is how a node stands to its broker and to the other nodes.
+type Replication struct {
+	// Broker is "embedded" or "cluster".
+	Broker    string `json:"broker"`
+	Connected bool   `json:"connected"`
+	// Degraded: the broker could not be reached since the start, so that the node
+	// knows of the others what its snapshot does.
+	Degraded bool `json:"degraded"`
+	// Fault says why the cluster does not take this node.
+	Fault    string `json:"fault,omitempty"`
+	Events   Stream `json:"events"`
+	Refusals Stream `json:"refusals"`
+	// AppliedRecords are changes of one key that came from other nodes. SentMessages
+	// were acknowledged; Resent is how often what was not had to be sent again, and
+	// Refused how often a server refused a message.
+	AppliedRecords uint64 `json:"applied_records"`
+	SentMessages   uint64 `json:"sent_messages"`
+	Resent         uint64 `json:"resent"`
+	Refused        uint64 `json:"refused"`
+	// ForeignBatches are of nodes with another secret, Unusable what could not be read
+	// or applied.
+	ForeignBatches uint64 `json:"foreign_batches"`
+	Unusable       uint64 `json:"unusable"`
+	// HoldMessages were sent; HoldsDropped are holds no other node was told of.
+	HoldMessages uint64 `json:"hold_messages"`
+	HoldsDropped uint64 `json:"holds_dropped"`
+}
+
+// Stream is how far a node has come in a stream.
+type Stream struct {
+	// Next is the lowest sequence that was not applied, Behind how many messages the
+	// stream has from it on, as far as is known.
+	Next   uint64 `json:"next"`
+	Behind uint64 `json:"behind"`
+	// Reached: the node has been at its end since it started.
+	Reached bool `json:"reached"`
+	// Known is until when the node knows what the others did; zero: never.
+	Known time.Time `json:"known_until,omitzero"`
+	// Gap says what had gone from the stream before it was applied here.
+	Gap string `json:"gap,omitempty"`
+}
+
+// ready says whether the node knows of the others what it must to decide for them,
+// and what is wrong. Once it has, it stays so when the broker goes away; a node that
+// starts without the broker goes by its snapshot, as long as that is not too old.
+func (r *Replication) ready(s *Stream, now time.Time, maxStale time.Duration) (ok bool, detail string) {
+	switch {
+	case s.Gap != "":
+		return false, s.Gap + ": restore the data directory from a backup of another node, or restart to go on without them"
+	case s.Reached:
+		return true, ""
+	case r.Connected:
+		return false, fmt.Sprintf("%d messages behind", s.Behind)
+	case s.Known.IsZero():
+		return false, "NATS cannot be reached, and there is no snapshot to go by"
+	}
+	if stale := now.Sub(s.Known); stale > maxStale {
+		return false, fmt.Sprintf("NATS cannot be reached, and the snapshot is %s old; ready.max_stale allows %s", stale.Round(time.Second), maxStale)
+	}
+	return true, "degraded: NATS cannot be reached; what other nodes did since the snapshot is not known"
+}
+
+// unkept is the Keeper of a node that keeps nothing: for replays, whose state is made
+// anew each time.
+type unkept struct{ store *caps.Store }
+
+func (u *unkept) Restore(s *caps.Store) error {
+	u.store = s
+	return nil
+}
+
+func (u *unkept) Record(changes []caps.Change) error {
+	for _, refusals := range [...]bool{true, false} {
+		for i := range changes {
+			if changes[i].Kind.Refuses() != refusals {
+				continue
+			}
+			if err := u.store.Apply(&changes[i]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (u *unkept) Hold([]caps.Change) {}
+
+func (u *unkept) Kept() Kept { return Kept{} }

@@ -1,0 +1,67 @@
+package replica
+
+import (
+	"fmt"
+	"time"
+)
+
+// ClusterStats says how a node stands to its cluster.
+type ClusterStats struct {
+	// Embedded: the broker is this process's own, and there are no other nodes.
+	Embedded bool
+	// Connected: the broker can be reached.
+	Connected bool
+	// Fault, unless empty, says why the cluster does not take this node.
+	Fault string
+	// Events and Refusals are the streams.
+	Events, Refusals StreamStats
+	// Records is how many changes of one key of other nodes, or of this one before its last start, were applied; Sent how many messages
+	// were acknowledged, Resent how often all that was unanswered was sent again, Refused how often a server refused one.
+	Records, Sent, Resent, Refused uint64
+	// Foreign and Unusable are batches under another secret, and batches and changes that could not be applied.
+	Foreign, Unusable uint64
+	// HoldsSent are messages, HoldsDropped holds that no other node was told of.
+	HoldsSent, HoldsDropped uint64
+}
+
+// StreamStats says how far a node has come in a stream.
+type StreamStats struct {
+	// Next is the lowest sequence that was not applied, Behind how many messages there are from it on, as far as is known.
+	Next, Behind uint64
+	// Reached: the node has been at the end of the stream since its start.
+	Reached bool
+	// Known is until when this node knows what the others did; zero: never.
+	Known time.Time
+	// Gap, unless empty, says what had gone from the stream before this node applied it.
+	Gap string
+}
+
+func (c *cluster) stats() *ClusterStats {
+	fault := ""
+	if err := c.refused(); err != nil {
+		fault = err.Error()
+	}
+	return &ClusterStats{
+		Fault: fault, Embedded: c.broker.embedded != nil, Connected: c.broker.connected(),
+		Events: c.events.stats(), Refusals: c.refusals.stats(),
+		Records: c.records.Load(), Sent: c.publisher.sent.Load(), Resent: c.publisher.resent.Load(), Refused: c.publisher.refused.Load(),
+		Foreign: c.foreign.Load(), Unusable: c.unusable.Load(), HoldsSent: c.holds.sent.Load(), HoldsDropped: c.holds.dropped.Load(),
+	}
+}
+
+func (f *follower) stats() StreamStats {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := StreamStats{Next: f.at.Next, Reached: f.reached, Gap: f.gap}
+	if f.at.Known != 0 {
+		s.Known = time.Unix(0, f.at.Known)
+	}
+	if f.looked && f.last+1 > f.at.Next {
+		s.Behind = f.last + 1 - f.at.Next
+	}
+	return s
+}
+
+func (f *follower) gapText(next, first uint64) string {
+	return fmt.Sprintf("messages %d to %d of %s have gone and were not applied here", max(1, next), first-1, f.stream)
+}

@@ -1,0 +1,163 @@
+package faults
+
+import (
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// damages are what can happen to a file.
+var damages = map[string]func(*rand.Rand, []byte) []byte{
+	"truncated":   func(r *rand.Rand, b []byte) []byte { return b[:r.IntN(len(b))] },
+	"bit-flipped": func(r *rand.Rand, b []byte) []byte { b[r.IntN(len(b))] ^= 1 << r.IntN(8); return b },
+	"zeroed": func(r *rand.Rand, b []byte) []byte {
+		from := r.IntN(len(b))
+		clear(b[from:min(len(b), from+4096)])
+		return append(b, 0) // another file even where it was zero there
+	},
+}
+
+// The newest snapshot is damaged: it is set aside with a log line, the one before it is used, and nothing is missing.
+func TestDamagedSnapshot(t *testing.T) {
+	for name, damage := range damages {
+		t.Run(name, func(t *testing.T) {
+			random := scenario(t)
+			n, l := loaded(t, random)
+			l.during(t, func() {
+				n.awaitSnapshots(t, 2)
+				n.kill(t)
+			})
+			all := n.snapshots(t)
+			rewrite(t, all[len(all)-1], func(b []byte) []byte { return damage(random, b) })
+			n.start(t)
+			l.verify(t)
+			if n.logged("damaged snapshot") == 0 {
+				t.Error("the log does not say that a snapshot was damaged")
+			}
+			if _, err := os.Stat(all[len(all)-1] + ".damaged"); err != nil {
+				t.Errorf("the damaged snapshot is not kept: %v", err)
+			}
+			l.during(t, func() { n.kill(t) }) // and on from there
+			n.start(t)
+			l.verify(t)
+			l.summary(t)
+		})
+	}
+}
+
+// complete says whether the node has everything; if it has not, the node must say so itself: not ready, by a condition with a detail. The
+// loss must never be silent.
+func (l *load) completeOrTold(t *testing.T, n *node) (complete bool) {
+	t.Helper()
+	wrong := l.findings(t, 0)
+	ready, unmet := n.ready(t)
+	switch {
+	case len(wrong) == 0:
+	case ready:
+		t.Errorf("the node lost what it had acknowledged and says that it is ready; nothing tells of it:%s", few(wrong))
+	case len(unmet) == 0 || unmet[0].Detail == "":
+		t.Errorf("the node is not ready, and does not say why: %+v", unmet)
+	default:
+		t.Logf("told: %+v", unmet)
+	}
+	return len(wrong) == 0
+}
+
+// aged loads a node for several snapshots and starts, so that its outbox does not reach back to the beginning any more.
+func (l *load) aged(t *testing.T, n *node) {
+	t.Helper()
+	for range 3 {
+		l.during(t, func() {
+			n.awaitSnapshots(t, 2)
+			n.kill(t)
+		})
+		n.start(t)
+	}
+}
+
+// Every snapshot is damaged and the outbox no longer has all: what is missing is missing, but the node says so.
+func TestAllSnapshotsDamaged(t *testing.T) {
+	random := scenario(t)
+	n, l := loaded(t, random)
+	l.aged(t, n)
+	n.kill(t)
+	for _, name := range n.snapshots(t) {
+		rewrite(t, name, func(b []byte) []byte { return damages["bit-flipped"](random, b) })
+	}
+	n.startAnswering(t)
+	if l.completeOrTold(t, n) {
+		t.Error("nothing is missing: the fault did not take place")
+	}
+	l.summary(t)
+}
+
+// Somebody puts back the snapshots of some time ago, beside the outbox of today. What lies between is in neither.
+func TestOlderSnapshotRestored(t *testing.T) {
+	random := scenario(t)
+	n, l := loaded(t, random)
+	l.during(t, func() { n.awaitSnapshots(t, 2) })
+	n.kill(t)
+	older := t.TempDir()
+	dir := filepath.Join(n.data(), "counters", "snapshots")
+	copyDir(t, dir, older)
+	n.start(t)
+	l.aged(t, n)
+	n.kill(t)
+	replaceDir(t, dir, older)
+	n.startAnswering(t)
+	if l.completeOrTold(t, n) {
+		t.Error("nothing is missing: the fault did not take place")
+	}
+	l.summary(t)
+}
+
+// All snapshots are gone, and with them what the outbox has dropped since.
+func TestSnapshotsLost(t *testing.T) {
+	random := scenario(t)
+	n, l := loaded(t, random)
+	l.aged(t, n)
+	n.kill(t)
+	replaceDir(t, filepath.Join(n.data(), "counters", "snapshots"), t.TempDir())
+	n.startAnswering(t)
+	if l.completeOrTold(t, n) {
+		t.Error("nothing is missing: the fault did not take place")
+	}
+	l.summary(t)
+}
+
+// The whole folder is put back as it was some time ago, consistent in itself: the node cannot know that it lost what came after, but it must
+// have all that came before, and what is sent again must count once.
+func TestWholeFolderRestored(t *testing.T) {
+	random := scenario(t)
+	n, l := loaded(t, random)
+	l.during(t, func() { n.awaitSnapshots(t, 1) })
+	n.kill(t)
+	older := t.TempDir()
+	copyDir(t, n.data(), older)
+	want := l.history.bounds(impression)
+	n.start(t)
+	replayed := newLoad(l.nodes, random.Uint64(), 2, 10)
+	replayed.during(t, func() { n.awaitSnapshots(t, 1) })
+	n.kill(t)
+	replaceDir(t, n.data(), older)
+	n.start(t)
+	if wrong := checkBounds(want, only(l.readAll(t), "count-"), countLimit); len(wrong) > 0 {
+		t.Error(few(wrong))
+	}
+	replayed.again(t, n)
+	replayed.verify(t)
+	l.verify(t)
+	l.summary(t)
+}
+
+// again reports every event once more, as callers with a log of their own would.
+func (l *load) again(t *testing.T, n *node) {
+	t.Helper()
+	w := l.workers[0]
+	for _, e := range l.history.all() {
+		if e.pair.of != tightCampaign { // those need their token
+			w.report([]event{e}, n)
+		}
+	}
+}

@@ -1,0 +1,190 @@
+package replica
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// How a stream is read. Chosen.
+const (
+	// askWithin bounds a request to the broker; one that is sent while there is no leader is dropped.
+	askWithin = time.Second
+	// lookEvery is how often the stream is compared with the position while nothing else gives cause to.
+	lookEvery = 2 * time.Second
+	// pullBytes are asked for at once.
+	pullBytes = 8 << 20
+)
+
+// follower reads a stream in order, for ever, and applies it. It is what the library's ordered consumer does, but it notices a stream that
+// was made anew or rolled back, and gives up on a request in a second.
+type follower struct {
+	js      jetstream.JetStream
+	stream  string
+	apply   func(data []byte, start string)
+	lost    func()                      // the broker has lost what it had acknowledged
+	missing func(context.Context) error // makes the stream, which is not there
+	// peers merges a snapshot of another node and returns how far that had come in the stream; the zero position where there is none.
+	peers   func(ctx context.Context, stream string) (StreamPosition, error)
+	own     bool // the stream is an embedded server's
+	notices *notices
+
+	mu      sync.Mutex
+	at      StreamPosition
+	last    uint64 // of the stream, when it was looked at
+	looked  bool   // it has been since the start
+	reached bool   // all that it had when it was first looked at has been applied
+	first   uint64 // its last message then
+	gap     string // why what was applied is not everything; "": it is
+}
+
+// position is what has been applied.
+func (f *follower) position() StreamPosition {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.at
+}
+
+func (f *follower) set(p StreamPosition) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.at = p
+}
+
+// target notes what the stream's last message is; the node is behind until it has been applied.
+func (f *follower) target(last uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.looked {
+		f.first, f.looked = last, true
+	}
+	f.last = max(last, f.at.Next-1)
+	f.note()
+}
+
+// note notes whether all there is has been applied. f.mu is held.
+func (f *follower) note() {
+	f.reached = f.reached || f.at.Next > f.first
+	if f.at.Next > f.last {
+		f.at.Known = time.Now().UnixNano()
+	}
+}
+
+// gapped notes that messages from next to first have gone before they were applied here.
+//
+// The stream of an embedded server has this node's messages only: those after its position are in the outbox.
+func (f *follower) gapped(next, first uint64) {
+	if f.own && next > 0 {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.gap = f.gapText(next, first)
+	f.notices.add("a gap in what was read", "stream", f.stream, "from", max(1, next), "to", first-1)
+}
+
+// run follows until ctx ends.
+func (f *follower) run(ctx context.Context) {
+	pause := retryLeast
+	for ctx.Err() == nil {
+		begun := time.Now()
+		f.follow(ctx)
+		if time.Since(begun) > retryMost {
+			pause = retryLeast
+		}
+		pauseFor(pause, ctx.Done())
+		pause = min(2*pause, retryMost)
+	}
+}
+
+var (
+	errJump  = errors.New("the consumer's sequence jumped")
+	errStood = errors.New("the stream is not the one that was read")
+)
+
+// follow reads from the position on until something is wrong.
+func (f *follower) follow(ctx context.Context) error {
+	from, err := f.begin(ctx)
+	if err != nil {
+		return err
+	}
+	creating, cancel := context.WithTimeout(ctx, askWithin)
+	defer cancel()
+	c, err := f.js.CreateConsumer(creating, f.stream, jetstream.ConsumerConfig{
+		AckPolicy: jetstream.AckNonePolicy, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from,
+		MemoryStorage: true, Replicas: 1, InactiveThreshold: 30 * time.Second, MaxDeliver: 1,
+	})
+	if err != nil {
+		return fmt.Errorf("follow stream %s: %w", f.stream, err)
+	}
+	failed := make(chan error, 1)
+	fail := func(err error) {
+		select {
+		case failed <- err:
+		default:
+		}
+	}
+	reading, err := c.Consume(f.handler(fail), jetstream.PullMaxBytes(pullBytes), jetstream.PullHeartbeat(askWithin/2), jetstream.PullExpiry(2*askWithin),
+		jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) { fail(err) }))
+	if err != nil {
+		return fmt.Errorf("follow stream %s: %w", f.stream, err)
+	}
+	err = f.watch(ctx, failed)
+	reading.Stop()
+	<-reading.Closed() // nothing is applied from here on
+	return err
+}
+
+// handler applies messages in order; after one out of order, none.
+func (f *follower) handler(fail func(error)) jetstream.MessageHandler {
+	var delivered uint64
+	broken := false
+	return func(m jetstream.Msg) {
+		if broken {
+			return
+		}
+		meta, err := m.Metadata()
+		if err != nil || meta.Sequence.Consumer != delivered+1 {
+			broken = true
+			fail(errJump)
+			return
+		}
+		delivered++
+		f.apply(m.Data(), nats.Header(m.Headers()).Get(headerStart))
+		f.mu.Lock()
+		f.at.Next, f.at.Time = meta.Sequence.Stream+1, meta.Timestamp.UnixNano()
+		f.last = max(f.last, meta.Sequence.Stream+meta.NumPending)
+		f.note()
+		f.mu.Unlock()
+	}
+}
+
+// watch waits for an error, and now and then looks whether the stream is still the one that is read.
+func (f *follower) watch(ctx context.Context, failed <-chan error) error {
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case err := <-failed:
+			return err
+		case <-ticker.C:
+		}
+		p := f.position()
+		asking, cancel := context.WithTimeout(ctx, askWithin)
+		how, info, err := stands(asking, f.js, f.stream, p)
+		cancel()
+		if err == nil && how != same && p == f.position() {
+			return errStood
+		}
+		if err == nil && info != nil {
+			f.target(info.State.LastSeq)
+		}
+	}
+}

@@ -38,8 +38,8 @@ func serve(ctx context.Context, cfg Config) (err error) {
 	}
 	if kept != nil {
 		options.Keeper = kept
-		if d := kept.Documents(); d != nil {
-			options.Shared = shared{d}
+		if documents := kept.Shared(); documents != nil {
+			options.Shared = shared{documents}
 		}
 		defer func() { err = errors.Join(err, kept.Close()) }()
 	}

@@ -39,10 +39,10 @@ bench: ## the speed and memory marks, ten runs each
 	@$(GO) test -run '^$$' -bench 'BenchmarkMemoryPerCounter' -benchtime 1x -count 3 ./caps
 
 faults: ## break real nodes by a seeded schedule and check what they say afterwards: make faults SEED=7
-	@$(GO) test -count=1 -timeout 20m -v ./edge/replica/faults -faults -seed $(SEED)
+	@$(GO) test -count=1 -timeout 20m -parallel 4 -v ./edge/replica/faults -faults -seed $(SEED)
 
 faults-long: ## the same with more rounds, the random faults for DURATION each
-	@$(GO) test -count=1 -timeout 0 -v ./edge/replica/faults -faults -seed $(SEED) -duration $(DURATION)
+	@$(GO) test -count=1 -timeout 0 -parallel 4 -v ./edge/replica/faults -faults -seed $(SEED) -duration $(DURATION)
 
 fuzz: ## fuzz every decoder for FUZZTIME each
 	@set -e; for package in $$($(GO) list ./...); do \

@@ -26,7 +26,11 @@ func TestBrokerKilled(t *testing.T) {
 // Without NATS a node that starts again has its own past and takes events.
 func TestStartWithoutBroker(t *testing.T) {
 	c := newCluster(t)
-	c.during(t, func() { c.nodes[0].awaitSnapshots(t, 1) })
+	c.during(t, func() {
+		for _, n := range c.nodes {
+			n.awaitSnapshots(t, 1)
+		}
+	})
 	c.verify(t)
 	c.broker.kill(t)
 	for _, n := range c.nodes {
@@ -78,7 +82,7 @@ func TestBrokerLostItsStore(t *testing.T) {
 // A list is replaced on any node under load, and partitions come and go: no member is let through anywhere, and all come to the last.
 func TestClusterListSwap(t *testing.T) {
 	c := newCluster(t)
-	p := newPusher(c.nodes, c.random)
+	p := newPusher(t, c.nodes, c.random)
 	p.push(t)
 	p.arrives(t)
 	for _, n := range c.nodes {
@@ -112,7 +116,7 @@ func (p *pusher) arrives(t *testing.T) {
 			pause()
 		}
 		if last != "" {
-			t.Errorf("generation %d does not arrive: %s", p.generation, last)
+			t.Fatalf("generation %d does not arrive: %s", p.generation, last)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"net/http"
 	"os"
 	"testing"
 	"time"
@@ -50,12 +51,35 @@ func TestNodeLostItsDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.during(t, func() { c.awaitMore(t, 300) })
-	n.start(t)
+	n.startAsAnother(t)
 	if wrong := c.findings(t, 0); len(wrong) > 0 {
 		t.Errorf("ready, but not caught up:%s", few(wrong))
 	}
 	c.verify(t)
 	c.summary(t)
+}
+
+// startAsAnother starts a node that comes with the name of one that was there a moment ago and another folder: it is refused, and told to
+// come again, until the one before it counts as gone.
+func (n *node) startAsAnother(t *testing.T) {
+	t.Helper()
+	until(t, n.name+" accepted in its own place", func() bool {
+		refusals := n.logged("another node has this name")
+		n.launch(t)
+		until(t, n.name+" answers or was refused", func() bool {
+			status, _, err := n.do(http.MethodGet, "/healthz", "", "")
+			return !n.running() || err == nil && status == http.StatusOK
+		})
+		if n.running() {
+			return true
+		}
+		if n.logged("another node has this name") == refusals {
+			t.Fatalf("%s ended: %v\n%s", n.name, n.state, n.tail())
+		}
+		<-time.After(time.Second) // as a supervisor would
+		return false
+	})
+	n.awaitReady(t)
 }
 
 // A fourth node joins with nothing.
@@ -76,8 +100,9 @@ func TestSlowPeer(t *testing.T) {
 	n := c.nodes[c.random.IntN(3)]
 	c.during(t, func() {
 		n.freeze(t)
-		c.awaitMore(t, 500)
+		c.awaitMore(t, 25) // each caller waits for the frozen one now and then
 		n.thaw(t)
+		c.awaitMore(t, 300)
 	})
 	c.verify(t)
 	c.summary(t)

@@ -103,13 +103,16 @@ func TestClusterAtPeace(t *testing.T) {
 // A node is cut off both ways, serves on, and is healed.
 func TestPartitionAndHeal(t *testing.T) {
 	c := newCluster(t)
-	for range rounds(2, 20) {
+	for round := range rounds(2, 20) {
 		i := c.random.IntN(3)
 		p := c.proxies[i]
 		c.during(t, func() {
 			before := p.stats()
 			p.cut()
 			c.awaitMore(t, 500)
+			if round%2 == 1 { // long enough for the node to find out, and to try again
+				until(t, "another connection of the node's", func() bool { return p.stats().accepted > before.accepted })
+			}
 			c.staysReady(t, c.nodes[i])
 			if s := p.stats(); s.swallowed[toServer] == before.swallowed[toServer] {
 				t.Errorf("the cut swallowed nothing of the node's: %+v", s)

@@ -66,6 +66,7 @@ func scenario(t *testing.T) *rand.Rand {
 			t.Logf("again: go test ./edge/replica/faults -faults -run '^%s$' -seed %d", strings.ReplaceAll(t.Name(), "/", "$/^"), *seedFlag)
 		}
 	})
+	t.Parallel() // most of a scenario is waiting
 	name := uint64(0)
 	for _, c := range t.Name() {
 		name = name*31 + uint64(c)

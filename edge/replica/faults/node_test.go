@@ -16,7 +16,7 @@ import (
 )
 
 // patience is how long a node may take for anything that must come some time. Nothing is measured by it.
-const patience = 60 * time.Second
+const patience = 30 * time.Second
 
 // node is one node under test, a process of its own.
 type node struct {

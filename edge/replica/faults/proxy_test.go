@@ -88,10 +88,10 @@ func hear(t *testing.T, c net.Conn, words string) {
 // until polls, with a deadline that only a hang reaches.
 func until(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(time.Minute)
+	deadline := time.Now().Add(patience)
 	for !holds() {
 		if time.Now().After(deadline) {
-			t.Fatalf("after a minute: not %s", what)
+			t.Fatalf("after %v: not %s", patience, what)
 		}
 		pause()
 	}

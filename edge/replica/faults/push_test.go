@@ -27,14 +27,23 @@ type pusher struct {
 	generation int // that of the last replacement that was answered
 
 	stop    chan struct{}
+	once    sync.Once
 	running sync.WaitGroup
 	mu      sync.Mutex
 	wrong   []string
 	asked   int
 }
 
-func newPusher(nodes []*node, random *rand.Rand) *pusher {
-	return &pusher{nodes: nodes, random: random, stop: make(chan struct{})}
+func newPusher(t testing.TB, nodes []*node, random *rand.Rand) *pusher {
+	p := &pusher{nodes: nodes, random: random, stop: make(chan struct{})}
+	t.Cleanup(p.halt)
+	return p
+}
+
+// halt stops the watchers.
+func (p *pusher) halt() {
+	p.once.Do(func() { close(p.stop) })
+	p.running.Wait()
 }
 
 // watch asks about members of every generation until the pusher stops.
@@ -107,8 +116,7 @@ func (p *pusher) lag(t *testing.T, n *node) string {
 // end stops the watchers, and says what they found.
 func (p *pusher) end(t *testing.T) {
 	t.Helper()
-	close(p.stop)
-	p.running.Wait()
+	p.halt()
 	if len(p.wrong) > 0 {
 		t.Error(few(p.wrong))
 	}
@@ -122,7 +130,7 @@ func (p *pusher) end(t *testing.T) {
 func TestListSwap(t *testing.T) {
 	random := scenario(t)
 	n, l := loaded(t, random)
-	p := newPusher(l.nodes, random)
+	p := newPusher(t, l.nodes, random)
 	p.push(t)
 	p.watch(n, random.Uint64())
 	p.watch(n, random.Uint64())

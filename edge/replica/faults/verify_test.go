@@ -21,11 +21,17 @@ func (l *load) verify(t testing.TB) {
 	}
 }
 
-// findings is what is wrong once the nodes had so long to agree.
+// findings is what is wrong once the nodes had so long to agree; with no time at all holds are left out, which travel as best they can and
+// are not kept.
 func (l *load) findings(t testing.TB, deadline time.Duration) (wrong []string) {
 	t.Helper()
 	for end := time.Now().Add(deadline); ; pause() {
 		readings := l.readAll(t)
+		if deadline == 0 {
+			for _, r := range readings {
+				delete(r.verdicts, tightCampaign)
+			}
+		}
 		wrong = l.check(readings)
 		if len(wrong) == 0 || len(l.nodes) == 1 || time.Now().After(end) {
 			return wrong

@@ -12,7 +12,7 @@ SEED     ?= 0
 DURATION ?= 30m
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check bench bench-long faults faults-long fuzz fmt demo cluster clean
+.PHONY: help run build test check bench bench-long faults faults-long figures fuzz fmt demo cluster clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ bench: ## the speed and memory marks, ten runs each
 
 faults: ## break real nodes by a seeded schedule and check what they say afterwards: make faults SEED=7
 	@$(GO) test -count=1 -timeout 20m -parallel 4 -v ./edge/replica/faults -faults -seed $(SEED)
+
+figures: ## measure three nodes over NATS: node to node, over-delivery, events a second
+	go test -count=1 -timeout 10m -v ./edge/replica/faults -faults -figures -run '^TestFigures$$'
 
 faults-long: ## the same with more rounds, the random faults for DURATION each
 	@$(GO) test -count=1 -timeout 0 -parallel 4 -v ./edge/replica/faults -faults -seed $(SEED) -duration $(DURATION)

@@ -99,7 +99,7 @@ func (c *copier) lease(ctx context.Context, kv jetstream.KeyValue) (bool, error)
 	entry, err := kv.Get(ctx, copierKey)
 	if errors.Is(err, jetstream.ErrKeyNotFound) {
 		_, err = kv.Create(ctx, copierKey, until())
-		return err == nil, ignore(err, jetstream.ErrKeyExists)
+		return err == nil, unlessOther(err)
 	}
 	if err != nil {
 		return false, err
@@ -108,7 +108,15 @@ func (c *copier) lease(ctx context.Context, kv jetstream.KeyValue) (bool, error)
 		return false, nil
 	}
 	_, err = kv.Update(ctx, copierKey, until(), entry.Revision())
-	return err == nil, ignore(err, jetstream.ErrKeyExists)
+	return err == nil, unlessOther(err)
+}
+
+// unlessOther is err, but for one that says that another node was faster.
+func unlessOther(err error) error {
+	if isOther(err) {
+		return nil
+	}
+	return err
 }
 
 func ignore(err, what error) error {

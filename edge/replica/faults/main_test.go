@@ -15,6 +15,7 @@ import (
 var (
 	faultsFlag   = flag.Bool("faults", false, "run the scenarios: real nodes, real faults")
 	seedFlag     = flag.Uint64("seed", 0, "seed of the scenarios; 0: the time")
+	figuresFlag  = flag.Bool("figures", false, "with -faults: measure a cluster (TestFigures)")
 	brokerFlag   = flag.String("broker", "", "another NATS server than the linked one: a program that takes --config, such as nats-server")
 	durationFlag = flag.Duration("duration", 0, "length of the scheduled faults, and more rounds of the others; 0: the short form")
 )

@@ -26,8 +26,7 @@ stop() {
 		wait $pids 2>/dev/null
 	done
 }
-trap 'stop; exit 130' INT
-trap 'stop; exit 143' TERM
+trap 'stop; exit 0' INT TERM
 
 fail() {
 	echo "$1, see $2:" >&2

@@ -109,6 +109,7 @@ func (n *Node) ready() (all bool, conditions []condition) {
 		{Name: "lists", Ready: len(damaged) == 0, Detail: strings.Join(damaged, ", ")},
 		{Name: "events", Ready: !kept.Incomplete, Detail: kept.detail()},
 		{Name: "not_draining", Ready: !n.draining.Load()},
+		n.clockCondition(),
 	}
 	if r := kept.Replication; r != nil {
 		conditions = append(conditions, condition{Name: "cluster", Ready: r.Fault == "", Detail: r.Fault})

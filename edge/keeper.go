@@ -47,6 +47,10 @@ type Replication struct {
 	Fault    string `json:"fault,omitempty"`
 	Events   Stream `json:"events"`
 	Refusals Stream `json:"refusals"`
+	// ClockServers is the servers' time when the local clocks were as ClockAsked says
+	// (the monotonic one too); zero while it is not known.
+	ClockAsked   time.Time `json:"-"`
+	ClockServers time.Time `json:"-"`
 	// AppliedRecords are changes of one key that came from other nodes. SentMessages
 	// were acknowledged; Resent is how often what was not had to be sent again, and
 	// Refused how often a server refused a message.

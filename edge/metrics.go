@@ -76,6 +76,10 @@ func (m *metrics) stateGauges(n *Node) {
 		}
 		return 1
 	})
+	m.set.NewGauge(`restraint_clock_offset_seconds`, func() float64 {
+		ahead, _ := n.clock.wrong()
+		return ahead.Seconds()
+	})
 	m.set.NewGauge(`restraint_policy_version`, func() float64 { return float64(n.rules.Load().Version) })
 	m.set.RegisterMetricsWriter(func(w io.Writer) {
 		writeCounters(w, n.caps.Stats())

@@ -126,7 +126,9 @@ func load(o Options) (*Node, error) {
 		n.lists.Close()
 		return nil, fmt.Errorf("restore: %w", err)
 	}
+	n.joinPolicy() // after the keeper, whom the cluster lets in or refuses
 	if !o.RequestClock {
+		n.checkClock(time.Now())
 		n.clock.raise(uint32(n.caps.Now())) // a clock that was set back while the node was down
 	}
 	return n, nil

@@ -215,7 +215,7 @@ func TestOpenAPISets(t *testing.T) {
 	} {
 		var fields, always, described []string
 		for _, f := range reflect.VisibleFields(reflect.TypeOf(value)) {
-			if tag, ok := f.Tag.Lookup("json"); ok {
+			if tag, ok := f.Tag.Lookup("json"); ok && tag != "-" {
 				field, rest, _ := strings.Cut(tag, ",")
 				fields = append(fields, field)
 				if rest == "" {

@@ -97,9 +97,14 @@ func (n *Node) openPolicies() error {
 	if err := n.enforce(compiled, nil, func() error { return nil }); err != nil {
 		return err
 	}
-	n.joinPolicy()
+	if newest.Version == 0 { // nothing is let go of for what may not be the policy
+		n.caps.SetRetention(maxRetention, maxRetention)
+	}
 	return nil
 }
+
+// maxRetention is the longest that a policy can ask for, in seconds: ten years.
+const maxRetention = 3650 * 24 * 60 * 60
 
 func readPolicyVersion(name string) (v policyVersion, err error) {
 	text, err := os.ReadFile(name)

@@ -199,10 +199,11 @@ func (n *Node) proposePolicy(ctx context.Context) error {
 	if err := n.share(ctx, &v, p.sharing.over); err != nil {
 		return err
 	}
-	n.log.Info("the cluster has this node's policy", "version", v.Version, "sha256", v.SHA256)
 	if !own {
+		n.log.Warn("the cluster had lost its policy and was given it again", "version", v.Version, "sha256", v.SHA256)
 		return nil
 	}
+	n.log.Info("the cluster has this node's policy", "version", v.Version, "sha256", v.SHA256)
 	p.mu.Lock()
 	p.versions[len(p.versions)-1].Shared = true
 	p.mu.Unlock()
@@ -236,7 +237,6 @@ func (n *Node) followed(name string, document []byte, revision uint64) {
 	}
 	s.seen, s.seenRevision = digest, revision
 	if revision == 0 {
-		n.log.Warn("the cluster has lost its policy: this node gives it its own again", "version", p.newest().Version)
 		n.proposeOver(0)
 		return
 	}
@@ -246,11 +246,13 @@ func (n *Node) followed(name string, document []byte, revision uint64) {
 	case err != nil:
 		n.ignorePolicy(&v, revision, err)
 	case own.Shared && v.Version < own.Version:
-		n.metrics.policiesIgnored.Inc()
-		n.log.Warn("the cluster has an older policy than it had: this node gives it the newer again", "version", own.Version, "older", v.Version)
-		// A smaller revision is of a store that was rolled back, or was read before
-		// the last change here: the next to come tells.
-		s.revision = max(s.revision, revision)
+		// A smaller revision is of a store that was rolled back, or was read just
+		// before the last change here: then the proposal comes to nothing.
+		if revision > s.revision {
+			n.metrics.policiesIgnored.Inc()
+			n.log.Warn("the cluster's policy is older than the one before and is ignored", "version", own.Version, "older", v.Version)
+			s.revision = revision
+		}
 		n.proposeOver(revision)
 	case own.Shared && v.Version == own.Version && v.SHA256 == own.SHA256:
 		p.joined(revision)

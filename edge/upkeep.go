@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"restraint/caps"
@@ -24,11 +25,38 @@ func (n *Node) sweep(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-ticker.C:
-			if !n.clock.request {
+			if n.clock.request {
+				continue
+			}
+			n.checkClock(now)
+			if _, wrong := n.clock.wrong(); !wrong {
 				n.caps.Sweep(caps.Second(n.clock.at(now, 0)), sweepShare)
 			}
 		}
 	}
+}
+
+// checkClock looks whether the wall clock can be believed, and logs when that changes.
+func (n *Node) checkClock(now time.Time) {
+	var asked, servers time.Time
+	if r := n.keeper.Kept().Replication; r != nil {
+		asked, servers = r.ClockAsked, r.ClockServers
+	}
+	_, was := n.clock.wrong()
+	n.clock.check(now, asked, servers)
+	if ahead, wrong := n.clock.wrong(); wrong != was {
+		n.log.Warn("the wall clock is believed or not", "wrong", wrong, "ahead_seconds", ahead.Seconds())
+	}
+}
+
+// clockCondition says whether the wall clock can be believed.
+func (n *Node) clockCondition() condition {
+	ahead, wrong := n.clock.wrong()
+	if !wrong {
+		return condition{Name: "clock", Ready: true}
+	}
+	return condition{Name: "clock", Detail: fmt.Sprintf(
+		"the wall clock is %s ahead of the NATS servers', or stepped by that: correct it, or restart the node if it is right; until then nothing expires", ahead.Round(time.Second))}
 }
 
 // PutPolicy checks a policy and puts it in force; name says where it came from.

@@ -13,6 +13,12 @@ import (
 // When Apply returns, the change outlives the end of this process, and after
 // Sync a power cut. ErrFull asks for Compact; nothing was applied then.
 func (s *Store) Apply(name string, seq uint64, op Op, keys []Key) error {
+	return s.apply(name, change{seq, op}, shapeUnknown, keys)
+}
+
+// apply takes keys of no known shape for what is declared, or is there.
+func (s *Store) apply(name string, c change, of shape, keys []Key) error {
+	seq, op := c.seq, c.op
 	if seq == 0 || (op != Add && op != Remove) || len(keys) > maxFrameKeys {
 		return fmt.Errorf("apply change to list %q: %w: sequence %d, op %d, %d keys; want a sequence from 1, Add or Remove, at most %d keys",
 			name, ErrImport, seq, op, len(keys), maxFrameKeys)
@@ -26,11 +32,13 @@ func (s *Store) Apply(name string, seq uint64, op Op, keys []Key) error {
 	l := s.add(name)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	of := l.shape
-	if l.declared {
-		of = shapeOf(l.decl.Items)
+	if of == shapeUnknown {
+		of = l.shape
+		if l.declared {
+			of = shapeOf(l.decl.Items)
+		}
 	}
-	if err := s.applyLocked(l, change{seq, op}, of, keys, false); err != nil {
+	if err := s.applyLocked(l, c, of, keys, false); err != nil {
 		return outward(fmt.Errorf("apply change to list %q: %w", name, err))
 	}
 	s.see(seq)
@@ -154,7 +162,7 @@ func (s *Store) journalLocked(l *list, of shape) error {
 	if l.recorded {
 		return nil
 	}
-	return s.writePointerLocked(l, l.cur, l.prev, l.lost)
+	return s.writePointerLocked(l, l.asIs())
 }
 
 // Sync makes every change that was applied outlive a power cut.

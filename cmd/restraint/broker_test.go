@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"log/slog"
 	"path/filepath"
 	"reflect"
@@ -26,6 +27,9 @@ func TestBrokerOptions(t *testing.T) {
 	}
 	if got := brokerOptions(&cfg, log); !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, want %+v", got, want)
+	}
+	if code := exitCode(fmt.Errorf("start node: %w", replica.ErrBrokerOptions)); code != 2 {
+		t.Errorf("wrong settings end with %d", code)
 	}
 	cfg, err = loadConfig("", nil, false, noEnv)
 	if err != nil {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"os"
 
 	"restraint/edge/replica"
@@ -31,9 +30,5 @@ func (n *natsCmd) Run(ctx context.Context) error {
 		}
 	})
 	defer stop()
-	err := replica.RunServer(ctx, n.Config, reload, newLog(os.Stderr, "info"))
-	if errors.Is(err, replica.ErrServerConfig) {
-		return usageError{err}
-	}
-	return err
+	return replica.RunServer(ctx, n.Config, reload, newLog(os.Stderr, "info"))
 }

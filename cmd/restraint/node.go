@@ -38,8 +38,8 @@ func serve(ctx context.Context, cfg Config) (err error) {
 	}
 	if kept != nil {
 		options.Keeper = kept
-		if d := kept.Documents(); d != nil {
-			options.Shared = shared{d}
+		if documents := kept.Shared(); documents != nil {
+			options.Shared = shared{documents}
 		}
 		defer func() { err = errors.Join(err, kept.Close()) }()
 	}
@@ -73,7 +73,7 @@ func replication(c *replica.ClusterStats) *edge.Replication {
 		broker = "embedded"
 	}
 	return &edge.Replication{
-		Broker: broker, Connected: c.Connected, Fault: c.Fault, Degraded: !c.Connected && !(c.Events.Reached && c.Refusals.Reached),
+		Broker: broker, Connected: c.Connected, Fault: c.Fault, ClockAsked: c.ClockAsked, ClockServers: c.ClockServers, Degraded: !c.Connected && !(c.Events.Reached && c.Refusals.Reached),
 		Events: edge.Stream(c.Events), Refusals: edge.Stream(c.Refusals),
 		AppliedRecords: c.Records, SentMessages: c.Sent, Resent: c.Resent, Refused: c.Refused,
 		ForeignBatches: c.Foreign, Unusable: c.Unusable, HoldMessages: c.HoldsSent, HoldsDropped: c.HoldsDropped,

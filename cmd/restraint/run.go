@@ -10,6 +10,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"restraint/edge"
+	"restraint/edge/replica"
 )
 
 // process is what a command sees of the world, so that tests can give another.
@@ -99,7 +100,8 @@ func exitCode(err error) int {
 	var config configFaults
 	var checked checkFaults
 	var refused edge.PolicyError
-	if errors.As(err, &use) || errors.As(err, &config) || errors.As(err, &checked) || errors.As(err, &refused) {
+	if errors.As(err, &use) || errors.As(err, &config) || errors.As(err, &checked) || errors.As(err, &refused) ||
+		errors.Is(err, replica.ErrBrokerOptions) || errors.Is(err, replica.ErrServerConfig) {
 		return 2
 	}
 	return 1

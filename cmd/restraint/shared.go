@@ -9,14 +9,20 @@ import (
 	"restraint/edge/replica"
 )
 
+// documents are the shared documents as the replica package has them.
+type documents interface {
+	Put(ctx context.Context, name string, document []byte, revision uint64) (uint64, error)
+	Follow(ctx context.Context, prefix string, changed func(name string, document []byte, revision uint64))
+}
+
 // shared are the replica package's documents as the edge knows them.
-type shared struct{ replica.Documents }
+type shared struct{ documents }
 
 var _ edge.Shared = shared{}
 
 // Put names errors as the edge does.
 func (s shared) Put(ctx context.Context, name string, document []byte, revision uint64) (uint64, error) {
-	next, err := s.Documents.Put(ctx, name, document, revision)
+	next, err := s.documents.Put(ctx, name, document, revision)
 	switch {
 	case errors.Is(err, replica.ErrConflict):
 		err = fmt.Errorf("%w: %w", edge.ErrConflict, err)

@@ -12,7 +12,7 @@ import (
 
 // refusing are documents of which none can be put.
 type refusing struct {
-	replica.Documents
+	documents
 	err error
 }
 

@@ -134,6 +134,23 @@ func TestBrokerRefused(t *testing.T) {
 	soon(t, "connection", b.connected)
 }
 
+// Credentials of an operator's account are taken, and asked for.
+func TestBrokerCredentials(t *testing.T) {
+	_, address := natsServer(t, func(o *server.Options) {
+		from, err := server.ProcessConfigFile("testdata/nats/operator.conf")
+		if err != nil {
+			t.Fatal(err)
+		}
+		from.JetStream, from.StoreDir, from.NoSigs, from.NoLog = true, o.StoreDir, true, true
+		*o = *from
+	})
+	b, _ := testBroker(t, BrokerOptions{URLs: []string{address}, CredentialsFile: "testdata/nats/user.creds"})
+	soon(t, "connection", b.connected)
+	ensured(t, b)
+	b, _ = testBroker(t, BrokerOptions{URLs: []string{address}})
+	soon(t, "a reason", func() bool { return strings.Contains(b.problem().Error(), "Authorization") })
+}
+
 // Settings that can never work are told at once, all of them, by their names.
 func TestBrokerSettings(t *testing.T) {
 	a := newAuthority(t)

@@ -2,6 +2,7 @@ package replica
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -17,8 +18,9 @@ type link struct {
 	closed chan struct{}             // closed after the last callback
 	state  atomic.Int32              // linkNew, linkUp or linkDown
 
-	mu   sync.Mutex // guards what follows
-	last error      // why it does not stand, or what went wrong since it does; nil when nothing did
+	mu    sync.Mutex // guards what follows
+	last  error      // why it does not stand, or what went wrong since it does; nil when nothing did
+	texts []string   // of all that went wrong since it last stood; at most maxTexts
 }
 
 const (
@@ -45,12 +47,12 @@ func (l *link) down(err error) {
 	l.b.changed()
 }
 
-// failed logs what is new only: attempts to connect fail ten times a second, all alike.
+// failed logs what is new only: attempts to connect fail ten times a second, each server's in its own words.
 func (l *link) failed(err error) {
 	if err == nil || errors.Is(err, errLater) {
 		return
 	}
-	if before := l.set(err); before == nil || before.Error() != err.Error() {
+	if l.set(err) {
 		l.b.log.Warn("NATS", "connection", l.use, "error", err.Error())
 	}
 }
@@ -62,11 +64,23 @@ func (l *link) refused() {
 	}
 }
 
-func (l *link) set(err error) (before error) {
+// maxTexts bounds what is logged of one outage: some errors name a port that is another each time. Chosen: a few for each of five servers.
+const maxTexts = 16
+
+// set keeps the error, nil for none, and says whether its text is new since the connection last stood.
+func (l *link) set(err error) (fresh bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	before, l.last = l.last, err
-	return before
+	l.last = err
+	if err == nil {
+		l.texts = l.texts[:0]
+		return false
+	}
+	if len(l.texts) == maxTexts || slices.Contains(l.texts, err.Error()) {
+		return false
+	}
+	l.texts = append(l.texts, err.Error())
+	return true
 }
 
 var errNotConnected = errors.New("no server has answered yet")

@@ -316,8 +316,8 @@ func TestBrokerServerComesLater(t *testing.T) {
 	if !running("nats-io/nats.go@") {
 		t.Error("the library's goroutines have another name")
 	}
-	if !strings.Contains(log.String(), "connected to NATS") {
-		t.Errorf("log:\n%s", log.String())
+	if text := log.String(); !strings.Contains(text, "connected to NATS") || strings.Count(text, "refused") > 2 {
+		t.Errorf("not one line for each connection and reason:\n%s", text)
 	}
 	stop()
 	soon(t, "goroutines of the broker ended", func() bool { return !running("nats-io/nats.go@") })

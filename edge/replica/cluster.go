@@ -58,10 +58,11 @@ type cluster struct {
 	stop    context.CancelFunc
 	running sync.WaitGroup
 
-	records  atomic.Uint64         // applied, of other nodes
-	foreign  atomic.Uint64         // batches under another secret
-	unusable atomic.Uint64         // batches and changes that could not be applied
-	joined   atomic.Bool           // streams are there, and the cluster takes this node
+	records  atomic.Uint64 // applied, of other nodes
+	foreign  atomic.Uint64 // batches under another secret
+	unusable atomic.Uint64 // batches and changes that could not be applied
+	joined   atomic.Bool   // streams are there, and the cluster takes this node
+	clock    atomic.Pointer[clockRead]
 	fault    atomic.Pointer[error] // why this node is none of the cluster's; nil: it is, as far as is known
 }
 
@@ -131,6 +132,7 @@ func (c *cluster) enter(ctx context.Context) error {
 		if err == nil {
 			c.fault.Store(nil)
 			c.joined.Store(true)
+			c.readClock(ctx)
 			c.publisher.signal()
 			return nil
 		}
@@ -159,9 +161,11 @@ func (c *cluster) follow(ctx context.Context) {
 	}
 	c.running.Go(func() { c.refusals.run(ctx) })
 	c.running.Go(func() { c.events.run(ctx) })
-	if c.broker.embedded == nil {
-		c.copier.run(ctx)
+	if c.broker.embedded != nil {
+		return
 	}
+	c.running.Go(func() { c.watchClock(ctx) })
+	c.copier.run(ctx)
 }
 
 // refused says why this node is none of the cluster's; nil: it is, as far as is known.

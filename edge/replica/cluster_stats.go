@@ -13,6 +13,8 @@ type ClusterStats struct {
 	Connected bool
 	// Fault, unless empty, says why the cluster does not take this node.
 	Fault string
+	// ClockServers is the servers' time when the local clocks were as ClockAsked says; zero while it is not known.
+	ClockAsked, ClockServers time.Time
 	// Events and Refusals are the streams.
 	Events, Refusals StreamStats
 	// Records is how many changes of one key of other nodes, or of this one before its last start, were applied; Sent how many messages
@@ -41,7 +43,12 @@ func (c *cluster) stats() *ClusterStats {
 	if err := c.refused(); err != nil {
 		fault = err.Error()
 	}
+	var read clockRead
+	if r := c.clock.Load(); r != nil {
+		read = *r
+	}
 	return &ClusterStats{
+		ClockAsked: read.asked, ClockServers: read.servers,
 		Fault: fault, Embedded: c.broker.embedded != nil, Connected: c.broker.connected(),
 		Events: c.events.stats(), Refusals: c.refusals.stats(),
 		Records: c.records.Load(), Sent: c.publisher.sent.Load(), Resent: c.publisher.resent.Load(), Refused: c.publisher.refused.Load(),

@@ -168,6 +168,55 @@ func TestBrokerAway(t *testing.T) {
 	}
 }
 
+// While the broker is away, the outbox takes changes up to its size; then they are refused and nothing is applied, and taken again when the
+// broker is back.
+func TestOutboxFillsWhileBrokerAway(t *testing.T) {
+	dir := t.TempDir()
+	b := startBroker(t, dir, 0)
+	url, port := b.ClientURL(), b.Addr().(*net.TCPAddr).Port
+	o := testOptions(t.TempDir())
+	o.Now, o.BrokerSync, o.OutboxBytes = time.Now, time.Millisecond, 1<<20
+	o.Broker = &BrokerOptions{Node: "a", URLs: []string{url}}
+	k, s := opened(t, o)
+	one := member{k, s}
+	settled(t, one)
+	stopBroker(b)
+	r, keys, want := testRand(t), testKeys(30), newStore()
+	for full := false; !full; {
+		changes := randomChanges(r, keys, 30)
+		switch err := k.Record(changes); {
+		case err == nil:
+			applyAll(t, want, changes)
+		case errors.Is(err, ErrOutboxFull):
+			full = true
+		default:
+			t.Fatal(err)
+		}
+		if err := k.snapshot(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantSame(t, s, want, keys)
+	startBroker(t, dir, port)
+	settled(t, one)
+	until(t, "there is room again", func() bool {
+		if err := k.snapshot(); err != nil {
+			t.Fatal(err)
+		}
+		changes := randomChanges(r, keys, 30)
+		err := k.Record(changes)
+		if err == nil {
+			applyAll(t, want, changes)
+		}
+		return err == nil
+	})
+	other := join(t, t.TempDir(), url)
+	settled(t, one, other)
+	wantSame(t, other.store, want, keys)
+	closed(t, k)
+	closed(t, other.Keeper)
+}
+
 // A broker whose store was put back to an older copy, or was lost, gets back what the nodes have, and they notice.
 func TestBrokerRolledBack(t *testing.T) {
 	for _, empty := range []bool{false, true} {

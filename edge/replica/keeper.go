@@ -1,7 +1,6 @@
 package replica
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -231,20 +230,6 @@ func (k *Keeper) apply(changes []caps.Change, refusals bool) error {
 		}
 	}
 	return nil
-}
-
-// Documents are what the nodes of a cluster have in common, in its key-value bucket. See shared.
-type Documents interface {
-	Put(ctx context.Context, name string, document []byte, revision uint64) (uint64, error)
-	Follow(ctx context.Context, prefix string, changed func(name string, document []byte, revision uint64))
-}
-
-// Documents returns those of the cluster; nil where the broker is embedded, or there is none. It may be called before Restore.
-func (k *Keeper) Documents() Documents {
-	if k.broker == nil || k.broker.embedded != nil {
-		return nil
-	}
-	return newShared(k.broker.readJS, kvBucket, 0)
 }
 
 // Stats is what a Keeper holds.

@@ -23,7 +23,7 @@ func (p Position) offset() int64   { return int64(uint32(p)) }
 func (p Position) String() string { return fmt.Sprintf("%d+%d", p.segment(), p.offset()) }
 
 // ErrOutboxFull says that the outbox has reached its size. Nothing was written or applied.
-var ErrOutboxFull = errors.New("outbox full: events wait in it until a snapshot covers them")
+var ErrOutboxFull = errors.New("outbox full: events wait in it until a snapshot covers them and the broker has them")
 
 // ErrOutboxBroken says that a failed write could not be undone, so that nothing may follow it. It stays until the process starts again.
 var ErrOutboxBroken = errors.New("outbox broken: a failed write could not be undone; mend the disk and restart")

@@ -84,11 +84,14 @@ func (p *publisher) run(stop <-chan struct{}) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	defer p.cutter.tail.close()
-	for {
+	for !ended(stop) {
 		if p.restart.Swap(false) {
 			p.forget()
 		}
-		p.fillWindow()
+		if err := p.fillWindow(); err != nil {
+			p.goBack(stop, err)
+			continue
+		}
 		wait := p.idle()
 		var stored <-chan *jetstream.PubAck
 		var failed <-chan error
@@ -138,34 +141,32 @@ func (p *publisher) idle() time.Duration {
 }
 
 // fillWindow sends until the window is full or nothing is left.
-func (p *publisher) fillWindow() {
+func (p *publisher) fillWindow() error {
 	for len(p.ways) < window && p.connected() {
-		from := p.cutter.tail.at
 		m, ok, err := p.cutter.next()
 		if err != nil {
 			p.notices.add("the outbox cannot be read to be sent; it is tried again", "error", err.Error())
-			p.cutter.back(from)
-			return
+			return err
 		}
 		if !ok {
 			if len(p.ways) == 0 {
 				p.behind.Store(0)
 			}
-			return
+			return nil
 		}
 		p.behind.CompareAndSwap(0, p.now().UnixNano())
 		ack, err := p.js.PublishMsgAsync(&nats.Msg{
 			Subject: subjectOf(m.content), Data: m.payload, Header: nats.Header{headerStart: {p.start}},
 		}, jetstream.WithExpectStream(streamOf(m.content)), jetstream.WithRetryAttempts(0))
 		if err != nil {
-			p.back()
-			return
+			return err
 		}
 		if len(p.ways) == 0 {
 			p.deadline = p.now().Add(ackWithin)
 		}
 		p.ways = append(p.ways, onItsWay{ack, m.through})
 	}
+	return nil
 }
 
 // answered notes that the oldest message is stored.
@@ -241,6 +242,15 @@ func (p *publisher) oldest() time.Duration {
 		return 0
 	}
 	return max(0, p.now().Sub(time.Unix(0, since)))
+}
+
+func ended(stop <-chan struct{}) bool {
+	select {
+	case <-stop:
+		return true
+	default:
+		return false
+	}
 }
 
 // pauseFor waits, or until stop is closed.

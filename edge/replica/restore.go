@@ -96,13 +96,12 @@ func (k *Keeper) start(s *caps.Store, r Restored, from snapshotFrom, found repla
 
 // restoreSnapshot merges the newest snapshot that verifies, and returns its head and how many newer ones do not.
 func (k *Keeper) restoreSnapshot(s *caps.Store, r *Restored) (from snapshotFrom, damaged int, err error) {
-	now := caps.Second(k.options.Now().Unix())
 	files, err := k.snapshotFiles()
 	if err != nil {
 		return from, 0, err
 	}
 	for _, name := range slices.Backward(files.names) {
-		from, err := k.mergeFile(name, s, now)
+		from, err := k.mergeFile(name, s)
 		switch {
 		case errors.Is(err, ErrSnapshot):
 			damaged++

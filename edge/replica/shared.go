@@ -25,12 +25,12 @@ var (
 // sharedEvery is how often the bucket is looked at for changes where nothing else is said. Chosen: a look costs a server about 90 us.
 const sharedEvery = 500 * time.Millisecond
 
-// shared keeps the documents that the nodes of a cluster have in common in a key-value bucket of JetStream, in the library's own form, one
+// Shared keeps the documents that the nodes of a cluster have in common in a key-value bucket of JetStream, in the library's own form, one
 // key each; a revision is a sequence of the bucket's stream. All methods may be called from any goroutine.
 //
 // It asks the leader of the stream for everything: what the library reads of a bucket may come from a server that lags behind, and its
 // watches can stop without a word when a server or the bucket is replaced.
-type shared struct {
+type Shared struct {
 	js     jetstream.JetStream
 	stream string
 	prefix string // of subjects
@@ -38,11 +38,11 @@ type shared struct {
 }
 
 // newShared makes no call. every is the time between two looks, 0 for the default. The bucket may be missing for now.
-func newShared(js jetstream.JetStream, bucket string, every time.Duration) *shared {
+func newShared(js jetstream.JetStream, bucket string, every time.Duration) *Shared {
 	if every == 0 {
 		every = sharedEvery
 	}
-	return &shared{js: js, stream: "KV_" + bucket, prefix: "$KV." + bucket + ".", every: every}
+	return &Shared{js: js, stream: "KV_" + bucket, prefix: "$KV." + bucket + ".", every: every}
 }
 
 // entry is a key of the bucket as its leader has it.
@@ -56,7 +56,7 @@ type entry struct {
 
 // Put replaces the document where its revision is still the given one (0: there is none) and returns the new revision. Errors: ErrConflict,
 // ErrAway, nats.ErrMaxPayload for a document over the servers' limit, or what the servers refuse it by, as for want of room.
-func (s *shared) Put(ctx context.Context, name string, document []byte, revision uint64) (uint64, error) {
+func (s *Shared) Put(ctx context.Context, name string, document []byte, revision uint64) (uint64, error) {
 	stored, err := s.put(ctx, name, document, revision)
 	if err == nil {
 		return stored, nil
@@ -78,7 +78,7 @@ func (s *shared) Put(ctx context.Context, name string, document []byte, revision
 	return 0, fmt.Errorf("put %s: %w", name, err)
 }
 
-func (s *shared) put(ctx context.Context, name string, document []byte, revision uint64) (uint64, error) {
+func (s *Shared) put(ctx context.Context, name string, document []byte, revision uint64) (uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, brokerTimeout)
 	defer cancel()
 	ack, err := s.js.PublishMsg(ctx, &nats.Msg{Subject: s.prefix + name, Data: document, Header: nats.Header{}},
@@ -103,7 +103,7 @@ func sharedError(err error) error {
 var errNoEntry = errors.New("there is no such key")
 
 // get reads a key from the leader; errNoEntry where it was never put. Other errors are all of ErrAway's kind.
-func (s *shared) get(ctx context.Context, name string) (e entry, err error) {
+func (s *Shared) get(ctx context.Context, name string) (e entry, err error) {
 	ctx, cancel := context.WithTimeout(ctx, brokerTimeout)
 	defer cancel()
 	ask, err := json.Marshal(map[string]string{"last_by_subj": s.prefix + name})
@@ -149,7 +149,7 @@ func (s *shared) get(ctx context.Context, name string) (e entry, err error) {
 // Follow calls changed with the newest state of each document whose name begins with prefix, at first and after each change, in order of
 // revision, from this goroutine, until ctx ends. A document that is there no more is nil, with revision 0. It may leave out states in
 // between, and tells all of them again where the bucket was made anew. While no server answers it tells nothing.
-func (s *shared) Follow(ctx context.Context, prefix string, changed func(name string, document []byte, revision uint64)) {
+func (s *Shared) Follow(ctx context.Context, prefix string, changed func(name string, document []byte, revision uint64)) {
 	ticker := time.NewTicker(s.every)
 	defer ticker.Stop()
 	var seen bucketState
@@ -173,7 +173,7 @@ type bucketState struct {
 	messages      uint64
 }
 
-func (s *shared) look(ctx context.Context) (stream jetstream.Stream, now bucketState, err error) {
+func (s *Shared) look(ctx context.Context) (stream jetstream.Stream, now bucketState, err error) {
 	ctx, cancel := context.WithTimeout(ctx, brokerTimeout)
 	defer cancel()
 	if stream, err = s.js.Stream(ctx, s.stream); err != nil {
@@ -184,7 +184,7 @@ func (s *shared) look(ctx context.Context) (stream jetstream.Stream, now bucketS
 }
 
 // tell tells what differs from what was told; false where not all could be read.
-func (s *shared) tell(ctx context.Context, stream jetstream.Stream, prefix string, told map[string]entry, changed func(string, []byte, uint64)) bool {
+func (s *Shared) tell(ctx context.Context, stream jetstream.Stream, prefix string, told map[string]entry, changed func(string, []byte, uint64)) bool {
 	entries, err := s.list(ctx, stream, prefix)
 	if err != nil {
 		return false
@@ -211,7 +211,7 @@ func (s *shared) tell(ctx context.Context, stream jetstream.Stream, prefix strin
 }
 
 // list reads the documents, sorted by revision, without those deleted.
-func (s *shared) list(ctx context.Context, stream jetstream.Stream, prefix string) (entries []entry, err error) {
+func (s *Shared) list(ctx context.Context, stream jetstream.Stream, prefix string) (entries []entry, err error) {
 	asking, cancel := context.WithTimeout(ctx, brokerTimeout)
 	defer cancel()
 	info, err := stream.Info(asking, jetstream.WithSubjectFilter(s.prefix+">"))
@@ -233,4 +233,13 @@ func (s *shared) list(ctx context.Context, stream jetstream.Stream, prefix strin
 	}
 	slices.SortFunc(entries, func(a, b entry) int { return cmp.Compare(a.revision, b.revision) })
 	return entries, nil
+}
+
+// Shared are the documents of the cluster; nil where the broker is embedded, or there is none. They can be put once Restore has let this node in, and are not to be used
+// after Close.
+func (k *Keeper) Shared() *Shared {
+	if k.broker == nil || k.broker.embedded != nil {
+		return nil
+	}
+	return newShared(k.broker.readJS, kvBucket, 0)
 }

@@ -19,7 +19,7 @@ import (
 const testEvery = 5 * time.Millisecond // between two looks
 
 // embeddedShared is an embedded server with its bucket.
-func embeddedShared(t *testing.T) (*broker, *shared) {
+func embeddedShared(t *testing.T) (*broker, *Shared) {
 	t.Helper()
 	b, _ := testBroker(t, BrokerOptions{Dir: filepath.Join(t.TempDir(), "nats"), Node: "edge-1"})
 	ensured(t, b)
@@ -33,7 +33,7 @@ type told struct {
 	last  map[string]string
 }
 
-func follow(t *testing.T, s *shared, prefix string) *told {
+func follow(t *testing.T, s *Shared, prefix string) *told {
 	t.Helper()
 	f := &told{last: map[string]string{}}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -63,7 +63,7 @@ func (f *told) is(t *testing.T, name, document string) {
 	})
 }
 
-func mustPut(t *testing.T, s *shared, name, document string, revision uint64) uint64 {
+func mustPut(t *testing.T, s *Shared, name, document string, revision uint64) uint64 {
 	t.Helper()
 	next, err := s.Put(t.Context(), name, []byte(document), revision)
 	if err != nil || next == 0 {
@@ -219,7 +219,7 @@ func TestSharedStoreRolledBack(t *testing.T) {
 		}
 		soon(t, "connection", b.connected)
 	}
-	putSoon := func(s *shared, document string, revision uint64) {
+	putSoon := func(s *Shared, document string, revision uint64) {
 		t.Helper()
 		soon(t, document, func() bool {
 			_, err := s.Put(t.Context(), "policy", []byte(document), revision)

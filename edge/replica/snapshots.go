@@ -151,8 +151,9 @@ func (k *Keeper) setSnapshotAside(name string, why error) {
 	k.notices.add("set aside a damaged snapshot; the one before it is used", args...)
 }
 
-// mergeFile merges a snapshot into the store, if all of it verifies.
-func (k *Keeper) mergeFile(name string, s *caps.Store, now caps.Second) (from snapshotFrom, err error) {
+// mergeFile merges a snapshot into the store, if all of it verifies. It is of the second in which it was begun: what has expired since goes
+// when the clock is known to be right.
+func (k *Keeper) mergeFile(name string, s *caps.Store) (from snapshotFrom, err error) {
 	f, err := k.files.open(filepath.Join(k.snapshotDir(), name), os.O_RDONLY)
 	if err != nil {
 		return from, err
@@ -166,5 +167,5 @@ func (k *Keeper) mergeFile(name string, s *caps.Store, now caps.Second) (from sn
 		return from, fmt.Errorf("%w: it says %016x, this node has %016x; start with that secret, or with another directory",
 			ErrFingerprint, v.fingerprint, k.codec.Fingerprint)
 	}
-	return v.snapshotFrom, v.merge(f, s, max(now, v.created))
+	return v.snapshotFrom, v.merge(f, s, v.created)
 }

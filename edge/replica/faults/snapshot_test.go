@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -76,54 +77,76 @@ func (l *load) aged(t *testing.T, n *node) {
 	}
 }
 
-// Every snapshot is damaged and the outbox no longer has all: what is missing is missing, but the node says so.
+// forget takes away what else a node has of the past: the store of the embedded NATS, and of the outbox what it drops by itself once some
+// time has passed, which is all but the last segment.
+func (n *node) forget(t *testing.T) {
+	t.Helper()
+	segments, err := filepath.Glob(filepath.Join(n.data(), "counters", "outbox", "*.seg"))
+	if err != nil || len(segments) == 0 {
+		t.Fatalf("no outbox: %v", err)
+	}
+	store := filepath.Join(n.data(), "nats")
+	if _, err := os.Stat(store); err != nil {
+		t.Fatalf("the store of the embedded NATS is not where it was: %v", err)
+	}
+	for _, gone := range append(segments[:len(segments)-1], store) {
+		if err := os.RemoveAll(gone); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// withoutSnapshots damages what a node that has run for a while keeps of its past, and wants it to be whole from another source, or to say
+// that it is not; where there is no other source, to say so.
+func withoutSnapshots(t *testing.T, damage func(t *testing.T, random *rand.Rand, n *node, older string)) {
+	t.Helper()
+	for name, alone := range map[string]bool{"with another source": false, "without": true} {
+		t.Run(name, func(t *testing.T) {
+			random := scenario(t)
+			n, l := loaded(t, random)
+			l.during(t, func() { n.awaitSnapshots(t, 2) })
+			n.kill(t)
+			older := t.TempDir()
+			copyDir(t, n.snapshotDir(), older)
+			n.start(t)
+			l.aged(t, n)
+			n.kill(t)
+			damage(t, random, n, older)
+			if alone {
+				n.forget(t)
+			}
+			n.startAnswering(t)
+			until(t, "ready, or not for the events", func() bool {
+				ready, unmet := n.ready(t)
+				return ready || slices.ContainsFunc(unmet, func(c condition) bool { return c.Name == "events" })
+			})
+			if complete := l.completeOrTold(t, n); complete && alone {
+				t.Error("nothing is missing: the fault did not take place")
+			}
+			l.summary(t)
+		})
+	}
+}
+
+func (n *node) snapshotDir() string { return filepath.Join(n.data(), "counters", "snapshots") }
+
+// Every snapshot is damaged, and the outbox no longer reaches back to the beginning.
 func TestAllSnapshotsDamaged(t *testing.T) {
-	random := scenario(t)
-	n, l := loaded(t, random)
-	l.aged(t, n)
-	n.kill(t)
-	for _, name := range n.snapshots(t) {
-		rewrite(t, name, func(b []byte) []byte { return damages["bit-flipped"](random, b) })
-	}
-	n.startAnswering(t)
-	if l.completeOrTold(t, n) {
-		t.Error("nothing is missing: the fault did not take place")
-	}
-	l.summary(t)
+	withoutSnapshots(t, func(t *testing.T, random *rand.Rand, n *node, _ string) {
+		for _, name := range n.snapshots(t) {
+			rewrite(t, name, func(b []byte) []byte { return damages["bit-flipped"](random, b) })
+		}
+	})
 }
 
 // Somebody puts back the snapshots of some time ago, beside the outbox of today. What lies between is in neither.
 func TestOlderSnapshotRestored(t *testing.T) {
-	random := scenario(t)
-	n, l := loaded(t, random)
-	l.during(t, func() { n.awaitSnapshots(t, 2) })
-	n.kill(t)
-	older := t.TempDir()
-	dir := filepath.Join(n.data(), "counters", "snapshots")
-	copyDir(t, dir, older)
-	n.start(t)
-	l.aged(t, n)
-	n.kill(t)
-	replaceDir(t, dir, older)
-	n.startAnswering(t)
-	if l.completeOrTold(t, n) {
-		t.Error("nothing is missing: the fault did not take place")
-	}
-	l.summary(t)
+	withoutSnapshots(t, func(t *testing.T, _ *rand.Rand, n *node, older string) { replaceDir(t, n.snapshotDir(), older) })
 }
 
 // All snapshots are gone, and with them what the outbox has dropped since.
 func TestSnapshotsLost(t *testing.T) {
-	random := scenario(t)
-	n, l := loaded(t, random)
-	l.aged(t, n)
-	n.kill(t)
-	replaceDir(t, filepath.Join(n.data(), "counters", "snapshots"), t.TempDir())
-	n.startAnswering(t)
-	if l.completeOrTold(t, n) {
-		t.Error("nothing is missing: the fault did not take place")
-	}
-	l.summary(t)
+	withoutSnapshots(t, func(t *testing.T, _ *rand.Rand, n *node, _ string) { replaceDir(t, n.snapshotDir(), t.TempDir()) })
 }
 
 // The whole folder is put back as it was some time ago, consistent in itself: the node cannot know that it lost what came after, but it must

@@ -162,7 +162,7 @@ func (s *Store) journalLocked(l *list, of shape) error {
 	if l.recorded {
 		return nil
 	}
-	return s.writePointerLocked(l, l.cur, l.prev, l.lost)
+	return s.writePointerLocked(l, l.asIs())
 }
 
 // Sync makes every change that was applied outlive a power cut.

@@ -43,7 +43,7 @@ func (s *Store) Compact(name string, through uint64) error {
 // would be lost in the new generation too, and nothing would tell.
 func (s *Store) fold(l *list, through uint64, of shape, run *sorter, op Op) error {
 	l.mu.Lock()
-	generation, decl, declared := l.next, l.decl, l.declared
+	generation, decl, declared := uint64(firstGeneration), l.decl, l.declared
 	refused := l.takes(of)
 	if l.lost.any() {
 		refused = fmt.Errorf("%w: members of list %q were lost, and it holds no more changes before it is uploaded again", ErrDamaged, l.name)

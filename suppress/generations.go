@@ -13,6 +13,8 @@ type nextBase struct {
 	filter    *filter
 	decl      Declaration // that filter was built for, or zero
 	lost      loss        // what is still lost then
+	order     uint64      // of the publication; lower than the list's: as it is
+	kept      uint64      // set by commit
 }
 
 // commit makes n the list's generations: on disk by the pointer, then for the
@@ -35,15 +37,17 @@ func (s *Store) commit(l *list, n nextBase) error {
 		}
 		n.filter = f
 	}
-	if n.cur.generation >= l.next {
-		l.next = n.cur.generation + 1
-	}
-	late := s.writePointerLocked(l, n.cur, n.prev, n.lost)
+	n.order = max(n.order, l.order, firstGeneration)
+	n.kept = floorOf(n.cur, n.prev)
+	next := l.next
+	l.next = max(l.next, n.cur.generation+1, n.order+1)
+	late := s.writePointerLocked(l, n)
 	if late != nil && !errors.Is(late, ErrNotDurable) {
+		l.next = next
 		return late
 	}
 	old := []*keyFile{l.cur, l.prev}
-	l.cur, l.prev, l.lost = n.cur, n.prev, n.lost
+	l.cur, l.prev, l.lost, l.order, l.kept = n.cur, n.prev, n.lost, n.order, n.kept
 	if l.declared {
 		l.filter = n.filter
 	}
@@ -59,7 +63,7 @@ func (s *Store) commit(l *list, n nextBase) error {
 		s.notice(l.name, "generation %d is in use, and a power cut may bring back the one before it; upload it again: %v", n.cur.generation, outward(late))
 		return late
 	}
-	if l.changes.len() < had {
+	if l.changes.len() < had || l.log != nil && l.log.shape != l.shape {
 		s.rewriteJournalLocked(l)
 	}
 	for _, k := range old {
@@ -168,7 +172,12 @@ func (s *Store) Rollback(name string) (Status, error) {
 		return Status{}, err
 	}
 	defer l.build.Unlock()
-	n := nextBase{cur: l.prev, prev: l.cur, decl: l.declaration()}
+	l.mu.Lock()
+	n := nextBase{cur: l.prev, prev: l.cur, decl: l.decl}
+	if l.previousLocked() == 0 {
+		n.cur = nil
+	}
+	l.mu.Unlock()
 	if l.lost.Base && n.cur == nil && l.hasBase() {
 		n.cur, n.prev = l.cur, nil
 	}
@@ -197,23 +206,40 @@ func (l *list) declaration() Declaration {
 // generation, which keeps changes of before from coming back when they are
 // applied again. The list may be uploaded again; there is no rollback. A list that
 // the policy no longer declares can be deleted too.
-func (s *Store) Delete(name string) error {
+func (s *Store) Delete(name string) error { return s.DeleteAs(name, 0, 0) }
+
+// DeleteAs is Delete in a cluster: every node makes the same empty generation,
+// with the number and the start that an upload would have (Import.Generation,
+// Import.Start; 0 means the same as there). Where it is in use already, nothing
+// is done; where a newer publication is, it is refused with ErrOlder.
+func (s *Store) DeleteAs(name string, generation, start uint64) error {
 	s.mu.Lock()
 	l, closed := s.lists[name], s.closed
 	s.mu.Unlock()
 	if closed {
 		return ErrClosed
 	}
-	if l == nil {
+	if l == nil && (generation == 0 || checkName(name) != nil) {
 		return fmt.Errorf("%w: there is no list %q", ErrUnknownList, name)
+	}
+	if l == nil {
+		l = s.add(name) // an earlier upload may come later
 	}
 	if err := l.tryBuild(); err != nil {
 		return err
 	}
 	defer l.build.Unlock()
 	l.mu.Lock()
-	m := manifest{deleted: true, generation: l.next, start: s.seq.Load()}
+	again := generation != 0 && l.order == generation && l.cur != nil && l.cur.deleted && !l.lost.any()
+	m, err := s.numberLocked(l, Import{Generation: generation, Start: start})
 	l.mu.Unlock()
+	if again {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("delete list %q: %w", name, err)
+	}
+	m.deleted, m.uploaded = true, 0
 	w, err := s.newBase(l)
 	if err != nil {
 		return outward(fmt.Errorf("delete list %q: %w", name, err))
@@ -222,8 +248,9 @@ func (s *Store) Delete(name string) error {
 	if err != nil {
 		return outward(fmt.Errorf("delete list %q: %w", name, err))
 	}
-	if err := s.commit(l, nextBase{cur: k}); err != nil {
-		discard(err, k)
+	n := nextBase{cur: k, order: m.generation, lost: loss{Changes: l.lost.Changes && start != 0}}
+	if err := s.commit(l, n); err != nil {
+		l.discard(err, k)
 		return outward(fmt.Errorf("delete list %q: %w", name, err))
 	}
 	aside, err := filepath.Glob(filepath.Join(l.dir, "*"+damagedName))
@@ -250,16 +277,18 @@ func (s *Store) newBase(l *list) (*keyWriter, error) {
 	// Before the first key file, so that key files without a pointer are damage
 	// and not the rest of an upload that did not end.
 	if !l.pointed {
-		if err := s.writePointerLocked(l, l.cur, l.prev, l.lost); err != nil {
+		if err := s.writePointerLocked(l, l.asIs()); err != nil {
 			return nil, err
 		}
 	}
 	return newKeyWriter(s.tmp, s.syncDir)
 }
 
-// discard removes a file that commit refused with err.
-func discard(err error, k *keyFile) {
-	if !errors.Is(err, ErrNotDurable) {
+// discard removes a file that commit refused with err. What is in use stays:
+// the same generation may have been written anew to its place.
+func (l *list) discard(err error, k *keyFile) {
+	inUse := l.cur != nil && l.cur.path == k.path || l.prev != nil && l.prev.path == k.path
+	if !inUse && !errors.Is(err, ErrNotDurable) {
 		os.Remove(k.path)
 	}
 }

@@ -58,8 +58,13 @@ type Import struct {
 	Until uint32
 	// Start is the change sequence at which the upload started; 0 means the
 	// highest that the store has seen. Changes above it apply over the upload,
-	// whenever they come; those up to it must have been applied before.
+	// whenever they come; without Generation, those up to it must have been applied
+	// before. ErrReplay refuses a Start below changes that are in a generation
+	// already and are not held one by one any more.
 	Start uint64
+	// Generation is the number of the new generation where nodes have to agree
+	// on it, as Publication says; 0 means the store's own next number.
+	Generation uint64
 }
 
 // Rejected is one row that could not be used. Detail names column and reason,

@@ -56,6 +56,12 @@ func (s *Store) load(l *list) error {
 	if err := s.loadJournal(l, &in); err != nil {
 		return err
 	}
+	if !in.known && l.lost.Base {
+		l.kept = keptUnknown
+		if l.cur != nil {
+			l.order = l.cur.generation
+		}
+	}
 	l.lastWritten()
 	if err := s.tidy(l, &in); err != nil {
 		return err
@@ -88,6 +94,7 @@ func (s *Store) loadPointer(l *list, in *loading) error {
 		return nil
 	}
 	in.known, l.pointed, l.recorded = true, true, in.p.Journal
+	l.order, l.kept = in.p.publication()
 	l.next = max(l.next, in.p.Next)
 	if l.lost = in.p.Lost; l.lost.any() {
 		s.notice(l.name, "members were lost before this start, and the list is not trusted until it is uploaded again")
@@ -125,7 +132,7 @@ func (s *Store) loadGenerations(l *list, in *loading) error {
 		if err != nil {
 			return err
 		}
-		if len(in.kept) == 2 || len(in.kept) == 1 && in.kept[0].shape != k.shape {
+		if len(in.kept) == 2 || len(in.kept) == 1 && !sameShape(in.kept[0], k) {
 			continue
 		}
 		in.kept = append(in.kept, k)
@@ -200,7 +207,7 @@ func (l *list) dateBy(f *os.File) {
 func (s *Store) tidy(l *list, in *loading) error {
 	stands := in.known && len(in.kept) == in.named && in.p.Lost == l.lost && in.p.Journal == (l.log != nil)
 	if !stands && (in.known || l.lost.any() || l.cur != nil || l.log != nil) {
-		if err := s.writePointerLocked(l, l.cur, l.prev, l.lost); err != nil {
+		if err := s.writePointerLocked(l, l.asIs()); err != nil {
 			return err
 		}
 	}
@@ -237,8 +244,11 @@ func (s *Store) keep(l *list, name string) {
 	}
 }
 
-func (s *Store) writePointerLocked(l *list, cur, prev *keyFile, lost loss) error {
-	p := pointer{List: l.name, Current: refOf(cur), Previous: refOf(prev), Next: l.next, Journal: l.log != nil, Lost: lost}
+func (s *Store) writePointerLocked(l *list, n nextBase) error {
+	p := pointer{
+		List: l.name, Current: refOf(n.cur), Previous: refOf(n.prev), Next: l.next, Order: n.order, Kept: n.kept,
+		Journal: l.log != nil, Lost: n.lost,
+	}
 	f, err := s.replaceFile(filepath.Join(l.dir, pointerName), p.encode())
 	if f != nil {
 		f.Close() // it is synced

@@ -77,6 +77,9 @@ func parseManifest(b []byte) (m manifest, err error) {
 	if sum := sha256.Sum256(b[:128]); !bytes.Equal(sum[:], b[128:160]) {
 		return m, fmt.Errorf("parse key file head: %w: its checksum differs", ErrDamaged)
 	}
+	if v := binary.BigEndian.Uint32(b[8:]); string(b[:8]) == manifestMagic && v > manifestVersion {
+		return m, fmt.Errorf("parse key file head: %w: %w: version %d, this program reads %d", ErrDamaged, ErrVersion, v, manifestVersion)
+	}
 	if string(b[:8]) != manifestMagic || binary.BigEndian.Uint32(b[8:]) != manifestVersion {
 		return m, fmt.Errorf("parse key file head %q version %d: %w: this program reads %q version %d",
 			b[:8], binary.BigEndian.Uint32(b[8:]), ErrDamaged, manifestMagic, manifestVersion)

@@ -23,12 +23,12 @@ func (s *Store) Replace(name string, r io.Reader, im Import) (Report, error) {
 	defer l.build.Unlock()
 	l.mu.Lock()
 	decl := l.decl
-	m := manifest{generation: l.next, start: s.seq.Load(), shape: shapeOf(decl.Items), uploaded: uint64(s.o.Now().Unix())}
+	m, err := s.numberLocked(l, im)
 	l.mu.Unlock()
-	if im.Start != 0 {
-		m.start = im.Start
-		s.see(im.Start) // or changes made from here on would count as of before
+	if err != nil {
+		return Report{List: name}, fmt.Errorf("replace list %q: %w", name, err)
 	}
+	m.shape = shapeOf(decl.Items)
 	run := newSorter(s.tmp)
 	defer run.close()
 	rep, err := s.read(l, decl, Add, r, im, run)
@@ -80,7 +80,13 @@ func (s *Store) replace(l *list, decl Declaration, im Import, m manifest, run *s
 		}
 		return nil
 	}
-	if m.generation, err = s.keepChanges(l, m); err != nil {
+	var prev *keyFile
+	if im.Generation != 0 {
+		prev, err = s.before(l, m.shape)
+	} else if m.generation, err = s.keepChanges(l, m); err == nil && l.hasBase() {
+		prev, err = s.before(l, m.shape)
+	}
+	if err != nil {
 		return err
 	}
 	rep.Generation = m.generation
@@ -90,19 +96,17 @@ func (s *Store) replace(l *list, decl Declaration, im Import, m manifest, run *s
 	}
 	f, err := filterOf(k, decl)
 	if err == nil {
-		n := nextBase{cur: k, prev: l.cur, filter: f, decl: decl}
-		// There is no way back to a generation whose changes were lost, nor to
-		// members of another shape.
-		if !l.hasBase() || l.lost.Changes || l.cur.shape != m.shape {
-			n.prev = nil
-		}
+		n := nextBase{cur: k, prev: prev, filter: f, decl: decl, order: m.generation}
 		// Changes after an earlier Start would apply over the upload, and may be
 		// among the lost ones.
 		n.lost.Changes = l.lost.Changes && im.Start != 0
 		err = s.commit(l, n)
 	}
 	if err != nil {
-		discard(err, k)
+		l.discard(err, k)
+		if prev != nil {
+			l.discard(err, prev)
+		}
 		return err
 	}
 	rep.Bytes = f.bytes + int64(len(k.index))*keySize

@@ -101,7 +101,7 @@ func (s *Store) status(l *list) Status {
 		}
 	}
 	if l.prev != nil {
-		st.Previous = l.prev.generation
+		st.Previous = l.previousLocked()
 	}
 	if l.log != nil {
 		st.DiskBytes += l.log.size

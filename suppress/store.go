@@ -38,7 +38,9 @@ type list struct {
 	decl      Declaration // zero before the first declaration
 	declared  bool
 	cur, prev *keyFile // nil: none
-	next      uint64   // number of the next generation
+	next      uint64   // number of the next generation, above order
+	order     uint64   // of the publication that made cur current: see Publication
+	kept      uint64   // every change above it is held, or was lost
 	filter    *filter  // of cur, as decl asks; nil while undeclared
 	changes   *changes
 	log       *journal // nil until the first change
@@ -284,13 +286,17 @@ func (l *list) hasBase() bool { return l.cur != nil && !l.cur.deleted }
 
 // floor is the sequence up to which changes are in every kept generation.
 func (l *list) floor() uint64 {
+	return floorOf(l.cur, l.prev)
+}
+
+func floorOf(cur, prev *keyFile) uint64 {
 	switch {
-	case l.cur == nil:
+	case cur == nil:
 		return 0
-	case l.prev == nil:
-		return l.cur.start
+	case prev == nil:
+		return cur.start
 	}
-	return min(l.cur.start, l.prev.start)
+	return min(cur.start, prev.start)
 }
 
 // publish swaps in the set of lists as they stand.

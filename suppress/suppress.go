@@ -62,8 +62,12 @@ var (
 	ErrFull        = errors.New("list has too many changes")
 	ErrClosed      = errors.New("store is closed")
 	ErrName        = errors.New("list cannot be called so")
-	ErrVersion     = errors.New("made by a newer version of this program")
-	ErrNoSpace     = errors.New("no space left on the disk")
+	// ErrOlder says that a newer publication of the list is in use: see Publication.
+	ErrOlder = errors.New("a newer publication is in use")
+	// ErrReplay is wrapped by every ReplayError.
+	ErrReplay  = errors.New("changes have to be read again")
+	ErrVersion = errors.New("made by a newer version of this program")
+	ErrNoSpace = errors.New("no space left on the disk")
 	// ErrNotDurable says that the change was made and every reader sees it, and
 	// that a power cut may still undo it: make it again.
 	ErrNotDurable = errors.New("made, but a power cut may undo it")

@@ -160,6 +160,7 @@ type keyReader struct {
 	buf []byte
 	b   []byte // what is left of buf
 	err error
+	cut bool // err says that it ended within a key
 }
 
 const readerBytes = 64 << 10
@@ -191,6 +192,7 @@ func (k *keyReader) fill() bool {
 		return false
 	}
 	if err != nil {
+		k.cut = err == io.ErrUnexpectedEOF
 		k.err = fmt.Errorf("read keys: %w", err)
 		return false
 	}

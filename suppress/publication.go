@@ -99,7 +99,7 @@ func (l *list) asIs() nextBase {
 // is held.
 func (s *Store) before(l *list, of shape) (*keyFile, error) {
 	l.mu.Lock()
-	none := l.lost.Changes || l.lost.any() && l.cur == nil || !l.empty() && l.shape != of
+	none := l.lost.Changes || l.lost.any() && l.cur == nil || !l.empty() && l.shape != of && l.shape != shapeUnknown
 	l.mu.Unlock()
 	if none {
 		return nil, nil

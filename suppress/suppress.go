@@ -26,6 +26,32 @@
 // that sequence apply over it, also after a rollback. Both therefore give the
 // same list in whatever order and however often they come.
 //
+// # Several nodes
+//
+// A stream orders the changes for everybody, and an object store holds what
+// nodes have built:
+//
+//	change     Prepare reads and checks an import and gives Messages; each is
+//	           published, and applied by every node with the sequence it got
+//	           (ParseChange, ApplyChange), in any order and any number of times
+//	upload     Replace with a number and a start of the cluster (Import.Generation,
+//	           Import.Start); Export gives the file and its Shipment to send out
+//	           (AppendShipment); the other nodes Install it
+//	deletion   DeleteAs on every node, with the number and the start of one message
+//	rollback   RollbackTo on every node, to one generation by one new number
+//
+// A message that announces an upload, a deletion or a rollback in the stream of
+// changes gives it a number and a start at once: its sequence. Of all these
+// publications the one with the highest number holds (Publication), so they too
+// may come doubled, late and in any order; ErrOlder says that one was overtaken. A
+// node that is behind in the stream may install a generation that is ahead: what
+// it applies after that is judged by its sequence.
+//
+// Compact drops changes that every kept generation has in it. When a generation
+// comes that started before them, its Install asks for them again (ReplayError):
+// this is the price of bounded memory, and why the stream keeps list changes
+// without an age limit. Until then the generation before stays in use.
+//
 // # Concurrency
 //
 // Everything on Store may be called from any goroutine. A View is immutable but

@@ -225,7 +225,7 @@ func (c *cluster) follow(n *node, p suppress.Publication) {
 	if errors.Is(err, suppress.ErrOlder) {
 		return
 	}
-	if err != nil || st.Order != p.Order || st.Generation != p.Generation {
+	if err != nil || n.s.Publication("l") != p || st.Generation != p.Generation {
 		c.t.Fatalf("publication %+v: %+v, %v", p, st, err)
 	}
 	c.turns++

@@ -28,6 +28,23 @@ const (
 	keptUnknown = ^uint64(0)
 )
 
+// Publication is the one of a list that is in use here; of a list that is not
+// known, or has no generation yet, the zero one.
+func (s *Store) Publication(name string) Publication {
+	s.mu.Lock()
+	l := s.lists[name]
+	s.mu.Unlock()
+	if l == nil {
+		return Publication{}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.cur == nil {
+		return Publication{}
+	}
+	return Publication{Order: l.order, Generation: l.cur.generation}
+}
+
 // ReplayError refuses a generation from before changes that were folded into
 // others and are not held one by one any more: they would be missing in it. The
 // caller reads the changes of the list with sequences above After, at least up to

@@ -41,7 +41,7 @@ func addAs(t *testing.T, s *suppress.Store, seq uint64, numbers ...uint64) {
 func wantStatus(t *testing.T, s *suppress.Store, keys int64, p suppress.Publication, previous uint64) {
 	t.Helper()
 	st, err := s.Status("l")
-	if err != nil || st.Keys != keys || st.Order != p.Order || st.Generation != p.Generation || st.Previous != previous {
+	if err != nil || st.Keys != keys || s.Publication("l") != p || st.Generation != p.Generation || st.Previous != previous {
 		t.Fatalf("got %+v, %v; want %d keys, %+v, previous %d", st, err, keys, p, previous)
 	}
 }

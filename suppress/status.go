@@ -27,7 +27,6 @@ type Status struct {
 	Exact      bool     `json:"exact,omitempty"`
 	Generation uint64   `json:"generation"`
 	Previous   uint64   `json:"previous,omitempty"` // what Rollback would make current; 0: nothing
-	Order      uint64   `json:"-"`                  // of the publication in use: see Publication
 	Start      uint64   `json:"start"`              // changes above this sequence apply over the generation
 	Keys       int64    `json:"keys"`               // members, changes included
 	Changes    int      `json:"changes"`            // changed keys held in memory
@@ -88,7 +87,6 @@ func (s *Store) status(l *list) Status {
 		}
 	}
 	st.Bytes += int64(st.Changes) * changeBytes
-	st.Order = l.order
 	since := l.changedAt.Load()
 	for _, k := range []*keyFile{l.cur, l.prev} {
 		if k != nil {

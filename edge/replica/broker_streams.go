@@ -17,7 +17,8 @@ const (
 	eventsSubject   = "restraint.events"
 	refusalsStream  = "RESTRAINT_REFUSALS"
 	refusalsSubject = "restraint.refusals"
-	kvBucket        = "restraint"
+	kvBucket        = "restraint"         // what nodes look at for changes
+	membersBucket   = "restraint-members" // what changes all the time
 	snapshotsBucket = "restraint-snapshots"
 
 	// eventsAge is how long events are kept: what a node may be away for and come back by reading. Chosen: a long weekend.
@@ -31,8 +32,8 @@ var ErrStream = errors.New("a stream is in the way")
 const (
 	eventsShare    = 8
 	refusalsShare  = 8
-	snapshotsShare = 14
-	kvShare        = 1
+	snapshotsShare = 13
+	kvShare        = 1 // each of the two
 )
 
 func (o *BrokerOptions) share(n int64) int64 { return o.MaxStore / 32 * n }
@@ -65,16 +66,10 @@ func (b *broker) ensure(ctx context.Context) error {
 			return err
 		}
 	}
-	err := b.ensureStream(ctx, jetstream.StreamConfig{Name: "KV_" + kvBucket, Subjects: []string{"$KV." + kvBucket + ".>"}, Discard: jetstream.DiscardNew},
-		func(ctx context.Context) error {
-			_, err := b.readJS.CreateKeyValue(ctx, jetstream.KeyValueConfig{
-				Bucket: kvBucket, Description: "policy, members, manifests", History: 1, MaxBytes: o.share(kvShare),
-				Storage: jetstream.FileStorage, Replicas: o.Replicas,
-			})
+	for bucket, what := range map[string]string{kvBucket: "policy and manifests", membersBucket: "secret, members, clock"} {
+		if err := b.ensureBucket(ctx, bucket, what); err != nil {
 			return err
-		})
-	if err != nil {
-		return err
+		}
 	}
 	objects := "$O." + snapshotsBucket
 	return b.ensureStream(ctx, jetstream.StreamConfig{Name: "OBJ_" + snapshotsBucket, Subjects: []string{objects + ".C.>", objects + ".M.>"}, Discard: jetstream.DiscardNew},
@@ -82,6 +77,17 @@ func (b *broker) ensure(ctx context.Context) error {
 			_, err := b.readJS.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{
 				Bucket: snapshotsBucket, Description: "snapshots and list generations", MaxBytes: o.share(snapshotsShare),
 				Storage: jetstream.FileStorage, Replicas: o.Replicas,
+			})
+			return err
+		})
+}
+
+func (b *broker) ensureBucket(ctx context.Context, bucket, what string) error {
+	o := &b.options
+	return b.ensureStream(ctx, jetstream.StreamConfig{Name: "KV_" + bucket, Subjects: []string{"$KV." + bucket + ".>"}, Discard: jetstream.DiscardNew},
+		func(ctx context.Context) error {
+			_, err := b.readJS.CreateKeyValue(ctx, jetstream.KeyValueConfig{
+				Bucket: bucket, Description: what, History: 1, MaxBytes: o.share(kvShare), Storage: jetstream.FileStorage, Replicas: o.Replicas,
 			})
 			return err
 		})
@@ -166,11 +172,20 @@ func checkStream(have, want *jetstream.StreamConfig) error {
 	return fmt.Errorf("%w: %s has %s: correct it, or remove it and it is made anew", ErrStream, have.Name, strings.Join(faults, "; "))
 }
 
-// keyValue is the bucket of policy, members and manifests. jetstream.ErrBucketNotFound: call ensure.
+// keyValue is the bucket of policy and manifests. jetstream.ErrBucketNotFound: call ensure.
 func (b *broker) keyValue(ctx context.Context) (jetstream.KeyValue, error) {
+	return b.bucket(ctx, kvBucket)
+}
+
+// members is the bucket of the secret's fingerprint and the members. jetstream.ErrBucketNotFound: call ensure.
+func (b *broker) members(ctx context.Context) (jetstream.KeyValue, error) {
+	return b.bucket(ctx, membersBucket)
+}
+
+func (b *broker) bucket(ctx context.Context, name string) (jetstream.KeyValue, error) {
 	asking, cancel := context.WithTimeout(ctx, brokerTimeout)
 	defer cancel()
-	return b.readJS.KeyValue(asking, kvBucket)
+	return b.readJS.KeyValue(asking, name)
 }
 
 // snapshots is the bucket of snapshots and list generations. jetstream.ErrBucketNotFound: call ensure.

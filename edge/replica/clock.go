@@ -33,7 +33,7 @@ func (c *cluster) readClock(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
 	before := time.Now()
-	ack, err := c.broker.publishJS.Publish(ctx, "$KV."+kvBucket+"."+clockKey, nil, jetstream.WithExpectStream("KV_"+kvBucket), jetstream.WithRetryAttempts(0))
+	ack, err := c.broker.publishJS.Publish(ctx, "$KV."+membersBucket+"."+clockKey, nil, jetstream.WithExpectStream("KV_"+membersBucket), jetstream.WithRetryAttempts(0))
 	took := time.Since(before)
 	if err != nil {
 		return
@@ -47,4 +47,12 @@ func (c *cluster) readClock(ctx context.Context) {
 		return // written again by another node meanwhile
 	}
 	c.clock.Store(&clockRead{asked: before.Add(took / 2), servers: m.Time})
+}
+
+// serversNow is the servers' time, as far as it is known.
+func (c *cluster) serversNow() time.Time {
+	if r := c.clock.Load(); r != nil {
+		return r.servers.Add(time.Since(r.asked))
+	}
+	return time.Now()
 }

@@ -31,9 +31,8 @@ func subjectOf(content byte) string {
 	return eventsSubject + group
 }
 
-// maxAhead is how far ahead of this node's clock the second of another node's change may be: it is taken as no later. A clock that runs
-// fast must not make this node forget what is still to count. The contract's bound for events.
-const maxAhead = 5 * 60
+// maxHeader is more than the header of a message takes.
+const maxHeader = 1 << 10
 
 // cluster sends what a Keeper records to the other nodes and applies what they send.
 //
@@ -41,19 +40,19 @@ const maxAhead = 5 * 60
 // streams are listened to besides: a message then comes at once, also while the servers elect a leader and the streams stand still for
 // some seconds. As a change is a merge, it may come twice.
 type cluster struct {
-	codec     *Codec
-	store     *caps.Store
-	broker    *broker
-	start     string // of this process, in every message it sends
-	publisher publisher
-	events    follower
-	refusals  follower
-	holds     holds
-	copier    copier
-	member    *membership
-	applied   func(bytes int) // for the next snapshot
-	now       func() time.Time
-	notices   *notices
+	codec    *Codec
+	store    *caps.Store
+	broker   *broker
+	start    string       // of this process, in every message it sends
+	senders  [2]publisher // of events, of refusals
+	events   follower
+	refusals follower
+	holds    holds
+	copier   copier
+	member   *membership
+	applied  func(bytes int) // for the next snapshot
+	now      func() time.Time
+	notices  *notices
 
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -69,7 +68,7 @@ type cluster struct {
 // positions is how far a node has come, as a snapshot keeps it.
 type positions struct {
 	events, refusals StreamPosition
-	// published is the place in the outbox before which everything has been acknowledged by the broker.
+	// published is the place in the outbox before which everything is on the broker's disk.
 	published Position
 }
 
@@ -79,15 +78,25 @@ func newCluster(k *Keeper, b *broker, from positions) (*cluster, error) {
 		codec: &k.codec, store: k.store, broker: b, start: rand.Text(), now: k.options.Now, notices: &k.notices,
 		applied: func(bytes int) { k.since.Add(int64(bytes)) },
 	}
-	c.publisher = publisher{
-		js: b.publishJS, connected: func() bool { return c.joined.Load() && b.connected() }, start: c.start, wake: make(chan struct{}, 1),
-		cutter: cutter{tail: &tail{outbox: k.outbox, at: from.published}, codec: c.codec},
-		synced: k.options.BrokerSync, now: k.options.Now, notices: c.notices, acked: from.published,
+	for i, content := range [...]byte{batchEvents, batchRefusals} {
+		p := &c.senders[i]
+		p.js, p.start, p.wake = b.publishJS, c.start, make(chan struct{}, 1)
+		p.connected = func() bool { return c.joined.Load() && b.connected() }
+		p.cutter = cutter{tail: &tail{outbox: k.outbox, at: from.published}, codec: c.codec, content: content, most: func() int {
+			return int(b.publish.MaxPayload()) - maxHeader
+		}}
+		p.synced, p.now, p.notices, p.acked = k.options.BrokerSync, k.options.Now, c.notices, from.published
 	}
-	c.events = follower{js: b.readJS, stream: eventsStream, apply: c.message, lost: c.publisher.again, missing: b.ensure, own: b.embedded != nil, notices: c.notices, at: from.events}
-	c.refusals = follower{js: b.readJS, stream: refusalsStream, apply: c.message, lost: c.publisher.again, missing: b.ensure, own: b.embedded != nil, notices: c.notices, at: from.refusals}
-	c.copier = copier{keeper: k, broker: b, node: b.options.Node, every: k.options.CopyEvery}
-	c.events.peers, c.refusals.peers = c.peers, c.peers
+	follow := func(stream string, sender *publisher, at StreamPosition) follower {
+		return follower{
+			js: b.readJS, stream: stream, apply: c.message, lost: sender.again, missing: b.ensure, peers: c.peers,
+			own: b.embedded != nil, notices: c.notices, at: at,
+		}
+	}
+	c.events = follow(eventsStream, &c.senders[0], from.events)
+	c.refusals = follow(refusalsStream, &c.senders[1], from.refusals)
+	c.copier.keeper, c.copier.broker, c.copier.node, c.copier.every = k, b, b.options.Node, k.options.CopyEvery
+	c.copier.whole, c.copier.now = c.whole, c.serversNow
 	c.holds = holds{codec: c.codec, conn: b.publish, start: c.start, wake: make(chan struct{}, 1)}
 	var err error
 	c.member, err = openMembership(b, memberOptions{
@@ -109,7 +118,9 @@ func (c *cluster) open() error {
 		c.stop()
 		return *fault
 	}
-	c.running.Go(func() { c.publisher.run(ctx.Done()) })
+	for i := range c.senders {
+		c.running.Go(func() { c.senders[i].run(ctx.Done()) })
+	}
 	c.running.Go(func() { c.holds.run(ctx.Done()) })
 	c.running.Go(func() {
 		if entered || c.enter(ctx) == nil {
@@ -124,7 +135,7 @@ const enterWithin = 2 * time.Second
 
 // enter makes the streams and joins the cluster, again and again until it has or ctx ends.
 func (c *cluster) enter(ctx context.Context) error {
-	for waiting := false; ; waiting = true {
+	for {
 		err := c.broker.ensure(ctx)
 		if err == nil {
 			err = c.member.join(ctx)
@@ -133,15 +144,14 @@ func (c *cluster) enter(ctx context.Context) error {
 			c.fault.Store(nil)
 			c.joined.Store(true)
 			c.readClock(ctx)
-			c.publisher.signal()
+			c.signal()
 			return nil
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		if errors.Is(err, ErrFingerprint) || errors.Is(err, ErrName) || errors.Is(err, ErrStream) {
-			c.fault.Store(&err)
-			if !waiting {
+			if before := c.fault.Swap(&err); before == nil || (*before).Error() != err.Error() {
 				c.notices.add("the cluster does not take this node", "error", err.Error())
 			}
 			if _, first := ctx.Deadline(); first {
@@ -160,12 +170,15 @@ func (c *cluster) follow(ctx context.Context) {
 		}
 	}
 	c.running.Go(func() { c.refusals.run(ctx) })
-	c.running.Go(func() { c.events.run(ctx) })
-	if c.broker.embedded != nil {
-		return
+	if c.broker.embedded == nil {
+		c.running.Go(func() { c.watchClock(ctx) })
+		c.running.Go(func() { c.copier.run(ctx) })
 	}
-	c.running.Go(func() { c.watchClock(ctx) })
-	c.copier.run(ctx)
+	// An erasure is to be known before an impression under a token from before it.
+	for !c.refusals.stats().Reached && ctx.Err() == nil {
+		pauseFor(retryLeast/4, ctx.Done())
+	}
+	c.events.run(ctx)
 }
 
 // refused says why this node is none of the cluster's; nil: it is, as far as is known.
@@ -176,19 +189,19 @@ func (c *cluster) refused() error {
 	return c.member.reason()
 }
 
-// peers merges a snapshot of another node and returns how far that had come in the stream.
-func (c *cluster) peers(ctx context.Context, stream string) (StreamPosition, error) {
+// peers merges a snapshot of another node that has come far enough in the stream, and returns how far.
+func (c *cluster) peers(ctx context.Context, stream string, enough func(StreamPosition) bool) (StreamPosition, bool, error) {
 	if c.broker.embedded != nil {
-		return StreamPosition{}, nil
+		return StreamPosition{}, false, nil
 	}
-	m, ok, err := c.copier.fetch(ctx, c.store)
-	switch {
-	case err != nil || !ok:
-		return StreamPosition{}, err
-	case stream == refusalsStream:
-		return m.Refusals, nil
+	of := func(m *manifest) StreamPosition {
+		if stream == refusalsStream {
+			return m.Refusals
+		}
+		return m.Events
 	}
-	return m.Events, nil
+	m, ok, err := c.copier.fetch(ctx, c.store, func(m *manifest) bool { return enough(of(m)) })
+	return of(&m), ok, err
 }
 
 // listen applies what other nodes send as soon as it is sent. The embedded server has no other nodes.
@@ -196,7 +209,7 @@ func (c *cluster) listen(ctx context.Context, subject string) error {
 	if c.broker.embedded != nil {
 		return nil
 	}
-	s, err := c.broker.read.Subscribe(subject, func(m *nats.Msg) { c.message(m.Data, m.Header.Get(headerStart)) })
+	s, err := c.broker.read.Subscribe(subject, func(m *nats.Msg) { _ = c.message(m.Data, m.Header.Get(headerStart)) }) // the stream has it too
 	if err != nil {
 		return err
 	}
@@ -207,7 +220,7 @@ func (c *cluster) listen(ctx context.Context, subject string) error {
 // close publishes what it can within the time, then stops everything. No Record may be running or follow.
 func (c *cluster) close(within time.Duration) {
 	deadline := time.Now().Add(within)
-	for c.broker.connected() && c.publisher.oldest() > 0 && time.Now().Before(deadline) {
+	for c.broker.connected() && c.unsent() > 0 && time.Now().Before(deadline) {
 		pauseFor(5*time.Millisecond, nil)
 	}
 	c.stop()
@@ -219,21 +232,28 @@ func (c *cluster) close(within time.Duration) {
 }
 
 // message applies what another process has sent. What this one sent, it has applied before it was in the outbox, or does so before a
-// snapshot is taken.
-func (c *cluster) message(data []byte, start string) {
+// snapshot is taken. The error says that a batch is of a later version: it is not to be passed over. What can be read is applied all the
+// same.
+func (c *cluster) message(data []byte, start string) (later error) {
 	if start == c.start {
-		return
+		return nil
 	}
-	ahead := caps.Second(c.now().Unix()) + maxAhead
+	now := max(caps.Second(c.now().Unix()), c.store.Now())
 	var batch Batch
 	var change caps.Change
 	for rest := data; len(rest) > 0; {
-		var err error
-		if rest, err = batch.ParseNext(rest); err != nil {
+		n, _ := batchLength(rest)
+		next, err := batch.ParseNext(rest)
+		if err != nil {
 			c.unusable.Add(1)
-			c.notices.add("a message of another node cannot be read; update the older of the two programs if it is of another version", "error", err.Error())
-			return
+			if errors.Is(err, ErrVersion) && n <= len(rest) {
+				later, rest = err, rest[n:]
+				continue
+			}
+			c.notices.add("a message of another node is damaged and left out", "error", err.Error())
+			return later
 		}
+		rest = next
 		if batch.Fingerprint != c.codec.Fingerprint {
 			if c.foreign.Add(1) == 1 {
 				c.notices.add("changes of a node with another identifier secret are left out", "theirs", fmt.Sprintf("%016x", batch.Fingerprint))
@@ -241,7 +261,7 @@ func (c *cluster) message(data []byte, start string) {
 			continue
 		}
 		for batch.Next(&change) {
-			change.Now = min(change.Now, ahead)
+			change.Now = min(change.Now, now) // a clock ahead of this one's must not end here what is still to count
 			if err := c.store.Reapply(&change); err != nil {
 				c.unusable.Add(1)
 				c.notices.add("a change of another node cannot be applied", "error", err.Error())
@@ -250,9 +270,33 @@ func (c *cluster) message(data []byte, start string) {
 		c.records.Add(uint64(batch.Records))
 	}
 	c.applied(len(data))
+	return later
 }
 
 // positions is how far this node has come.
 func (c *cluster) positions() positions {
-	return positions{events: c.events.position(), refusals: c.refusals.position(), published: c.publisher.position()}
+	return positions{events: c.events.position(), refusals: c.refusals.position(), published: c.released()}
+}
+
+// whole reports whether nothing of the streams is missing here.
+func (c *cluster) whole() bool {
+	events, refusals := c.events.stats(), c.refusals.stats()
+	return events.Reached && refusals.Reached && events.Gap == "" && refusals.Gap == ""
+}
+
+// signal says that something was appended to the outbox.
+func (c *cluster) signal() {
+	for i := range c.senders {
+		c.senders[i].signal()
+	}
+}
+
+// unsent is for how long something has been waiting to be acknowledged.
+func (c *cluster) unsent() time.Duration {
+	return max(c.senders[0].oldest(), c.senders[1].oldest())
+}
+
+// released is the place before which the outbox is not needed by the broker.
+func (c *cluster) released() Position {
+	return min(c.senders[0].released(), c.senders[1].released())
 }

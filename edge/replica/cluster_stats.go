@@ -51,7 +51,8 @@ func (c *cluster) stats() *ClusterStats {
 		ClockAsked: read.asked, ClockServers: read.servers,
 		Fault: fault, Embedded: c.broker.embedded != nil, Connected: c.broker.connected(),
 		Events: c.events.stats(), Refusals: c.refusals.stats(),
-		Records: c.records.Load(), Sent: c.publisher.sent.Load(), Resent: c.publisher.resent.Load(), Refused: c.publisher.refused.Load(),
+		Records: c.records.Load(), Sent: c.senders[0].sent.Load() + c.senders[1].sent.Load(),
+		Resent: c.senders[0].resent.Load() + c.senders[1].resent.Load(), Refused: c.senders[0].refused.Load() + c.senders[1].refused.Load(),
 		Foreign: c.foreign.Load(), Unusable: c.unusable.Load(), HoldsSent: c.holds.sent.Load(), HoldsDropped: c.holds.dropped.Load(),
 	}
 }
@@ -60,6 +61,9 @@ func (f *follower) stats() StreamStats {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s := StreamStats{Next: f.at.Next, Reached: f.reached, Gap: f.gap}
+	if s.Gap == "" {
+		s.Gap = f.stuck
+	}
 	if f.at.Known != 0 {
 		s.Known = time.Unix(0, f.at.Known)
 	}

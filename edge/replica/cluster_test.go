@@ -19,7 +19,7 @@ import (
 // until polls until the condition holds, or fails the test.
 func until(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !holds(); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); !holds(); pauseFor(2*time.Millisecond, nil) {
 		if time.Now().After(end) {
 			t.Fatalf("not within 30 s: %s", what)
 		}

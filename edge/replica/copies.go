@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -25,8 +26,6 @@ const (
 	// partBytes is the size of a part. Chosen: so that a slow reader ends within partWithin.
 	partBytes  = 32 << 20
 	partWithin = time.Minute
-	// keptCopies are kept of each node: one may be being read.
-	keptCopies = 2
 	// copyLease is how long a node has the right to copy.
 	copyLease = 10 * time.Minute
 
@@ -42,9 +41,11 @@ type manifest struct {
 	Object      string         `json:"object"` // part i is object OBJECT.i
 	Bytes       int64          `json:"bytes"`
 	SHA256      string         `json:"sha256"`
-	Begun       time.Time      `json:"begun"` // when the snapshot was
+	Begun       time.Time      `json:"begun"` // when the snapshot was, by the node's clock; for people
 	Events      StreamPosition `json:"events"`
 	Refusals    StreamPosition `json:"refusals"`
+
+	stored time.Time // when the manifest was, by the servers' clock
 }
 
 func (m *manifest) parts() int { return int((m.Bytes + partBytes - 1) / partBytes) }
@@ -55,6 +56,10 @@ type copier struct {
 	broker *broker
 	node   string
 	every  time.Duration
+	whole  func() bool      // nothing of the streams is missing here
+	now    func() time.Time // the servers' time
+
+	fetching sync.Mutex
 }
 
 // run copies until ctx ends.
@@ -63,7 +68,7 @@ func (c *copier) run(ctx context.Context) {
 		if err := c.copyIfDue(ctx); err != nil && ctx.Err() == nil {
 			c.keeper.log.Info("no copy of the snapshot was made for other nodes; it is tried again", "error", err.Error())
 		}
-		pauseFor(c.every/8, ctx.Done())
+		pauseFor(min(c.every/8, time.Minute), ctx.Done())
 		if ctx.Err() != nil {
 			return
 		}
@@ -80,9 +85,12 @@ func (c *copier) copyIfDue(ctx context.Context) error {
 		return err
 	}
 	for _, m := range copies {
-		if time.Since(m.Begun) < c.every {
+		if c.now().Sub(m.stored) < c.every {
 			return nil
 		}
+	}
+	if !c.whole() { // what is missing here would be missing there
+		return nil
 	}
 	leased, err := c.lease(ctx, kv)
 	if err != nil || !leased {
@@ -95,19 +103,18 @@ func (c *copier) copyIfDue(ctx context.Context) error {
 func (c *copier) lease(ctx context.Context, kv jetstream.KeyValue) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
-	until := func() []byte { return []byte(time.Now().Add(copyLease).UTC().Format(time.RFC3339)) }
 	entry, err := kv.Get(ctx, copierKey)
 	if errors.Is(err, jetstream.ErrKeyNotFound) {
-		_, err = kv.Create(ctx, copierKey, until())
+		_, err = kv.Create(ctx, copierKey, []byte(c.node))
 		return err == nil, unlessOther(err)
 	}
 	if err != nil {
 		return false, err
 	}
-	if end, err := time.Parse(time.RFC3339, string(entry.Value())); err == nil && time.Now().Before(end) {
+	if c.now().Sub(entry.Created()) < copyLease && string(entry.Value()) != c.node {
 		return false, nil
 	}
-	_, err = kv.Update(ctx, copierKey, until(), entry.Revision())
+	_, err = kv.Update(ctx, copierKey, []byte(c.node), entry.Revision())
 	return err == nil, unlessOther(err)
 }
 
@@ -157,6 +164,9 @@ func (c *copier) copy(ctx context.Context, kv jetstream.KeyValue) error {
 	if err != nil {
 		return err
 	}
+	if err := c.dropOld(ctx, objects, kv); err != nil {
+		return err
+	}
 	for i := range m.parts() {
 		if err := putPart(ctx, objects, f, &m, i); err != nil {
 			return err
@@ -172,7 +182,7 @@ func (c *copier) copy(ctx context.Context, kv jetstream.KeyValue) error {
 		return err
 	}
 	c.keeper.log.Info("copied the snapshot for other nodes", "bytes", m.Bytes, "next_event", m.Events.Next)
-	return c.dropOld(ctx, objects)
+	return nil
 }
 
 // nameKey is a node's name as a part of keys and of names of objects.
@@ -188,29 +198,33 @@ func putPart(ctx context.Context, objects jetstream.ObjectStore, f io.ReaderAt, 
 	return err
 }
 
-// dropOld deletes this node's copies but for the newest.
-func (c *copier) dropOld(ctx context.Context, objects jetstream.ObjectStore) error {
+// dropOld deletes the parts that no manifest names, but for young ones, which may be being read or written; and manifests, with their
+// parts, of copies that are of no use to anybody any more.
+func (c *copier) dropOld(ctx context.Context, objects jetstream.ObjectStore, kv jetstream.KeyValue) error {
 	ctx, cancel := context.WithTimeout(ctx, partWithin)
 	defer cancel()
-	infos, err := objects.List(ctx)
+	copies, err := manifests(ctx, kv)
 	if err != nil {
 		return err
 	}
-	var names []string // NODE.TIME.PART; times are of equal length
-	for _, info := range infos {
-		if strings.HasPrefix(info.Name, nameKey(c.node)+".") && !info.Deleted {
-			names = append(names, info.Name)
+	named := make(map[string]bool)
+	for _, m := range copies {
+		if c.now().Sub(m.stored) > eventsAge {
+			if err := kv.Delete(ctx, manifestPrefix+nameKey(m.Node)); err != nil {
+				return err
+			}
+			continue
 		}
+		named[m.Object] = true
 	}
-	slices.Sort(names)
-	kept, last := 0, ""
-	for _, name := range slices.Backward(names) {
-		if object := name[:strings.LastIndexByte(name, '.')]; object != last {
-			last = object
-			kept++
-		}
-		if kept > keptCopies {
-			if err := objects.Delete(ctx, name); err != nil {
+	infos, err := objects.List(ctx)
+	if err != nil {
+		return ignore(err, jetstream.ErrNoObjectsFound)
+	}
+	for _, info := range infos {
+		object := info.Name[:max(0, strings.LastIndexByte(info.Name, '.'))]
+		if !named[object] && c.now().Sub(info.ModTime) > time.Hour {
+			if err := objects.Delete(ctx, info.Name); err != nil {
 				return err
 			}
 		}
@@ -218,7 +232,7 @@ func (c *copier) dropOld(ctx context.Context, objects jetstream.ObjectStore) err
 	return nil
 }
 
-// manifests returns the copies there are, the furthest first.
+// manifests returns the copies there are, the newest first.
 func manifests(ctx context.Context, kv jetstream.KeyValue) (found []manifest, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*askWithin)
 	defer cancel()
@@ -238,15 +252,18 @@ func manifests(ctx context.Context, kv jetstream.KeyValue) (found []manifest, er
 		if err := json.Unmarshal(entry.Value(), &m); err != nil || m.Bytes <= 0 {
 			continue // of a later program, or damaged: as if it were not there
 		}
+		m.stored = entry.Created()
 		found = append(found, m)
 	}
-	slices.SortFunc(found, func(a, b manifest) int { return b.Begun.Compare(a.Begun) })
+	slices.SortFunc(found, func(a, b manifest) int { return b.stored.Compare(a.stored) })
 	return found, nil
 }
 
-// fetch merges the copies of other nodes' snapshots into the store, the newest that verifies, and returns how far it had come; false where
-// there is none.
-func (c *copier) fetch(ctx context.Context, s *caps.Store) (m manifest, ok bool, err error) {
+// fetch merges the newest copy that has come far enough, and verifies, into the store, and returns how far it had come; false where there
+// is none.
+func (c *copier) fetch(ctx context.Context, s *caps.Store, enough func(*manifest) bool) (m manifest, ok bool, err error) {
+	c.fetching.Lock()
+	defer c.fetching.Unlock()
 	kv, err := c.broker.keyValue(ctx)
 	if err != nil {
 		return m, false, err
@@ -257,6 +274,9 @@ func (c *copier) fetch(ctx context.Context, s *caps.Store) (m manifest, ok bool,
 	}
 	var faults []error
 	for _, m := range copies {
+		if !enough(&m) {
+			continue
+		}
 		if m.Fingerprint != c.keeper.codec.Fingerprint {
 			faults = append(faults, fmt.Errorf("copy of node %q: %w", m.Node, ErrFingerprint))
 			continue
@@ -303,7 +323,7 @@ func (c *copier) fetchOne(ctx context.Context, m *manifest, s *caps.Store) error
 		return ErrFingerprint
 	}
 	m.Events, m.Refusals = v.events, v.refusals // what the file itself says
-	return v.merge(f, s, min(v.created, caps.Second(c.keeper.options.Now().Unix())+maxAhead))
+	return v.merge(f, s, min(v.created, max(caps.Second(c.keeper.options.Now().Unix()), s.Now())))
 }
 
 func getPart(ctx context.Context, objects jetstream.ObjectStore, name string, w io.Writer) error {

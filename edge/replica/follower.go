@@ -26,11 +26,11 @@ const (
 type follower struct {
 	js      jetstream.JetStream
 	stream  string
-	apply   func(data []byte, start string)
-	lost    func()                      // the broker has lost what it had acknowledged
-	missing func(context.Context) error // makes the stream, which is not there
-	// peers merges a snapshot of another node and returns how far that had come in the stream; the zero position where there is none.
-	peers   func(ctx context.Context, stream string) (StreamPosition, error)
+	apply   func(data []byte, start string) error // an error: not to be passed over
+	lost    func()                                // the broker has lost what it had acknowledged
+	missing func(context.Context) error           // makes the stream, which is not there
+	// peers merges a snapshot of another node that has come far enough in the stream, and returns how far; false where there is none.
+	peers   func(ctx context.Context, stream string, enough func(StreamPosition) bool) (StreamPosition, bool, error)
 	own     bool // the stream is an embedded server's
 	notices *notices
 
@@ -41,6 +41,8 @@ type follower struct {
 	reached bool   // all that it had when it was first looked at has been applied
 	first   uint64 // its last message then
 	gap     string // why what was applied is not everything; "": it is
+	hole    uint64 // the first sequence after what is missing; 0: nothing is
+	stuck   string // why the next message cannot be applied
 }
 
 // position is what has been applied.
@@ -84,7 +86,7 @@ func (f *follower) gapped(next, first uint64) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.gap = f.gapText(next, first)
+	f.gap, f.hole = f.gapText(next, first), first
 	f.notices.add("a gap in what was read", "stream", f.stream, "from", max(1, next), "to", first-1)
 }
 
@@ -155,12 +157,32 @@ func (f *follower) handler(fail func(error)) jetstream.MessageHandler {
 			return
 		}
 		delivered++
-		f.apply(m.Data(), nats.Header(m.Headers()).Get(headerStart))
+		if at := f.position().Next; meta.Sequence.Stream > at && at > 0 {
+			f.gapped(at, meta.Sequence.Stream)
+		}
+		if err := f.apply(m.Data(), nats.Header(m.Headers()).Get(headerStart)); err != nil {
+			broken = true
+			f.stop(meta.Sequence.Stream, err)
+			fail(err)
+			return
+		}
 		f.mu.Lock()
+		f.stuck = ""
 		f.at.Next, f.at.Time = meta.Sequence.Stream+1, meta.Timestamp.UnixNano()
 		f.last = max(f.last, meta.Sequence.Stream+meta.NumPending)
 		f.note()
 		f.mu.Unlock()
+	}
+}
+
+// stop notes that the message with a sequence is of a later version.
+func (f *follower) stop(sequence uint64, err error) {
+	f.mu.Lock()
+	said := f.stuck != ""
+	f.stuck = fmt.Sprintf("message %d of %s cannot be read: %v: update this node", sequence, f.stream, err)
+	f.mu.Unlock()
+	if !said {
+		f.notices.add("a message of another node is of a later version; update this node", "stream", f.stream, "sequence", sequence, "error", err.Error())
 	}
 }
 
@@ -183,8 +205,9 @@ func (f *follower) watch(ctx context.Context, failed <-chan error) error {
 		if err == nil && how != same && p == f.position() {
 			return errStood
 		}
-		if err == nil && info != nil {
+		if err == nil {
 			f.target(info.State.LastSeq)
+			f.mend(ctx, info)
 		}
 	}
 }

@@ -71,7 +71,9 @@ type Keeper struct {
 	cluster *cluster // nil: none, or before Restore
 
 	since   atomic.Int64 // bytes in the outbox that the last snapshot does not cover
-	covered Position     // place of the last snapshot; of the goroutine that takes them
+	taking  sync.Mutex   // held while a snapshot is taken; guards what follows
+	covered Position     // place of the last snapshot
+	written time.Time    // when its file was
 	// restoredFrom is how far the snapshot that was restored had come, for a Keeper without a broker to pass on.
 	restoredFrom positions
 	batches      sync.Pool // of *[]byte
@@ -185,7 +187,7 @@ func (k *Keeper) Record(changes []caps.Change) error {
 	k.gate.RLock()
 	defer k.gate.RUnlock()
 	if err := k.outbox.reserve(len(batch)); err != nil {
-		if errors.Is(err, ErrOutboxFull) {
+		if errors.Is(err, ErrOutboxFull) && k.removable() {
 			k.kick()
 		}
 		return err
@@ -201,7 +203,7 @@ func (k *Keeper) Record(changes []caps.Change) error {
 		panic("BUG: a change that was checked is refused: " + err.Error())
 	}
 	if k.cluster != nil {
-		k.cluster.publisher.signal()
+		k.cluster.signal()
 	}
 	if k.since.Add(int64(len(batch))) > k.options.OutboxBytes/4 {
 		k.kick()
@@ -257,7 +259,7 @@ func (k *Keeper) Stats() Stats {
 		s.OutboxOldest = max(0, now.Sub(oldest))
 	}
 	if k.cluster != nil {
-		s.OutboxOldest = k.cluster.publisher.oldest()
+		s.OutboxOldest = k.cluster.unsent()
 		s.Cluster = k.cluster.stats()
 	}
 	k.mu.Lock()
@@ -278,6 +280,9 @@ func (k *Keeper) Close() (err error) {
 			k.cluster.close(drainWithin)
 		} else if k.broker != nil {
 			k.broker.close()
+		}
+		if k.cluster != nil {
+			k.written = time.Time{} // so that one is written that knows how far the streams were read
 		}
 		if k.store != nil {
 			err = k.snapshot()

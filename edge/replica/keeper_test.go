@@ -107,6 +107,13 @@ func crash(k *Keeper) {
 	close(k.stop)
 	k.running.Wait()
 	k.close.Do(func() {})
+	if k.cluster != nil {
+		k.cluster.stop()
+		k.cluster.running.Wait()
+		k.cluster.member.stop()
+		k.cluster.member.running.Wait()
+		k.broker.close()
+	}
 	k.lock.Close()
 }
 

@@ -103,7 +103,7 @@ func (m *membership) join(ctx context.Context) error {
 
 // enter asks for everything from the start. The caller holds mu.
 func (m *membership) enter(ctx context.Context) error {
-	kv, err := m.b.keyValue(ctx)
+	kv, err := m.b.members(ctx)
 	if err != nil {
 		return fmt.Errorf("look for the cluster's members: %w", err)
 	}

@@ -143,7 +143,7 @@ func (m *membership) age(ctx context.Context, e jetstream.KeyValueEntry) (time.D
 
 // secretFree says whether the cluster has no fingerprint yet, so that a node may bring a secret it has just made.
 func (b *broker) secretFree(ctx context.Context) (bool, error) {
-	kv, err := b.keyValue(ctx)
+	kv, err := b.members(ctx)
 	if err != nil {
 		return false, err
 	}

@@ -221,7 +221,7 @@ func TestMembershipHolds(t *testing.T) {
 		t.Fatal(err)
 	}
 	holds("the name is deleted")
-	if err := a.b.readJS.DeleteKeyValue(t.Context(), kvBucket); err != nil {
+	if err := a.b.readJS.DeleteKeyValue(t.Context(), membersBucket); err != nil {
 		t.Fatal(err)
 	}
 	a.refresh(t.Context())

@@ -18,14 +18,15 @@ const (
 // message is one to be sent.
 type message struct {
 	payload []byte
-	content byte
-	through Position // the outbox up to here is in this message and those before it
+	through Position // what the outbox has of this content up to here is in this message and those before it
 }
 
-// cutter makes messages of what the tail reads.
+// cutter makes messages of one content of what the tail reads.
 type cutter struct {
 	tail    *tail
 	codec   *Codec
+	content byte
+	most    func() int // the largest message that the server takes
 	changes []caps.Change
 	batch   Batch
 	queue   []message
@@ -33,13 +34,10 @@ type cutter struct {
 
 // next returns the next message; false where there is none yet. Its payload is the caller's.
 func (c *cutter) next() (m message, ok bool, err error) {
-	if len(c.queue) == 0 {
-		if err := c.fill(); err != nil {
+	for len(c.queue) == 0 {
+		if more, err := c.fill(); err != nil || !more {
 			return m, false, err
 		}
-	}
-	if len(c.queue) == 0 {
-		return m, false, nil
 	}
 	m, c.queue = c.queue[0], c.queue[1:]
 	return m, true, nil
@@ -51,25 +49,27 @@ func (c *cutter) back(to Position) {
 	c.tail.at = to
 }
 
-// fill reads about one message's bytes of the outbox into the queue.
-func (c *cutter) fill() error {
+// fill reads about one message's bytes of the outbox into the queue; false where there are none.
+func (c *cutter) fill() (bool, error) {
 	from := c.tail.at
 	batches, err := c.tail.next(messageBytes)
 	if err != nil || len(batches) == 0 {
-		return err
+		return false, err
 	}
 	c.queue = c.queue[:0]
+	most := min(maxMessage, c.most())
 	for len(batches) > 0 {
 		n, _ := batchLength(batches)
-		content := batches[5]
-		if content == batchMixed || n > maxMessage {
-			if err := c.cut(batches[:n]); err != nil {
-				return err
+		switch last := len(c.queue) - 1; {
+		case batches[5] == batchMixed || n > most:
+			if err := c.cut(batches[:n], most); err != nil {
+				return false, err
 			}
-		} else if last := len(c.queue) - 1; last >= 0 && c.queue[last].content == content {
+		case batches[5] != c.content:
+		case last >= 0 && len(c.queue[last].payload)+n <= most:
 			c.queue[last].payload = append(c.queue[last].payload, batches[:n]...)
-		} else {
-			c.queue = append(c.queue, message{payload: append(make([]byte, 0, len(batches)), batches[:n]...), content: content})
+		default:
+			c.queue = append(c.queue, message{payload: append(make([]byte, 0, len(batches)), batches[:n]...)})
 		}
 		batches = batches[n:]
 	}
@@ -79,11 +79,11 @@ func (c *cutter) fill() error {
 	if len(c.queue) > 0 {
 		c.queue[len(c.queue)-1].through = c.tail.at
 	}
-	return nil
+	return true, nil
 }
 
-// cut puts a batch into the queue as messages that each have one content and are not too large.
-func (c *cutter) cut(enc []byte) error {
+// cut puts what a batch has of the content into the queue, as messages of at most so many bytes.
+func (c *cutter) cut(enc []byte, most int) error {
 	if _, err := c.batch.ParseNext(enc); err != nil {
 		return fmt.Errorf("cut batch of outbox: %w", err)
 	}
@@ -98,15 +98,6 @@ func (c *cutter) cut(enc []byte) error {
 			break
 		}
 	}
-	for _, content := range [...]byte{batchRefusals, batchEvents} {
-		if err := c.cutContent(content); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (c *cutter) cutContent(content byte) error {
 	var part []caps.Change
 	size := 0
 	flush := func() error {
@@ -117,17 +108,17 @@ func (c *cutter) cutContent(content byte) error {
 		if err != nil {
 			return fmt.Errorf("cut batch of outbox: %w", err)
 		}
-		c.queue = append(c.queue, message{payload: payload, content: content})
+		c.queue = append(c.queue, message{payload: payload})
 		part, size = part[:0], 0
 		return nil
 	}
 	for i := range c.changes {
 		change := &c.changes[i]
-		if isRefusal(change.Kind) != (content == batchRefusals) {
+		if isRefusal(change.Kind) != (c.content == batchRefusals) {
 			continue
 		}
 		n := recordSize(change)
-		if size+n > maxMessage-batchHead-partitions*batchEntry {
+		if size+n > most-batchHead-partitions*batchEntry {
 			if err := flush(); err != nil {
 				return err
 			}

@@ -23,7 +23,7 @@ func (p Position) offset() int64   { return int64(uint32(p)) }
 func (p Position) String() string { return fmt.Sprintf("%d+%d", p.segment(), p.offset()) }
 
 // ErrOutboxFull says that the outbox has reached its size. Nothing was written or applied.
-var ErrOutboxFull = errors.New("outbox full: events wait in it until a snapshot covers them and the broker has them")
+var ErrOutboxFull = errors.New("outbox full: events wait in it until a snapshot covers them and NATS has them: look whether nats.urls can be reached")
 
 // ErrOutboxBroken says that a failed write could not be undone, so that nothing may follow it. It stays until the process starts again.
 var ErrOutboxBroken = errors.New("outbox broken: a failed write could not be undone; mend the disk and restart")
@@ -206,6 +206,16 @@ func (o *outbox) remove(before Position) error {
 		o.segments = o.segments[1:]
 	}
 	return nil
+}
+
+// first is the number of the first segment, 0 for none.
+func (o *outbox) first() uint32 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.segments) == 0 {
+		return 0
+	}
+	return o.segments[0].number
 }
 
 func (o *outbox) close() error {

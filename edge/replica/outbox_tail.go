@@ -18,7 +18,7 @@ type tail struct {
 }
 
 // next returns the next whole batches, about most bytes of them, and moves past them; nothing where all has been read. The bytes are valid
-// until the next call. What is damaged is passed over: replay has set it aside already.
+// until the next call. What is damaged is passed over.
 func (t *tail) next(most int) ([]byte, error) {
 	for {
 		number, end, last := t.outbox.segmentAt(t.at)
@@ -69,9 +69,13 @@ func (t *tail) read(number uint32, end int64, most int) ([]byte, error) {
 		if batches, err = t.readAt(left); err != nil {
 			return nil, err
 		}
+		if length, ok := batchLength(batches); ok && length <= left {
+			n = wholeBatches(batches[:length])
+		}
 	}
 	if n == 0 {
 		from, to, ok := nextBatch(batches)
+		t.outbox.notices.add("a damaged part of the outbox is not sent to other nodes", "segment", t.outbox.path(number), "offset", t.at.offset())
 		if !ok {
 			t.at = positionOf(number, end)
 			return nil, nil

@@ -22,8 +22,9 @@ const (
 	retryLeast, retryMost = 20 * time.Millisecond, time.Second
 )
 
-// publisher sends what is in the outbox to the streams, in its order, and again until it is acknowledged (go-back-N): one goroutine, a
-// window of messages on their way, and after an error, a silence or a lost connection all that is unanswered once more. An error never
+// publisher sends what the outbox has of one content to its stream, in order, and again until it is acknowledged (go-back-N): one
+// goroutine, a window of messages on their way, and after an error, a silence or a lost connection all that is unanswered once more: then
+// one at a time, until one is stored, so that what cannot be stored does not have what follows it stored again and again. An error never
 // means that a message was not stored; as all changes are merges, that does no harm.
 type publisher struct {
 	js        jetstream.JetStream
@@ -38,6 +39,7 @@ type publisher struct {
 	ways     []onItsWay
 	deadline time.Time // of the first of them
 	pause    time.Duration
+	said     string       // the refusal that was logged last
 	behind   atomic.Int64 // since when something waits to be acknowledged, in ns; 0: nothing does
 	restart  atomic.Bool
 
@@ -142,7 +144,11 @@ func (p *publisher) idle() time.Duration {
 
 // fillWindow sends until the window is full or nothing is left.
 func (p *publisher) fillWindow() error {
-	for len(p.ways) < window && p.connected() {
+	most := window
+	if p.pause > 0 {
+		most = 1
+	}
+	for len(p.ways) < most && p.connected() {
 		m, ok, err := p.cutter.next()
 		if err != nil {
 			p.notices.add("the outbox cannot be read to be sent; it is tried again", "error", err.Error())
@@ -156,8 +162,8 @@ func (p *publisher) fillWindow() error {
 		}
 		p.behind.CompareAndSwap(0, p.now().UnixNano())
 		ack, err := p.js.PublishMsgAsync(&nats.Msg{
-			Subject: subjectOf(m.content), Data: m.payload, Header: nats.Header{headerStart: {p.start}},
-		}, jetstream.WithExpectStream(streamOf(m.content)), jetstream.WithRetryAttempts(0))
+			Subject: subjectOf(p.cutter.content), Data: m.payload, Header: nats.Header{headerStart: {p.start}},
+		}, jetstream.WithExpectStream(streamOf(p.cutter.content)), jetstream.WithRetryAttempts(0))
 		if err != nil {
 			return err
 		}
@@ -173,7 +179,7 @@ func (p *publisher) fillWindow() error {
 func (p *publisher) answered() {
 	through := p.ways[0].through
 	p.ways = append(p.ways[:0], p.ways[1:]...)
-	p.pause = 0
+	p.pause, p.said = 0, ""
 	p.sent.Add(1)
 	now := p.now()
 	p.deadline = now.Add(ackWithin)
@@ -191,15 +197,17 @@ func (p *publisher) back() {
 	p.cutter.back(p.position())
 }
 
-// goBack is back after a pause that grows from failure to failure.
+// goBack is back after a pause that grows from failure to failure. A refusal by the server, which does not pass by itself, is said once.
 func (p *publisher) goBack(stop <-chan struct{}, err error) {
 	p.back()
 	p.resent.Add(1)
 	var refusal *jetstream.APIError
-	if errors.As(err, &refusal) {
+	if errors.As(err, &refusal) || errors.Is(err, nats.ErrMaxPayload) {
 		p.refused.Add(1)
-		if p.pause == 0 {
-			p.notices.add("the broker refuses changes; they wait in the outbox", "error", err.Error())
+		if p.said != err.Error() {
+			p.said = err.Error()
+			p.notices.add("the broker refuses changes; they wait in the outbox: see its max_payload, max_file_store and the limits of the stream",
+				"stream", streamOf(p.cutter.content), "error", err.Error())
 		}
 	}
 	p.pause = min(max(retryLeast, 2*p.pause), retryMost)

@@ -49,8 +49,10 @@ func (k *Keeper) kick() {
 	}
 }
 
-// snapshot takes a snapshot and drops what it makes superfluous. One at a time.
+// snapshot takes a snapshot and drops what it makes superfluous.
 func (k *Keeper) snapshot() error {
+	k.taking.Lock()
+	defer k.taking.Unlock()
 	// With the gate alone: all that is before this place in the outbox has been applied.
 	k.gate.Lock()
 	head := snapshotFrom{fingerprint: k.codec.Fingerprint, position: k.outbox.end(), created: k.store.Now(), positions: k.restoredFrom}
@@ -66,7 +68,7 @@ func (k *Keeper) snapshot() error {
 	// While nothing happens, another snapshot would only be of use to drop what the one before the last still needs of the outbox, or the
 	// broker did not have yet.
 	bytes, _ := k.outbox.size()
-	if since > 0 || bytes > k.options.OutboxBytes/4 {
+	if since > 0 || bytes > k.options.OutboxBytes/4 && k.removable() || k.cluster != nil && now.Sub(k.written) > idleSnapshot {
 		if err := k.writeSnapshot(head); err != nil {
 			k.since.Add(since)
 			return err
@@ -76,6 +78,15 @@ func (k *Keeper) snapshot() error {
 	k.taken = now
 	k.mu.Unlock()
 	return nil
+}
+
+// idleSnapshot is how old the file may be while nothing happens: it says until when nothing of the streams was missing. Chosen.
+const idleSnapshot = 5 * time.Minute
+
+// removable reports whether a snapshot may make room in the outbox: the broker has some of it.
+func (k *Keeper) removable() bool {
+	first := k.outbox.first()
+	return k.cluster == nil || first != 0 && k.cluster.released().segment() > first
 }
 
 func (k *Keeper) writeSnapshot(head snapshotFrom) error {
@@ -92,10 +103,10 @@ func (k *Keeper) writeSnapshot(head snapshotFrom) error {
 	}
 	// Now, and only now, the snapshot before the last is not needed, nor what it needs of the outbox.
 	previous := k.covered
-	k.covered = head.position
+	k.covered, k.written = head.position, k.options.Now()
 	faults := []error{k.removeFiles(kept.temporary, 0), k.removeFiles(kept.damaged, keptDamaged), k.removeFiles(kept.names, 1)}
 	if k.cluster != nil {
-		previous = min(previous, k.cluster.publisher.released())
+		previous = min(previous, k.cluster.released())
 	}
 	return errors.Join(append(faults, k.outbox.remove(previous))...)
 }

@@ -77,24 +77,24 @@ func (f *follower) begin(ctx context.Context) (from uint64, err error) {
 	if err != nil {
 		return 0, fmt.Errorf("look at stream %s: %w", f.stream, err)
 	}
-	if how == gap || how == another && info.State.FirstSeq > 1 {
-		if filled, err := f.fill(ctx, info); err != nil {
-			f.notices.log.Info("no snapshot of another node could be taken", "stream", f.stream, "error", err.Error())
-		} else if filled {
-			p, how = f.position(), same
-		}
-	}
-	switch how {
-	case another:
+	begins := info.State.FirstSeq
+	if how == another {
 		f.notices.add("the broker has lost messages or its stream was made anew; it is read from its first message",
 			"stream", f.stream, "next", p.Next, "last", info.State.LastSeq)
 		f.lost()
-		p = StreamPosition{Known: p.Known}
-		if info.State.FirstSeq > 1 {
-			f.gapped(p.Next, info.State.FirstSeq)
+		f.mu.Lock()
+		f.at, f.looked, f.hole = StreamPosition{Known: p.Known}, false, 0
+		f.mu.Unlock()
+	}
+	if p.Next == 0 || how != same { // others may have what the stream has no more, or never had
+		filled, err := f.fill(ctx, info, begins)
+		if err != nil {
+			return 0, fmt.Errorf("take the snapshot of another node: %w", err)
 		}
-	case gap:
-		f.gapped(p.Next, info.State.FirstSeq)
+		if !filled && begins > max(1, f.position().Next) {
+			f.gapped(p.Next, begins)
+		}
+		p = f.position()
 	}
 	p.Created = info.Created.UnixNano()
 	p.Next = max(p.Next, 1, info.State.FirstSeq)
@@ -103,14 +103,47 @@ func (f *follower) begin(ctx context.Context) (from uint64, err error) {
 	return p.Next, nil
 }
 
-// fill merges a snapshot of another node that reaches the stream's first message, and moves to where that had come.
-func (f *follower) fill(ctx context.Context, info *jetstream.StreamInfo) (filled bool, err error) {
-	p, err := f.peers(ctx, f.stream)
-	if err != nil || p.Created != info.Created.UnixNano() || p.Next < info.State.FirstSeq || p.Next > info.State.LastSeq+1 {
+// fill merges a snapshot of another node that has come at least to the sequence in this stream, and moves to where that had come.
+func (f *follower) fill(ctx context.Context, info *jetstream.StreamInfo, atLeast uint64) (filled bool, err error) {
+	created := info.Created.UnixNano()
+	p, ok, err := f.peers(ctx, f.stream, func(p StreamPosition) bool {
+		return p.Created == created && p.Next >= atLeast && p.Next > 1 && p.Next <= info.State.LastSeq+1
+	})
+	if err != nil || !ok {
 		return false, err
 	}
 	f.mu.Lock()
-	f.at.Created, f.at.Next, f.at.Time, f.gap = p.Created, p.Next, p.Time, ""
-	f.mu.Unlock()
+	defer f.mu.Unlock()
+	if f.at.Next < p.Next {
+		f.at.Created, f.at.Next, f.at.Time = p.Created, p.Next, p.Time
+	}
+	f.gap, f.hole = "", 0
 	return true, nil
+}
+
+// mend looks for a snapshot of another node that has what is missing here.
+func (f *follower) mend(ctx context.Context, info *jetstream.StreamInfo) {
+	f.mu.Lock()
+	hole := f.hole
+	f.mu.Unlock()
+	if hole == 0 {
+		return
+	}
+	if filled, err := f.fillHole(ctx, info, hole); err != nil {
+		f.notices.log.Info("what is missing is not there yet", "stream", f.stream, "error", err.Error())
+	} else if filled {
+		f.notices.log.Info("what was missing came by the snapshot of another node", "stream", f.stream)
+	}
+}
+
+// fillHole is fill while the stream is being read: the position stays.
+func (f *follower) fillHole(ctx context.Context, info *jetstream.StreamInfo, hole uint64) (bool, error) {
+	created := info.Created.UnixNano()
+	_, ok, err := f.peers(ctx, f.stream, func(p StreamPosition) bool { return p.Created == created && p.Next >= hole })
+	if err == nil && ok {
+		f.mu.Lock()
+		f.gap, f.hole = "", 0
+		f.mu.Unlock()
+	}
+	return ok, err
 }

@@ -81,6 +81,7 @@ func newCluster(k *Keeper, b *broker, from positions) (*cluster, error) {
 	for i, content := range [...]byte{batchEvents, batchRefusals} {
 		p := &c.senders[i]
 		p.js, p.start, p.wake = b.publishJS, c.start, make(chan struct{}, 1)
+		p.lostTouch = b.disconnects
 		p.connected = func() bool { return c.joined.Load() && b.connected() }
 		p.cutter = cutter{tail: &tail{outbox: k.outbox, at: from.published}, codec: c.codec, content: content, most: func() int {
 			return int(b.publish.MaxPayload()) - maxHeader
@@ -89,7 +90,7 @@ func newCluster(k *Keeper, b *broker, from positions) (*cluster, error) {
 	}
 	follow := func(stream string, sender *publisher, at StreamPosition) follower {
 		return follower{
-			js: b.readJS, stream: stream, apply: c.message, lost: sender.again, missing: b.ensure, peers: c.peers,
+			js: b.readJS, stream: stream, apply: c.message, lost: sender.again, missing: b.ensure, lostTouch: b.disconnects, peers: c.peers,
 			own: b.embedded != nil, notices: c.notices, at: at,
 		}
 	}
@@ -282,6 +283,19 @@ func (c *cluster) positions() positions {
 func (c *cluster) whole() bool {
 	events, refusals := c.events.stats(), c.refusals.stats()
 	return events.Reached && refusals.Reached && events.Gap == "" && refusals.Gap == ""
+}
+
+// bridged reports whether the streams went on from where the snapshot had come, or another node's snapshot did.
+func (c *cluster) bridged() bool {
+	for _, f := range []*follower{&c.events, &c.refusals} {
+		f.mu.Lock()
+		proven := f.proven && f.reached
+		f.mu.Unlock()
+		if !proven {
+			return false
+		}
+	}
+	return true
 }
 
 // signal says that something was appended to the outbox.

@@ -111,7 +111,7 @@ func TestClusterFillIsTriedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	asked := 0
-	f := follower{js: js, stream: eventsStream, notices: &notices{log: slog.New(slog.DiscardHandler)}, lost: func() {}, apply: func([]byte, string) error { return nil },
+	f := follower{lostTouch: func() uint64 { return 0 }, js: js, stream: eventsStream, notices: &notices{log: slog.New(slog.DiscardHandler)}, lost: func() {}, apply: func([]byte, string) error { return nil },
 		peers: func(context.Context, string, func(StreamPosition) bool) (StreamPosition, bool, error) {
 			if asked++; asked == 1 {
 				return StreamPosition{}, false, context.DeadlineExceeded
@@ -143,7 +143,7 @@ func TestClusterAnotherStreamFilledIsSentAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	again := false
-	f := follower{js: js, stream: eventsStream, notices: &notices{log: slog.New(slog.DiscardHandler)}, lost: func() { again = true },
+	f := follower{lostTouch: func() uint64 { return 0 }, js: js, stream: eventsStream, notices: &notices{log: slog.New(slog.DiscardHandler)}, lost: func() { again = true },
 		at: StreamPosition{Created: 1, Next: 500, Time: 1},
 		peers: func(context.Context, string, func(StreamPosition) bool) (StreamPosition, bool, error) {
 			return StreamPosition{Created: stream.CachedInfo().Created.UnixNano(), Next: 15}, true, nil
@@ -364,7 +364,7 @@ func TestClusterCopyFromTheFuture(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := copier{keeper: one.Keeper, broker: one.broker, node: "other", every: time.Millisecond, whole: one.cluster.whole, now: one.cluster.serversNow}
+	c := copier{keeper: one.Keeper, broker: one.broker, node: "other", every: -time.Minute, whole: one.cluster.whole, now: one.cluster.serversNow}
 	for _, m := range []string{
 		`{"node":"gone","fingerprint":"1","object":"x","bytes":1,"sha256":"","begun":"2099-01-01T00:00:00Z"}`,
 	} {
@@ -388,7 +388,7 @@ func TestClusterCopyFromTheFuture(t *testing.T) {
 func TestClusterReachedAfterAnotherStream(t *testing.T) {
 	b := startBroker(t, t.TempDir(), 0)
 	js, _ := streamWith(t, b.ClientURL(), jetstream.StreamConfig{Name: eventsStream, Subjects: []string{eventsSubject + ".>"}})
-	f := follower{js: js, stream: eventsStream, notices: &notices{log: slog.New(slog.DiscardHandler)}, lost: func() {},
+	f := follower{lostTouch: func() uint64 { return 0 }, js: js, stream: eventsStream, notices: &notices{log: slog.New(slog.DiscardHandler)}, lost: func() {},
 		at: StreamPosition{Created: 1, Next: 50, Time: 1}, peers: func(context.Context, string, func(StreamPosition) bool) (StreamPosition, bool, error) {
 			return StreamPosition{}, false, nil
 		}}

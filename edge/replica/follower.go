@@ -24,11 +24,12 @@ const (
 // follower reads a stream in order, for ever, and applies it. It is what the library's ordered consumer does, but it notices a stream that
 // was made anew or rolled back, and gives up on a request in a second.
 type follower struct {
-	js      jetstream.JetStream
-	stream  string
-	apply   func(data []byte, start string) error // an error: not to be passed over
-	lost    func()                                // the broker has lost what it had acknowledged
-	missing func(context.Context) error           // makes the stream, which is not there
+	js        jetstream.JetStream
+	stream    string
+	apply     func(data []byte, start string) error // an error: not to be passed over
+	lost      func()                                // the broker has lost what it had acknowledged
+	missing   func(context.Context) error           // makes the stream, which is not there
+	lostTouch func() uint64                         // how often a connection was lost
 	// peers merges a snapshot of another node that has come far enough in the stream, and returns how far; false where there is none.
 	peers   func(ctx context.Context, stream string, enough func(StreamPosition) bool) (StreamPosition, bool, error)
 	own     bool // the stream is an embedded server's
@@ -42,6 +43,7 @@ type follower struct {
 	first   uint64 // its last message then
 	gap     string // why what was applied is not everything; "": it is
 	hole    uint64 // the first sequence after what is missing; 0: nothing is
+	proven  bool   // the stream goes on from the position of the start, or a peer's snapshot was taken
 	stuck   string // why the next message cannot be applied
 }
 
@@ -111,6 +113,7 @@ var (
 
 // follow reads from the position on until something is wrong.
 func (f *follower) follow(ctx context.Context) error {
+	touch := f.lostTouch()
 	from, err := f.begin(ctx)
 	if err != nil {
 		return err
@@ -131,7 +134,7 @@ func (f *follower) follow(ctx context.Context) error {
 		default:
 		}
 	}
-	reading, err := c.Consume(f.handler(fail), jetstream.PullMaxBytes(pullBytes), jetstream.PullHeartbeat(askWithin/2), jetstream.PullExpiry(2*askWithin),
+	reading, err := c.Consume(f.handler(touch, fail), jetstream.PullMaxBytes(pullBytes), jetstream.PullHeartbeat(askWithin/2), jetstream.PullExpiry(2*askWithin),
 		jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) { fail(err) }))
 	if err != nil {
 		return fmt.Errorf("follow stream %s: %w", f.stream, err)
@@ -142,8 +145,8 @@ func (f *follower) follow(ctx context.Context) error {
 	return err
 }
 
-// handler applies messages in order; after one out of order, none.
-func (f *follower) handler(fail func(error)) jetstream.MessageHandler {
+// handler applies messages in order; after one out of order, or after the connection was lost, none.
+func (f *follower) handler(touch uint64, fail func(error)) jetstream.MessageHandler {
 	var delivered uint64
 	broken := false
 	return func(m jetstream.Msg) {
@@ -157,6 +160,12 @@ func (f *follower) handler(fail func(error)) jetstream.MessageHandler {
 			return
 		}
 		delivered++
+		// A server that comes back with an older store has this consumer of then, and goes on with it without a word.
+		if f.lostTouch() != touch || meta.Sequence.Stream < f.position().Next {
+			broken = true
+			fail(errStood)
+			return
+		}
 		if at := f.position().Next; meta.Sequence.Stream > at && at > 0 {
 			f.gapped(at, meta.Sequence.Stream)
 		}

@@ -265,6 +265,9 @@ func (k *Keeper) Stats() Stats {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	s.SnapshotAge, s.Restored = max(0, now.Sub(k.taken)), k.restored
+	if s.Restored.Hole && (k.cluster == nil || !k.cluster.bridged()) {
+		s.Restored.Incomplete = true
+	}
 	return s
 }
 

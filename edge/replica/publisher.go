@@ -1,7 +1,9 @@
 package replica
 
 import (
+	"context"
 	"errors"
+	"hash/crc32"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,6 +31,7 @@ const (
 type publisher struct {
 	js        jetstream.JetStream
 	connected func() bool
+	lostTouch func() uint64 // how often a connection was lost
 	cutter    cutter
 	start     string        // see headerStart
 	wake      chan struct{} // something was appended
@@ -40,6 +43,8 @@ type publisher struct {
 	deadline time.Time // of the first of them
 	pause    time.Duration
 	said     string       // the refusal that was logged last
+	last     stored       // the message that was acknowledged last
+	touch    uint64       // lostTouch when the stream was last known to have it
 	behind   atomic.Int64 // since when something waits to be acknowledged, in ns; 0: nothing does
 	restart  atomic.Bool
 
@@ -55,6 +60,13 @@ type publisher struct {
 type onItsWay struct {
 	ack     jetstream.PubAckFuture
 	through Position
+	sum     uint32 // of the message
+}
+
+// stored is a message that was acknowledged.
+type stored struct {
+	sequence uint64 // 0: none
+	sum      uint32
 }
 
 // mark is how far the acknowledgements had come at a time.
@@ -90,23 +102,27 @@ func (p *publisher) run(stop <-chan struct{}) {
 		if p.restart.Swap(false) {
 			p.forget()
 		}
-		if err := p.fillWindow(); err != nil {
+		err := p.prove(stop)
+		if err == nil {
+			err = p.fillWindow()
+		}
+		if err != nil {
 			p.goBack(stop, err)
 			continue
 		}
 		wait := p.idle()
-		var stored <-chan *jetstream.PubAck
+		var ok <-chan *jetstream.PubAck
 		var failed <-chan error
 		if len(p.ways) > 0 {
-			stored, failed = p.ways[0].ack.Ok(), p.ways[0].ack.Err()
+			ok, failed = p.ways[0].ack.Ok(), p.ways[0].ack.Err()
 			wait = max(0, p.deadline.Sub(p.now()))
 		}
 		timer.Reset(wait)
 		select {
 		case <-stop:
 			return
-		case <-stored:
-			p.answered()
+		case ack := <-ok:
+			p.answered(ack)
 			p.drain()
 		case err := <-failed:
 			p.goBack(stop, err)
@@ -120,12 +136,55 @@ func (p *publisher) run(stop <-chan struct{}) {
 	}
 }
 
+// prove looks, after the connection was lost, whether the stream still has the message that was acknowledged last. Where it has not, the
+// broker came back with an older store or none: what it acknowledged is sent again, as far as the outbox has it.
+func (p *publisher) prove(stop <-chan struct{}) error {
+	touch := p.lostTouch()
+	if touch == p.touch || p.last.sequence == 0 || !p.connected() {
+		return nil
+	}
+	has, err := p.streamHas(p.last)
+	if err == nil && !has { // a peer of the leader may answer for it and lag behind: look twice
+		pauseFor(retryMost, stop)
+		has, err = p.streamHas(p.last)
+	}
+	if err != nil {
+		return err
+	}
+	if !has {
+		p.notices.add("the broker has lost messages that it had acknowledged; the outbox is sent once more", "stream", streamOf(p.cutter.content), "sequence", p.last.sequence)
+		p.forget()
+	}
+	p.touch = touch
+	return nil
+}
+
+func (p *publisher) streamHas(m stored) (bool, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), askWithin)
+	defer cancel()
+	s, err := p.js.Stream(ctx, streamOf(p.cutter.content))
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if s.CachedInfo().State.FirstSeq > m.sequence && s.CachedInfo().State.LastSeq >= m.sequence {
+		return true, nil // it has gone by age
+	}
+	raw, err := s.GetMsg(ctx, m.sequence)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return false, nil
+	}
+	return err == nil && crc32.Checksum(raw.Data, castagnoli) == m.sum, err
+}
+
 // drain takes the acknowledgements that are there already.
 func (p *publisher) drain() {
 	for len(p.ways) > 0 {
 		select {
-		case <-p.ways[0].ack.Ok():
-			p.answered()
+		case ack := <-p.ways[0].ack.Ok():
+			p.answered(ack)
 		default:
 			return
 		}
@@ -170,14 +229,15 @@ func (p *publisher) fillWindow() error {
 		if len(p.ways) == 0 {
 			p.deadline = p.now().Add(ackWithin)
 		}
-		p.ways = append(p.ways, onItsWay{ack, m.through})
+		p.ways = append(p.ways, onItsWay{ack, m.through, crc32.Checksum(m.payload, castagnoli)})
 	}
 	return nil
 }
 
 // answered notes that the oldest message is stored.
-func (p *publisher) answered() {
+func (p *publisher) answered(ack *jetstream.PubAck) {
 	through := p.ways[0].through
+	p.last = stored{ack.Sequence, p.ways[0].sum}
 	p.ways = append(p.ways[:0], p.ways[1:]...)
 	p.pause, p.said = 0, ""
 	p.sent.Add(1)
@@ -219,6 +279,7 @@ func (p *publisher) forget() {
 	p.mu.Lock()
 	p.acked, p.marks = 0, nil
 	p.mu.Unlock()
+	p.last = stored{}
 	p.back()
 }
 

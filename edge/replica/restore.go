@@ -20,6 +20,8 @@ type Restored struct {
 	Batches, Changes int
 	// Incomplete: something that had been acknowledged could not be read, and nothing here has it. Each such thing was logged.
 	Incomplete bool
+	// Hole: what lies between the snapshot and the first change in the outbox is not here. The streams may have it.
+	Hole bool
 	// Took is the time of it all.
 	Took time.Duration
 }
@@ -60,6 +62,10 @@ func (k *Keeper) Restore(s *caps.Store) error {
 	}
 	r.Batches, r.Incomplete = found.batches, found.damaged > 0 || damaged > 0 && !k.outbox.reaches(from.position)
 	r.Users, r.Took = s.Stats().Users, time.Since(begun)
+	r.Hole = !r.Incomplete && k.outbox.first() != 0 && !k.outbox.reaches(from.position)
+	if r.Hole {
+		k.notices.add("the outbox does not go back to the snapshot: only the streams can have what lies between", "snapshot", r.Snapshot, "first_segment", k.outbox.first())
+	}
 	if r.Incomplete {
 		k.notices.add("not all that was acknowledged could be restored", "damaged_snapshots", damaged, "damaged_batches", found.damaged)
 	}

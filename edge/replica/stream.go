@@ -96,6 +96,11 @@ func (f *follower) begin(ctx context.Context) (from uint64, err error) {
 		}
 		p = f.position()
 	}
+	if how == same && p.Next > 1 {
+		f.mu.Lock()
+		f.proven = true
+		f.mu.Unlock()
+	}
 	p.Created = info.Created.UnixNano()
 	p.Next = max(p.Next, 1, info.State.FirstSeq)
 	f.set(p)
@@ -117,7 +122,7 @@ func (f *follower) fill(ctx context.Context, info *jetstream.StreamInfo, atLeast
 	if f.at.Next < p.Next {
 		f.at.Created, f.at.Next, f.at.Time = p.Created, p.Next, p.Time
 	}
-	f.gap, f.hole = "", 0
+	f.gap, f.hole, f.proven = "", 0, true
 	return true, nil
 }
 

@@ -179,6 +179,45 @@ func BenchmarkBatch(b *testing.B) {
 	}
 }
 
+// What other nodes send, as it comes from a stream: exposures that are new, of 100,000 users with five scopes each, in messages of 500.
+func BenchmarkApplyRemote(b *testing.B) {
+	const users, events, scopes = 100_000, 500, 5
+	keys := benchKeys(users)
+	r := rand.New(rand.NewPCG(1, 1))
+	k := &Keeper{codec: Codec{Fingerprint: 1, RoutingSeed: testSeed}}
+	c := cluster{codec: &k.codec, store: caps.New(caps.Options{Memory: 1 << 30, RefusalMemory: 1 << 20}), now: func() time.Time { return time.Unix(int64(testNow), 0) }, applied: func(int) {}}
+	var messages [][]byte
+	for m := range 64 {
+		changes := make([]caps.Change, events)
+		for i := range changes {
+			x := &changes[i]
+			at := r.IntN(users)
+			*x = caps.Change{Kind: caps.ChangeExpose, Keys: keys[at : at+1], Now: testNow, Exposure: caps.Exposure{Identity: r.Uint32(), At: testNow - caps.Second(m)}}
+			for n := range scopes {
+				x.Scopes = append(x.Scopes, caps.Counted{Scope: scope(n), Keep: 5})
+			}
+		}
+		enc, err := k.codec.AppendBatch(nil, changes)
+		if err != nil {
+			b.Fatal(err)
+		}
+		messages = append(messages, enc)
+	}
+	b.ReportAllocs()
+	applied := 0
+	for b.Loop() {
+		if applied++; applied%len(messages) == 0 { // all are known now
+			b.StopTimer()
+			c.store = caps.New(caps.Options{Memory: 1 << 30, RefusalMemory: 1 << 20})
+			b.StartTimer()
+		}
+		if err := c.message(messages[applied%len(messages)], "another"); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(events*scopes)*float64(b.N)/b.Elapsed().Seconds(), "exposures/s")
+}
+
 // Exposures while snapshots are written one after the other, as fast as they go, and while none is.
 func BenchmarkExposeBesideSnapshots(b *testing.B) {
 	const users = 1e5

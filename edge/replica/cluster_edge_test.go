@@ -111,13 +111,15 @@ func TestClusterFillIsTriedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	asked := 0
-	f := follower{lostTouch: func() uint64 { return 0 }, js: js, stream: eventsStream, notices: &notices{log: slog.New(slog.DiscardHandler)}, lost: func() {}, apply: func([]byte, string) error { return nil },
+	f := follower{
+		lostTouch: func() uint64 { return 0 }, js: js, stream: eventsStream, notices: &notices{log: slog.New(slog.DiscardHandler)}, lost: func() {}, apply: func([]byte, string) error { return nil },
 		peers: func(context.Context, string, func(StreamPosition) bool) (StreamPosition, bool, error) {
 			if asked++; asked == 1 {
 				return StreamPosition{}, false, context.DeadlineExceeded
 			}
 			return StreamPosition{Created: stream.CachedInfo().Created.UnixNano(), Next: 15}, true, nil
-		}}
+		},
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); f.run(ctx) }()
@@ -143,11 +145,13 @@ func TestClusterAnotherStreamFilledIsSentAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	again := false
-	f := follower{lostTouch: func() uint64 { return 0 }, js: js, stream: eventsStream, notices: &notices{log: slog.New(slog.DiscardHandler)}, lost: func() { again = true },
+	f := follower{
+		lostTouch: func() uint64 { return 0 }, js: js, stream: eventsStream, notices: &notices{log: slog.New(slog.DiscardHandler)}, lost: func() { again = true },
 		at: StreamPosition{Created: 1, Next: 500, Time: 1},
 		peers: func(context.Context, string, func(StreamPosition) bool) (StreamPosition, bool, error) {
 			return StreamPosition{Created: stream.CachedInfo().Created.UnixNano(), Next: 15}, true, nil
-		}}
+		},
+	}
 	if _, err := f.begin(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -163,8 +167,10 @@ func TestClusterJumpInTheStreamIsAGap(t *testing.T) {
 	_, stream := streamWith(t, b.ClientURL(), jetstream.StreamConfig{Name: eventsStream, Subjects: []string{eventsSubject + ".>"}})
 	one := join(t, t.TempDir(), b.ClientURL())
 	for i := range 10 {
-		record(t, one.Keeper, caps.Change{Kind: caps.ChangeExpose, Keys: testKeys(1), Now: testNow,
-			Exposure: caps.Exposure{Identity: uint32(i + 1), At: testNow}, Scopes: []caps.Counted{{Scope: scope(1), Keep: 20}}})
+		record(t, one.Keeper, caps.Change{
+			Kind: caps.ChangeExpose, Keys: testKeys(1), Now: testNow,
+			Exposure: caps.Exposure{Identity: uint32(i + 1), At: testNow}, Scopes: []caps.Counted{{Scope: scope(1), Keep: 20}},
+		})
 		settled(t, one)
 	}
 	if err := stream.DeleteMsg(t.Context(), 5); err != nil {
@@ -193,8 +199,10 @@ func TestClusterRefusedMessagesDoNotMultiplyOthers(t *testing.T) {
 	for i := range 40 {
 		var changes []caps.Change
 		for n := range 16 {
-			changes = append(changes, caps.Change{Kind: caps.ChangeExpose, Keys: keys[:16], Now: testNow,
-				Exposure: caps.Exposure{Identity: uint32(100*i + n), At: testNow}, Scopes: []caps.Counted{{Scope: scope(1), Keep: 20}}})
+			changes = append(changes, caps.Change{
+				Kind: caps.ChangeExpose, Keys: keys[:16], Now: testNow,
+				Exposure: caps.Exposure{Identity: uint32(100*i + n), At: testNow}, Scopes: []caps.Counted{{Scope: scope(1), Keep: 20}},
+			})
 		}
 		record(t, one.Keeper, changes...)
 	}
@@ -218,8 +226,10 @@ func TestClusterMessageTooLargeForTheServer(t *testing.T) {
 	keys := testKeys(60)
 	batch := func(n int) (changes []caps.Change) {
 		for i := range n {
-			changes = append(changes, caps.Change{Kind: caps.ChangeExpose, Keys: keys[:16], Now: testNow,
-				Exposure: caps.Exposure{Identity: uint32(1000*n + i), At: testNow}, Scopes: []caps.Counted{{Scope: scope(1), Keep: 20}}})
+			changes = append(changes, caps.Change{
+				Kind: caps.ChangeExpose, Keys: keys[:16], Now: testNow,
+				Exposure: caps.Exposure{Identity: uint32(1000*n + i), At: testNow}, Scopes: []caps.Counted{{Scope: scope(1), Keep: 20}},
+			})
 		}
 		return changes
 	}
@@ -292,8 +302,10 @@ func TestClusterErasureBeforeOldTokens(t *testing.T) {
 		record(t, one.Keeper, changes...)
 	}
 	record(t, one.Keeper, caps.Change{Kind: caps.ChangeErase, Keys: person, Now: testNow, Until: testNow + 10})
-	record(t, one.Keeper, caps.Change{Kind: caps.ChangeExpose, Keys: person, Now: testNow + 20,
-		Exposure: caps.Exposure{Identity: 1, At: testNow + 20, Issued: testNow - 5}, Scopes: []caps.Counted{{Scope: scope(1), Keep: 20}}})
+	record(t, one.Keeper, caps.Change{
+		Kind: caps.ChangeExpose, Keys: person, Now: testNow + 20,
+		Exposure: caps.Exposure{Identity: 1, At: testNow + 20, Issued: testNow - 5}, Scopes: []caps.Counted{{Scope: scope(1), Keep: 20}},
+	})
 	settled(t, one)
 	fresh := join(t, t.TempDir(), b.ClientURL())
 	settled(t, fresh)
@@ -310,8 +322,10 @@ func TestClusterFastPeerEndsHolds(t *testing.T) {
 	one := join(t, t.TempDir(), b.ClientURL())
 	settled(t, one)
 	keys := testKeys(2)
-	enc, err := one.codec.AppendBatch(nil, []caps.Change{{Kind: caps.ChangeExpose, Keys: keys[1:], Now: testNow + 86400,
-		Exposure: caps.Exposure{Identity: 1, At: testNow}, Scopes: []caps.Counted{{Scope: scope(1), Keep: 1}}}})
+	enc, err := one.codec.AppendBatch(nil, []caps.Change{{
+		Kind: caps.ChangeExpose, Keys: keys[1:], Now: testNow + 86400,
+		Exposure: caps.Exposure{Identity: 1, At: testNow}, Scopes: []caps.Counted{{Scope: scope(1), Keep: 1}},
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -388,10 +402,12 @@ func TestClusterCopyFromTheFuture(t *testing.T) {
 func TestClusterReachedAfterAnotherStream(t *testing.T) {
 	b := startBroker(t, t.TempDir(), 0)
 	js, _ := streamWith(t, b.ClientURL(), jetstream.StreamConfig{Name: eventsStream, Subjects: []string{eventsSubject + ".>"}})
-	f := follower{lostTouch: func() uint64 { return 0 }, js: js, stream: eventsStream, notices: &notices{log: slog.New(slog.DiscardHandler)}, lost: func() {},
+	f := follower{
+		lostTouch: func() uint64 { return 0 }, js: js, stream: eventsStream, notices: &notices{log: slog.New(slog.DiscardHandler)}, lost: func() {},
 		at: StreamPosition{Created: 1, Next: 50, Time: 1}, peers: func(context.Context, string, func(StreamPosition) bool) (StreamPosition, bool, error) {
 			return StreamPosition{}, false, nil
-		}}
+		},
+	}
 	f.target(1000) // the stream that was lost while this node caught up
 	if _, err := f.begin(t.Context()); err != nil {
 		t.Fatal(err)

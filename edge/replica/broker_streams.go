@@ -17,6 +17,7 @@ const (
 	eventsSubject   = "restraint.events"
 	refusalsStream  = "RESTRAINT_REFUSALS"
 	refusalsSubject = "restraint.refusals"
+	listsSubject    = refusalsSubject + ".lists" // see Lists
 	kvBucket        = "restraint"
 	snapshotsBucket = "restraint-snapshots"
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"restraint/caps"
 )
@@ -84,8 +85,8 @@ func newCluster(k *Keeper, b *broker, from positions) (*cluster, error) {
 		cutter: cutter{tail: &tail{outbox: k.outbox, at: from.published}, codec: c.codec},
 		synced: k.options.BrokerSync, now: k.options.Now, notices: c.notices, acked: from.published,
 	}
-	c.events = follower{js: b.readJS, stream: eventsStream, apply: c.message, lost: c.publisher.again, missing: b.ensure, own: b.embedded != nil, notices: c.notices, at: from.events}
-	c.refusals = follower{js: b.readJS, stream: refusalsStream, apply: c.message, lost: c.publisher.again, missing: b.ensure, own: b.embedded != nil, notices: c.notices, at: from.refusals}
+	c.events = follower{js: b.readJS, stream: eventsStream, apply: c.streamed, lost: c.publisher.again, missing: b.ensure, own: b.embedded != nil, notices: c.notices, at: from.events}
+	c.refusals = follower{js: b.readJS, stream: refusalsStream, apply: c.streamed, lost: c.publisher.again, missing: b.ensure, own: b.embedded != nil, notices: c.notices, at: from.refusals}
 	c.copier = copier{keeper: k, broker: b, node: b.options.Node, every: k.options.CopyEvery}
 	c.events.peers, c.refusals.peers = c.peers, c.peers
 	c.holds = holds{codec: c.codec, conn: b.publish, start: c.start, wake: make(chan struct{}, 1)}
@@ -196,7 +197,11 @@ func (c *cluster) listen(ctx context.Context, subject string) error {
 	if c.broker.embedded != nil {
 		return nil
 	}
-	s, err := c.broker.read.Subscribe(subject, func(m *nats.Msg) { c.message(m.Data, m.Header.Get(headerStart)) })
+	s, err := c.broker.read.Subscribe(subject, func(m *nats.Msg) {
+		if m.Subject != listsSubject { // a server may refuse what is heard; see Lists
+			c.message(m.Data, m.Header.Get(headerStart))
+		}
+	})
 	if err != nil {
 		return err
 	}
@@ -216,6 +221,14 @@ func (c *cluster) close(within time.Duration) {
 	defer cancel()
 	c.member.close(leaving)
 	c.broker.close()
+}
+
+// streamed applies a message of a stream. Changes of lists have a reader of their own.
+func (c *cluster) streamed(m jetstream.Msg) error {
+	if m.Subject() != listsSubject {
+		c.message(m.Data(), nats.Header(m.Headers()).Get(headerStart))
+	}
+	return nil
 }
 
 // message applies what another process has sent. What this one sent, it has applied before it was in the outbox, or does so before a

@@ -22,9 +22,6 @@ import (
 // Copies of snapshots in the object store, for nodes that come after the stream has dropped what they would read. A copy is a snapshot
 // file in parts, objects that never change, and a manifest of it in the bucket of keys, written last.
 const (
-	// partBytes is the size of a part. Chosen: so that a slow reader ends within partWithin.
-	partBytes  = 32 << 20
-	partWithin = time.Minute
 	// keptCopies are kept of each node: one may be being read.
 	keptCopies = 2
 	// copyLease is how long a node has the right to copy.
@@ -46,8 +43,6 @@ type manifest struct {
 	Events      StreamPosition `json:"events"`
 	Refusals    StreamPosition `json:"refusals"`
 }
-
-func (m *manifest) parts() int { return int((m.Bytes + partBytes - 1) / partBytes) }
 
 // copier puts copies of this node's snapshots into the object store, when no node has done so for a time.
 type copier struct {
@@ -149,10 +144,8 @@ func (c *copier) copy(ctx context.Context, kv jetstream.KeyValue) error {
 	if err != nil {
 		return err
 	}
-	for i := range m.parts() {
-		if err := putPart(ctx, objects, f, &m, i); err != nil {
-			return err
-		}
+	if err := putParts(ctx, objects, m.Object, f, m.Bytes); err != nil {
+		return err
 	}
 	value, err := json.Marshal(&m)
 	if err != nil {
@@ -169,16 +162,6 @@ func (c *copier) copy(ctx context.Context, kv jetstream.KeyValue) error {
 
 // nameKey is a node's name as a part of keys and of names of objects.
 func nameKey(node string) string { return hex.EncodeToString([]byte(node)) }
-
-func putPart(ctx context.Context, objects jetstream.ObjectStore, f io.ReaderAt, m *manifest, i int) error {
-	ctx, cancel := context.WithTimeout(ctx, partWithin)
-	defer cancel()
-	from := int64(i) * partBytes
-	_, err := objects.Put(ctx, jetstream.ObjectMeta{
-		Name: fmt.Sprintf("%s.%d", m.Object, i), Opts: &jetstream.ObjectMetaOptions{ChunkSize: 512 << 10},
-	}, io.NewSectionReader(f, from, min(partBytes, m.Bytes-from)))
-	return err
-}
 
 // dropOld deletes this node's copies but for the newest.
 func (c *copier) dropOld(ctx context.Context, objects jetstream.ObjectStore) error {
@@ -279,10 +262,10 @@ func (c *copier) fetchOne(ctx context.Context, m *manifest, s *caps.Store) error
 		os.Remove(path)
 	}()
 	sum := sha256.New()
-	for i := range m.parts() {
-		if err := getPart(ctx, objects, fmt.Sprintf("%s.%d", m.Object, i), io.MultiWriter(f, sum)); err != nil {
-			return err
-		}
+	parts := getParts(ctx, objects, m.Object, m.Bytes)
+	defer parts.Close()
+	if _, err := io.Copy(io.MultiWriter(f, sum), parts); err != nil {
+		return err
 	}
 	if got := hex.EncodeToString(sum.Sum(nil)); got != m.SHA256 {
 		return fmt.Errorf("%w: SHA-256 %s, its manifest says %s", ErrSnapshot, got, m.SHA256)
@@ -296,16 +279,4 @@ func (c *copier) fetchOne(ctx context.Context, m *manifest, s *caps.Store) error
 	}
 	m.Events, m.Refusals = v.events, v.refusals // what the file itself says
 	return v.merge(f, s, min(v.created, caps.Second(c.keeper.options.Now().Unix())+maxAhead))
-}
-
-func getPart(ctx context.Context, objects jetstream.ObjectStore, name string, w io.Writer) error {
-	ctx, cancel := context.WithTimeout(ctx, partWithin)
-	defer cancel()
-	part, err := objects.Get(ctx, name)
-	if err != nil {
-		return err
-	}
-	defer part.Close()
-	_, err = io.Copy(w, part)
-	return err
 }

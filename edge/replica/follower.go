@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -26,7 +25,9 @@ const (
 type follower struct {
 	js      jetstream.JetStream
 	stream  string
-	apply   func(data []byte, start string)
+	subject string // the one subject that is read; "": all
+	// apply applies a message. After an error the reader begins anew with that message.
+	apply   func(m jetstream.Msg) error
 	lost    func()                      // the broker has lost what it had acknowledged
 	missing func(context.Context) error // makes the stream, which is not there
 	// peers merges a snapshot of another node and returns how far that had come in the stream; the zero position where there is none.
@@ -117,7 +118,7 @@ func (f *follower) follow(ctx context.Context) error {
 	defer cancel()
 	c, err := f.js.CreateConsumer(creating, f.stream, jetstream.ConsumerConfig{
 		AckPolicy: jetstream.AckNonePolicy, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from,
-		MemoryStorage: true, Replicas: 1, InactiveThreshold: 30 * time.Second, MaxDeliver: 1,
+		MemoryStorage: true, Replicas: 1, InactiveThreshold: 30 * time.Second, MaxDeliver: 1, FilterSubject: f.subject,
 	})
 	if err != nil {
 		return fmt.Errorf("follow stream %s: %w", f.stream, err)
@@ -155,7 +156,11 @@ func (f *follower) handler(fail func(error)) jetstream.MessageHandler {
 			return
 		}
 		delivered++
-		f.apply(m.Data(), nats.Header(m.Headers()).Get(headerStart))
+		if err := f.apply(m); err != nil {
+			broken = true
+			fail(err)
+			return
+		}
 		f.mu.Lock()
 		f.at.Next, f.at.Time = meta.Sequence.Stream+1, meta.Timestamp.UnixNano()
 		f.last = max(f.last, meta.Sequence.Stream+meta.NumPending)
@@ -179,12 +184,28 @@ func (f *follower) watch(ctx context.Context, failed <-chan error) error {
 		p := f.position()
 		asking, cancel := context.WithTimeout(ctx, askWithin)
 		how, info, err := stands(asking, f.js, f.stream, p)
+		var end uint64
+		if err == nil {
+			end, err = f.end(asking, info)
+		}
 		cancel()
 		if err == nil && how != same && p == f.position() {
 			return errStood
 		}
-		if err == nil && info != nil {
-			f.target(info.State.LastSeq)
+		if err == nil {
+			f.target(end)
 		}
 	}
+}
+
+// end is the sequence of the last message that there is to read; 0: there is none.
+func (f *follower) end(ctx context.Context, info *jetstream.StreamInfo) (uint64, error) {
+	if f.subject == "" {
+		return info.State.LastSeq, nil
+	}
+	last, err := lastMessage(ctx, f.js, f.stream, f.subject)
+	if errors.Is(err, errNoEntry) {
+		return 0, nil
+	}
+	return last.sequence, err
 }

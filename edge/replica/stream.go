@@ -77,6 +77,10 @@ func (f *follower) begin(ctx context.Context) (from uint64, err error) {
 	if err != nil {
 		return 0, fmt.Errorf("look at stream %s: %w", f.stream, err)
 	}
+	end, err := f.end(ctx, info)
+	if err != nil {
+		return 0, fmt.Errorf("look at stream %s: %w", f.stream, err)
+	}
 	if how == gap || how == another && info.State.FirstSeq > 1 {
 		if filled, err := f.fill(ctx, info); err != nil {
 			f.notices.log.Info("no snapshot of another node could be taken", "stream", f.stream, "error", err.Error())
@@ -99,7 +103,7 @@ func (f *follower) begin(ctx context.Context) (from uint64, err error) {
 	p.Created = info.Created.UnixNano()
 	p.Next = max(p.Next, 1, info.State.FirstSeq)
 	f.set(p)
-	f.target(info.State.LastSeq)
+	f.target(end)
 	return p.Next, nil
 }
 

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -94,6 +95,10 @@ func (n *Node) proposeList(ctx context.Context, list string) error {
 	e, err := n.lists.Export(list)
 	if err != nil {
 		return err
+	}
+	// Before a large file is sent: another node may have been first.
+	if d, _, err := n.listDocument(ctx, listDocumentName(list)); err != nil || d != nil && d.Order >= e.Order {
+		return cmp.Or(err, suppress.ErrOlder)
 	}
 	return n.publishExport(ctx, e)
 }

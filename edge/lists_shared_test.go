@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"restraint/edge"
@@ -137,6 +138,55 @@ func TestListJoins(t *testing.T) {
 	links[1].cut(false)
 	all.change(func() {})
 	members(t, "u5", "u1 u2 u3 u5", a, b, joiner)
+}
+
+// A list that a node had before it joined is told of until it is pushed again.
+func TestListOfBefore(t *testing.T) {
+	alone := startNode(t, "", testPolicy, func(o *edge.Options) { o.Secret = listSecret(t) })
+	for range 2 {
+		alone.do("PUT", customers+"?id=user.id", "text/plain", "u1\nu2\n")
+	}
+	alone.stop()
+	nodes, _, s, all := listCluster(t, 1)
+	joiner := startListNode(t, alone.dir, 2, &link{store: s}, all)
+	eventually(t, "it is told", func() bool {
+		ready, detail := joiner.condition("lists")
+		return ready && strings.Contains(detail, `"customers": only this node has it`)
+	})
+	members(t, "u1 u2", "u1 u2 u3", joiner)
+	nodes[0].must(201, "PUT", customers+"?id=user.id", "text/plain", "u3\n", nil)
+	members(t, "u3", "u1 u2 u3", nodes[0], joiner)
+	eventually(t, "it is the same", func() bool { _, detail := joiner.condition("lists"); return detail == "" })
+}
+
+// Of two uploads at once both nodes end with the same one.
+func TestListTwoAtOnce(t *testing.T) {
+	nodes, _, _, _ := listCluster(t, 2)
+	for round := range 3 {
+		var both sync.WaitGroup
+		var statuses [2]int
+		for i, n := range nodes {
+			both.Go(func() {
+				statuses[i], _ = n.send(t, "PUT", customers+"?id=user.id&force", fmt.Appendf(nil, "u%d\n", 2*round+i), map[string]string{"Content-Type": "text/plain"})
+			})
+		}
+		both.Wait()
+		last := -1
+		for i, n := range nodes {
+			eventually(t, "nodes are the same", func() bool {
+				in := [2]bool{n.suppressed(fmt.Sprint("u", 2*round)), n.suppressed(fmt.Sprint("u", 2*round+1))}
+				other := nodes[1-i].suppressed(fmt.Sprint("u", 2*round))
+				if in[0] == other && in[0] != in[1] {
+					last = slices.Index(in[:], true)
+					return true
+				}
+				return false
+			})
+		}
+		if statuses[last]/100 != 2 || statuses[1-last] != 409 && statuses[1-last]/100 != 2 {
+			t.Errorf("round %d: %v, in use is that of node %d", round, statuses, last)
+		}
+	}
 }
 
 // Without NATS nothing changes, here or elsewhere, and the answer says so.

@@ -56,24 +56,38 @@ func (n *Node) replaceList(ctx context.Context, name string, r io.Reader, im sup
 	}
 	im.Generation, im.Start = number, number
 	published := false
-	report, err := n.lists.ReplaceAs(name, r, im, func(e *suppress.Export) error {
+	publish := func(e *suppress.Export) error {
 		err := n.publishExport(ctx, e)
 		published = err == nil
 		return err
-	})
+	}
+	body := &touched{Reader: r}
+	report, err := n.lists.ReplaceAs(name, body, im, publish)
+	for begun := time.Now(); errors.Is(err, suppress.ErrBusy) && !body.read && again(ctx, begun); {
+		// The upload of another node is on its way in, as a rule.
+		report, err = n.lists.ReplaceAs(name, body, im, publish)
+	}
 	if err != nil && published {
 		err = fmt.Errorf("%w: %w", errListElsewhere, err)
 	}
 	return report, err
 }
 
+// touched knows whether it was read.
+type touched struct {
+	io.Reader
+	read bool
+}
+
+func (t *touched) Read(b []byte) (int, error) {
+	t.read = true
+	return t.Reader.Read(b)
+}
+
 // changeList adds the members in r, or removes them, in the whole cluster.
 func (n *Node) changeList(ctx context.Context, name string, op suppress.Op, r io.Reader, im suppress.Import) (suppress.Report, error) {
 	if n.options.Lists == nil || im.DryRun {
 		return n.lists.Change(name, op, r, im)
-	}
-	if _, connected := n.options.Lists.Stream(); !connected {
-		return suppress.Report{List: name}, ErrAway // before the body is read
 	}
 	p, report, err := n.lists.Prepare(name, op, r, im)
 	if err != nil {
@@ -200,114 +214,4 @@ func (n *Node) rollBack(ctx context.Context, name string) (suppress.Status, erro
 		err = errListElsewhere
 	}
 	return st, err
-}
-
-// publishExport sends a generation out and has the cluster use it.
-func (n *Node) publishExport(ctx context.Context, e *suppress.Export) error {
-	d := &listDocument{Version: listVersion, List: e.List, Publication: e.Publication, Deleted: e.Deleted}
-	if e.Deleted {
-		return n.putList(ctx, d, func(*listDocument) error { return nil })
-	}
-	// One generation may be sent out again, with other changes in it.
-	object := fmt.Sprintf("%s.%d.%d", listDocumentName(e.List)[len(listPrefix):], e.Generation, time.Now().UnixNano())
-	up, err := newListUpload(object, &e.Shipment)
-	if err != nil {
-		return err
-	}
-	if err := n.options.Lists.Put(ctx, object, e.Reader(), e.Bytes); err != nil {
-		return refusedList(err)
-	}
-	return n.putList(ctx, d, func(old *listDocument) error {
-		d.Uploads = []listUpload{up}
-		if old == nil || old.Deleted {
-			return nil
-		}
-		for _, u := range old.Uploads {
-			if u.shipment.Generation != e.Generation {
-				d.Uploads = append(d.Uploads, u)
-				break
-			}
-		}
-		return nil
-	})
-}
-
-// putRaces is how often another node may be faster. Chosen.
-const putRaces = 5
-
-// putList puts d over the document that the cluster has, unless that is of a later
-// publication (ErrOlder). build completes d for what it replaces, nil for none.
-func (n *Node) putList(ctx context.Context, d *listDocument, build func(old *listDocument) error) (err error) {
-	name := listDocumentName(d.List)
-	for range putRaces {
-		var old *listDocument
-		var revision uint64
-		if old, revision, err = n.listDocument(ctx, name); err != nil {
-			return err
-		}
-		if err = build(old); err != nil {
-			return err
-		}
-		if old != nil && old.Order >= d.Order {
-			return fmt.Errorf("%w: another node changed list %q meanwhile", suppress.ErrOlder, d.List)
-		}
-		var document []byte
-		if document, err = appendListDocument(nil, d); err != nil {
-			return err
-		}
-		putting, cancel := context.WithTimeout(ctx, shareTimeout)
-		revision, err = n.options.Shared.Put(putting, name, document, revision)
-		cancel()
-		if err == nil {
-			n.followedList(name, document, revision)
-			return nil
-		}
-		if !errors.Is(err, ErrConflict) {
-			break
-		}
-	}
-	return refusedList(err)
-}
-
-// listDocument asks the cluster for a document. One that is damaged is replaced, one
-// of a newer program is not.
-func (n *Node) listDocument(ctx context.Context, name string) (d *listDocument, revision uint64, err error) {
-	ctx, cancel := context.WithTimeout(ctx, shareTimeout)
-	defer cancel()
-	var newer error
-	err = n.options.Shared.List(ctx, name, func(found string, document []byte, at uint64) {
-		if found == name {
-			d, newer = parseListDocument(name, document)
-			revision = at
-		}
-	})
-	if err != nil {
-		return nil, 0, refusedList(err)
-	}
-	if errors.Is(newer, errListNewer) {
-		return nil, 0, refusedList(newer)
-	}
-	return d, revision, nil
-}
-
-// sweepLists deletes what no document names.
-func (n *Node) sweepLists(ctx context.Context) {
-	used := map[string]bool{}
-	readable := true
-	err := n.options.Shared.List(ctx, listPrefix, func(name string, document []byte, _ uint64) {
-		d, err := parseListDocument(name, document)
-		if err != nil {
-			readable = false
-			return
-		}
-		for _, u := range d.Uploads {
-			used[u.Object] = true
-		}
-	})
-	if err == nil && readable {
-		err = n.options.Lists.Sweep(ctx, func(name string) bool { return used[name] })
-	}
-	if err != nil && !errors.Is(err, ErrAway) && ctx.Err() == nil {
-		n.log.Warn("files of lists that are not in use stay", "error", err.Error())
-	}
 }

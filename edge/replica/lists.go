@@ -42,9 +42,10 @@ const (
 	// headerNumber is the number of a message, headerID what makes it known again.
 	headerNumber = "Restraint-Number"
 	headerID     = "Restraint-Id"
-	// listsAck is how long one attempt to publish waits, listsTries how many may go without an answer. Chosen.
-	listsAck   = 2 * time.Second
-	listsTries = 3
+	// listsAck is how long one attempt to publish waits, listsAway for how long NATS may be away before there is no other: a connection that
+	// was cut is there again in less. Chosen.
+	listsAck  = 2 * time.Second
+	listsAway = 2 * time.Second
 	// listsRaces is how often another node may be faster. Chosen.
 	listsRaces = 100
 )
@@ -54,20 +55,23 @@ const (
 // want of room. The message is not kept.
 func (l *Lists) Publish(ctx context.Context, message []byte, above uint64) (uint64, error) {
 	id := rand.Text()
-	for away, races := 0, 0; ; {
+	begun, races := time.Now(), 0
+	for {
 		number, err := l.publish(ctx, id, message, above)
 		switch {
 		case err == nil:
 			return number, nil
 		case ctx.Err() != nil:
 		case errors.Is(err, ErrAway):
-			away++
+			if time.Since(begun) > listsAway {
+				races = listsRaces
+			}
 		case errors.Is(err, ErrConflict):
 			races++
 		default:
 			return 0, fmt.Errorf("publish change of lists: %w", err)
 		}
-		if ctx.Err() != nil || away == listsTries || races == listsRaces {
+		if ctx.Err() != nil || races >= listsRaces {
 			return 0, fmt.Errorf("publish change of lists: %w", err)
 		}
 		pauseFor(retryLeast, ctx.Done())

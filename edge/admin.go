@@ -103,10 +103,10 @@ type condition struct {
 
 // ready names each condition of readiness.
 func (n *Node) ready() (all bool, conditions []condition) {
-	damaged, kept := n.damagedLists(), n.keeper.Kept()
+	kept := n.keeper.Kept()
 	conditions = []condition{
 		n.policyCondition(),
-		{Name: "lists", Ready: len(damaged) == 0, Detail: strings.Join(damaged, ", ")},
+		n.listsCondition(),
 		{Name: "events", Ready: !kept.Incomplete, Detail: kept.detail()},
 		{Name: "not_draining", Ready: !n.draining.Load()},
 		n.clockCondition(),

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -60,14 +61,11 @@ func (n *Node) serveList(ctx *fasthttp.RequestCtx, rest string) {
 	case action == "" && method == "GET":
 		n.getList(ctx, name)
 	case action == "" && method == "PUT":
-		n.upload(ctx, name, n.lists.Replace)
+		n.upload(ctx, name, func(name string, r io.Reader, o suppress.Import) (suppress.Report, error) {
+			return n.replaceList(context.Background(), name, r, o)
+		})
 	case action == "" && method == "DELETE":
-		if err := n.lists.Delete(name); err != nil {
-			listProblem(name, err).send(ctx)
-			return
-		}
-		n.log.Info("list deleted", "list", name)
-		ctx.SetStatusCode(fasthttp.StatusNoContent)
+		n.removeList(ctx, name)
 	case action == "":
 		notAllowed(ctx, "GET, PUT, DELETE")
 	case action != "add" && action != "remove" && action != "rollback":
@@ -82,7 +80,7 @@ func (n *Node) serveList(ctx *fasthttp.RequestCtx, rest string) {
 			op = suppress.Remove
 		}
 		n.upload(ctx, name, func(name string, r io.Reader, o suppress.Import) (suppress.Report, error) {
-			return n.lists.Change(name, op, r, o)
+			return n.changeList(context.Background(), name, op, r, o)
 		})
 	}
 }
@@ -102,13 +100,31 @@ func (n *Node) getList(ctx *fasthttp.RequestCtx, name string) {
 }
 
 func (n *Node) rollbackList(ctx *fasthttp.RequestCtx, name string) {
-	report, err := n.lists.Rollback(name)
-	if err != nil {
+	status, err := n.rollBack(context.Background(), name)
+	if err != nil && !errors.Is(err, errListElsewhere) {
 		listProblem(name, err).send(ctx)
 		return
 	}
 	n.log.Info("list rolled back", "list", name)
-	sendJSON(ctx, fasthttp.StatusOK, report)
+	sendJSON(ctx, listDone(fasthttp.StatusOK, err), status)
+}
+
+func (n *Node) removeList(ctx *fasthttp.RequestCtx, name string) {
+	if err := n.deleteList(context.Background(), name); err != nil {
+		listProblem(name, err).send(ctx)
+		return
+	}
+	n.log.Info("list deleted", "list", name)
+	ctx.SetStatusCode(fasthttp.StatusNoContent)
+}
+
+// listDone is the status of a change that was made, or that this node is still to
+// follow.
+func listDone(status int, err error) int {
+	if err != nil {
+		return fasthttp.StatusAccepted
+	}
+	return status
 }
 
 // upload streams a body into a list by put, and answers with its report.
@@ -127,7 +143,10 @@ func (n *Node) upload(ctx *fasthttp.RequestCtx, name string, put func(string, io
 	}
 	before, _ := n.lists.Status(name)
 	report, err := put(name, bodyReader(ctx), asked)
-	if err != nil {
+	elsewhere := errors.Is(err, errListElsewhere)
+	if elsewhere {
+		n.log.Error("list changed in the cluster and not yet here", "list", name, "error", err.Error())
+	} else if err != nil {
 		n.log.Warn("list not changed", "list", name, "error", err.Error())
 		linger(ctx)
 		p := listProblem(name, err)
@@ -138,8 +157,8 @@ func (n *Node) upload(ctx *fasthttp.RequestCtx, name string, put func(string, io
 	if !asked.DryRun {
 		n.log.Info("list changed", "list", name, "generation", report.Generation, "keys", report.Keys, "rejected", report.Rejected)
 	}
-	status := fasthttp.StatusOK
-	if before.Generation == 0 && ctx.IsPut() && !asked.DryRun {
+	status := listDone(fasthttp.StatusOK, err)
+	if !elsewhere && before.Generation == 0 && ctx.IsPut() && !asked.DryRun {
 		status = fasthttp.StatusCreated
 	}
 	sendJSON(ctx, status, report)
@@ -243,6 +262,11 @@ var listStatus = []struct {
 	{suppress.ErrName, fasthttp.StatusBadRequest},
 	{suppress.ErrNoSpace, fasthttp.StatusServiceUnavailable},
 	{suppress.ErrNotDurable, fasthttp.StatusServiceUnavailable},
+	{ErrAway, fasthttp.StatusServiceUnavailable},
+	{errListRefused, fasthttp.StatusServiceUnavailable},
+	{ErrConflict, fasthttp.StatusConflict},
+	{suppress.ErrOlder, fasthttp.StatusConflict},
+	{suppress.ErrReplay, fasthttp.StatusConflict},
 	{suppress.ErrBusy, fasthttp.StatusConflict},
 	{suppress.ErrNoPrevious, fasthttp.StatusConflict},
 	{suppress.ErrDamaged, fasthttp.StatusConflict},
@@ -267,6 +291,9 @@ func listProblem(name string, err error) *problem {
 			p = newProblem(s.status, err.Error())
 			break
 		}
+	}
+	if errors.Is(err, ErrAway) {
+		p.Detail += ": the list stays as it is, but for what NATS took without an answer; send it again"
 	}
 	if p.Status == fasthttp.StatusServiceUnavailable {
 		p.retryAfter = 5

@@ -26,6 +26,9 @@ type metrics struct {
 	identifiersDropped *vm.Counter
 	unknownCampaigns   *vm.Counter
 	policiesIgnored    *vm.Counter
+	listsInstalled     *vm.Counter
+	listsNotInstalled  *vm.Counter
+	listChangesIgnored *vm.Counter
 	panics             *vm.Counter
 	responses          map[int]*vm.Counter // by status class, 2 to 5
 
@@ -48,6 +51,9 @@ func newMetrics(n *Node) *metrics {
 		identifiersDropped: set.NewCounter(`restraint_identifiers_dropped_total`),
 		unknownCampaigns:   set.NewCounter(`restraint_events_unknown_campaign_total`),
 		policiesIgnored:    set.NewCounter(`restraint_policy_documents_ignored_total`),
+		listsInstalled:     set.NewCounter(`restraint_list_publications_taken_total`),
+		listsNotInstalled:  set.NewCounter(`restraint_list_publications_failed_total`),
+		listChangesIgnored: set.NewCounter(`restraint_list_changes_ignored_total`),
 		panics:             set.NewCounter(`restraint_panics_total`),
 		decideSeconds:      set.NewPrometheusHistogramExt(`restraint_decide_duration_seconds`, latencyBounds),
 		eventsSeconds:      set.NewPrometheusHistogramExt(`restraint_events_duration_seconds`, latencyBounds),
@@ -90,6 +96,10 @@ func (m *metrics) stateGauges(n *Node) {
 		vm.WriteCounterUint64(w, "restraint_keeper_notices_total", kept.Notices)
 		writeReplication(w, kept.Replication)
 		writeLists(w, n.lists.StatusAll())
+		if n.options.Lists != nil {
+			s, _ := n.options.Lists.Stream()
+			writeStream(w, "lists", &s)
+		}
 	})
 }
 
@@ -98,20 +108,10 @@ func writeReplication(w io.Writer, r *Replication) {
 	if r == nil {
 		return
 	}
-	flag := func(b bool) float64 {
-		if b {
-			return 1
-		}
-		return 0
-	}
 	vm.WriteGaugeFloat64(w, "restraint_broker_connected", flag(r.Connected))
 	vm.WriteGaugeFloat64(w, "restraint_degraded", flag(r.Degraded))
-	for i, s := range []*Stream{&r.Events, &r.Refusals} {
-		label := []string{`{stream="events"}`, `{stream="refusals"}`}[i]
-		vm.WriteGaugeFloat64(w, "restraint_stream_next"+label, float64(s.Next))
-		vm.WriteGaugeFloat64(w, "restraint_stream_behind"+label, float64(s.Behind))
-		vm.WriteGaugeFloat64(w, "restraint_stream_gap"+label, flag(s.Gap != ""))
-	}
+	writeStream(w, "events", &r.Events)
+	writeStream(w, "refusals", &r.Refusals)
 	vm.WriteCounterUint64(w, "restraint_replica_records_applied_total", r.AppliedRecords)
 	vm.WriteCounterUint64(w, "restraint_replica_messages_sent_total", r.SentMessages)
 	vm.WriteCounterUint64(w, "restraint_replica_resent_total", r.Resent)
@@ -120,6 +120,21 @@ func writeReplication(w io.Writer, r *Replication) {
 	vm.WriteCounterUint64(w, "restraint_replica_unusable_total", r.Unusable)
 	vm.WriteCounterUint64(w, "restraint_hold_messages_total", r.HoldMessages)
 	vm.WriteCounterUint64(w, "restraint_holds_dropped_total", r.HoldsDropped)
+}
+
+func flag(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// writeStream writes how far the node has come in a stream.
+func writeStream(w io.Writer, name string, s *Stream) {
+	label := `{stream="` + name + `"}`
+	vm.WriteGaugeFloat64(w, "restraint_stream_next"+label, float64(s.Next))
+	vm.WriteGaugeFloat64(w, "restraint_stream_behind"+label, float64(s.Behind))
+	vm.WriteGaugeFloat64(w, "restraint_stream_gap"+label, flag(s.Gap != ""))
 }
 
 // writeCounters writes what the store of counters holds and what it gave up.

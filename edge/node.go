@@ -39,9 +39,12 @@ type Options struct {
 	// where it comes from.
 	FirstPolicy     []byte
 	FirstPolicyName string
-	// Shared is what the node has in common with others: the policy. Nil: it is a
-	// node of its own.
+	// Shared is what the node has in common with others: the policy, and which uploads
+	// of lists are in use. Nil: it is a node of its own.
 	Shared Shared
+	// Lists carries changes and uploads of lists to the others and back; it is given
+	// where Shared is.
+	Lists ListCluster
 	// Keeper keeps what was acknowledged. Nil keeps nothing past the process: for
 	// replays. The caller closes it after Run.
 	Keeper Keeper
@@ -68,6 +71,7 @@ type Node struct {
 	caps    *caps.Store
 	keeper  Keeper
 	lists   *suppress.Store
+	listing listing
 	metrics *metrics
 
 	policies policies
@@ -110,6 +114,7 @@ func load(o Options) (*Node, error) {
 		caps:    caps.New(o.Caps),
 	}
 	n.exchanges.New = func() any { return new(exchange) }
+	n.listing.open()
 	n.metrics = newMetrics(n)
 	if err := n.openLists(); err != nil {
 		return nil, err
@@ -150,6 +155,7 @@ func (n *Node) Run(ctx context.Context) error {
 	}
 	running.Go(func() { n.sweep(ctx) })
 	running.Go(func() { n.sharePolicy(ctx) })
+	running.Go(func() { n.shareLists(ctx) })
 	running.Go(func() { n.announce(ctx) })
 
 	var err error

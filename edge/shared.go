@@ -16,6 +16,11 @@ type Shared interface {
 	// The document is not kept.
 	Put(ctx context.Context, name string, document []byte, revision uint64) (uint64, error)
 
+	// List calls each with every document whose name begins with prefix, in order of
+	// revision, as they are when it is called. ErrAway: not all could be read, and each
+	// may not have been called. each may keep the document and must not alter it.
+	List(ctx context.Context, prefix string, each func(name string, document []byte, revision uint64)) error
+
 	// Follow calls changed with the newest state of each document whose name begins
 	// with prefix, at first and after each change, in order of revision, never
 	// concurrently, until ctx ends. It may leave out states in between and may repeat

@@ -65,6 +65,13 @@ type link struct {
 	*store
 	away   atomic.Bool
 	before func() // called before each Put that is not away
+	losing atomic.Pointer[string]
+}
+
+// lose makes Put lose documents whose names begin with prefix, until the end is called.
+func (l *link) lose(prefix string) (end func()) {
+	l.losing.Store(&prefix)
+	return func() { l.losing.Store(nil) }
 }
 
 func (l *link) options(o *edge.Options) { o.Shared = l }
@@ -75,7 +82,7 @@ func (l *link) cut(away bool) {
 }
 
 func (l *link) Put(_ context.Context, name string, document []byte, revision uint64) (uint64, error) {
-	if l.away.Load() {
+	if losing := l.losing.Load(); l.away.Load() || losing != nil && strings.HasPrefix(name, *losing) {
 		return 0, errors.Join(edge.ErrAway, errors.New("no servers"))
 	}
 	if l.before != nil {
@@ -94,6 +101,21 @@ func (l *link) Put(_ context.Context, name string, document []byte, revision uin
 		return 0, edge.ErrConflict
 	}
 	return next, nil
+}
+
+func (l *link) List(_ context.Context, prefix string, each func(string, []byte, uint64)) error {
+	if l.away.Load() {
+		return errors.Join(edge.ErrAway, errors.New("no servers"))
+	}
+	l.mu.Lock()
+	now := maps.Clone(l.kept)
+	l.mu.Unlock()
+	for name, d := range now {
+		if strings.HasPrefix(name, prefix) {
+			each(name, d.document, d.revision)
+		}
+	}
+	return nil
 }
 
 func (l *link) Follow(ctx context.Context, prefix string, changed func(string, []byte, uint64)) {

@@ -79,6 +79,33 @@ func TestGivenGeneration(t *testing.T) {
 	}
 }
 
+// TestReplaceAs: what could not be published is not in use, and what was can be
+// installed elsewhere.
+func TestReplaceAs(t *testing.T) {
+	s, other := damageStore(t, t.TempDir()), damageStore(t, t.TempDir())
+	replaceAs(t, s, 3, 57, 20)
+	away := errors.New("away")
+	if _, err := s.ReplaceAs("l", &numbers{to: 5}, numbered(60, 60), func(*suppress.Export) error { return away }); !errors.Is(err, away) {
+		t.Fatal(err)
+	}
+	wantStatus(t, s, 3, suppress.Publication{Order: 57, Generation: 57}, 0)
+	rep, err := s.ReplaceAs("l", &numbers{to: 4}, numbered(61, 61), func(e *suppress.Export) error {
+		wantStatus(t, s, 3, suppress.Publication{Order: 57, Generation: 57}, 0)
+		_, err := other.Install("l", &e.Shipment, e.Reader(), nil)
+		return err
+	})
+	if err != nil || rep.Generation != 61 {
+		t.Fatalf("%+v, %v", rep, err)
+	}
+	wantStatus(t, s, 4, suppress.Publication{Order: 61, Generation: 61}, 57)
+	wantStatus(t, other, 4, suppress.Publication{Order: 61, Generation: 61}, 0)
+	dry := numbered(0, 0)
+	dry.DryRun = true
+	if _, err := s.ReplaceAs("l", &numbers{to: 4}, dry, func(*suppress.Export) error { return away }); err != nil {
+		t.Fatal("a dry run is published")
+	}
+}
+
 // TestNothingBefore: a list that never had members is not rolled back to.
 func TestNothingBefore(t *testing.T) {
 	s := damageStore(t, t.TempDir())

@@ -12,6 +12,15 @@ import (
 // meanwhile are kept and apply over the upload. A list that was found damaged is
 // whole again, and trusted; only with Import.Start are lost changes still missed.
 func (s *Store) Replace(name string, r io.Reader, im Import) (Report, error) {
+	return s.ReplaceAs(name, r, im, nil)
+}
+
+// ReplaceAs is Replace in a cluster: publish gets the generation when it is whole
+// and before it is in use, and an error of publish leaves the list as it was. After
+// publish has returned nil, an error says that only this node failed to use it. The
+// Export is good while publish runs. publish is not called for a dry run; nil is
+// Replace.
+func (s *Store) ReplaceAs(name string, r io.Reader, im Import, publish func(*Export) error) (Report, error) {
 	began := time.Now()
 	l, err := s.declaredList(name)
 	if err != nil {
@@ -33,7 +42,7 @@ func (s *Store) Replace(name string, r io.Reader, im Import) (Report, error) {
 	defer run.close()
 	rep, err := s.read(l, decl, Add, r, im, run)
 	if err == nil {
-		err = s.replace(l, decl, im, m, run, &rep)
+		err = s.replace(l, decl, im, m, run, &rep, publish)
 	}
 	rep.Seconds = time.Since(began).Seconds()
 	l.report(rep)
@@ -55,7 +64,7 @@ func (s *Store) read(l *list, decl Declaration, op Op, r io.Reader, im Import, r
 }
 
 // replace builds a generation of the sorted keys and puts it in place.
-func (s *Store) replace(l *list, decl Declaration, im Import, m manifest, run *sorter, rep *Report) error {
+func (s *Store) replace(l *list, decl Declaration, im Import, m manifest, run *sorter, rep *Report, publish func(*Export) error) error {
 	w, err := s.newBase(l)
 	if err != nil {
 		return err
@@ -95,6 +104,9 @@ func (s *Store) replace(l *list, decl Declaration, im Import, m manifest, run *s
 		return err
 	}
 	f, err := filterOf(k, decl)
+	if err == nil && publish != nil {
+		err = publishBase(l.name, k, decl, publish)
+	}
 	if err == nil {
 		n := nextBase{cur: k, prev: prev, filter: f, decl: decl, order: m.generation}
 		// Changes after an earlier Start would apply over the upload, and may be
@@ -114,6 +126,15 @@ func (s *Store) replace(l *list, decl Declaration, im Import, m manifest, run *s
 		rep.FalsePositiveRate = f.rate
 	}
 	return nil
+}
+
+// publishBase gives a generation that is not in use yet to publish.
+func publishBase(name string, k *keyFile, decl Declaration, publish func(*Export) error) error {
+	e, err := exportOf(name, k, k.generation, decl)
+	if err != nil {
+		return err
+	}
+	return publish(e)
 }
 
 // keepChanges gives a list that has lived by changes alone a generation with

@@ -149,6 +149,15 @@ func (s *Store) Export(name string) (*Export, error) {
 	if k == nil {
 		return nil, fmt.Errorf("export list %q: %w: it was never uploaded", name, ErrNoPrevious)
 	}
+	e, err := exportOf(name, k, order, decl)
+	if err != nil {
+		return nil, outward(fmt.Errorf("export list %q: %w", name, err))
+	}
+	return e, nil
+}
+
+// exportOf reads the whole key file for its sum.
+func exportOf(name string, k *keyFile, order uint64, decl Declaration) (*Export, error) {
 	e := &Export{keys: k, Shipment: Shipment{
 		Version: shipmentVersion, List: name, Publication: Publication{Order: order, Generation: k.generation}, Start: k.start,
 		Deleted: k.deleted, Items: k.shape == shapeItems, Sources: decl.Sources, Filter: decl.Filter,
@@ -161,7 +170,7 @@ func (s *Store) Export(name string) (*Export, error) {
 	for {
 		_, ok, err := keys.next()
 		if err != nil {
-			return nil, outward(fmt.Errorf("export list %q: %w", name, err))
+			return nil, err
 		}
 		if !ok {
 			break

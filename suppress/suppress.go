@@ -34,9 +34,10 @@
 //	change     Prepare reads and checks an import and gives Messages; each is
 //	           published, and applied by every node with the sequence it got
 //	           (ParseChange, ApplyChange), in any order and any number of times
-//	upload     Replace with a number and a start of the cluster (Import.Generation,
-//	           Import.Start); Export gives the file and its Shipment to send out
-//	           (AppendShipment); the other nodes Install it
+//	upload     ReplaceAs with a number and a start of the cluster (Import.Generation,
+//	           Import.Start) has the file and its Shipment sent out (AppendShipment)
+//	           before the generation is in use, as Export does of one that is; the
+//	           other nodes Install it
 //	deletion   DeleteAs on every node, with the number and the start of one message
 //	rollback   RollbackTo on every node, to one generation by one new number
 //

@@ -40,6 +40,7 @@ func serve(ctx context.Context, cfg Config) (err error) {
 		options.Keeper = kept
 		if documents := kept.Shared(); documents != nil {
 			options.Shared = shared{documents}
+			options.Lists = lists{kept.Lists()}
 		}
 		defer func() { err = errors.Join(err, kept.Close()) }()
 	}

@@ -12,6 +12,7 @@ import (
 // documents are the shared documents as the replica package has them.
 type documents interface {
 	Put(ctx context.Context, name string, document []byte, revision uint64) (uint64, error)
+	List(ctx context.Context, prefix string, each func(name string, document []byte, revision uint64)) error
 	Follow(ctx context.Context, prefix string, changed func(name string, document []byte, revision uint64))
 }
 
@@ -23,11 +24,20 @@ var _ edge.Shared = shared{}
 // Put names errors as the edge does.
 func (s shared) Put(ctx context.Context, name string, document []byte, revision uint64) (uint64, error) {
 	next, err := s.documents.Put(ctx, name, document, revision)
+	return next, edgeError(err)
+}
+
+// List names errors as the edge does.
+func (s shared) List(ctx context.Context, prefix string, each func(name string, document []byte, revision uint64)) error {
+	return edgeError(s.documents.List(ctx, prefix, each))
+}
+
+func edgeError(err error) error {
 	switch {
 	case errors.Is(err, replica.ErrConflict):
-		err = fmt.Errorf("%w: %w", edge.ErrConflict, err)
+		return fmt.Errorf("%w: %w", edge.ErrConflict, err)
 	case errors.Is(err, replica.ErrAway):
-		err = fmt.Errorf("%w: %w", edge.ErrAway, err)
+		return fmt.Errorf("%w: %w", edge.ErrAway, err)
 	}
-	return next, err
+	return err
 }

@@ -17,8 +17,9 @@ const (
 	eventsSubject   = "restraint.events"
 	refusalsStream  = "RESTRAINT_REFUSALS"
 	refusalsSubject = "restraint.refusals"
-	kvBucket        = "restraint"         // what nodes look at for changes
-	membersBucket   = "restraint-members" // what changes all the time
+	listsSubject    = refusalsSubject + ".lists" // see Lists
+	kvBucket        = "restraint"                // what nodes look at for changes
+	membersBucket   = "restraint-members"        // what changes all the time
 	snapshotsBucket = "restraint-snapshots"
 
 	// eventsAge is how long events are kept: what a node may be away for and come back by reading. Chosen: a long weekend.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"restraint/caps"
 )
@@ -90,7 +91,7 @@ func newCluster(k *Keeper, b *broker, from positions) (*cluster, error) {
 	}
 	follow := func(stream string, sender *publisher, at StreamPosition) follower {
 		return follower{
-			js: b.readJS, stream: stream, apply: c.message, lost: sender.again, missing: b.ensure, lostTouch: b.disconnects, peers: c.peers,
+			js: b.readJS, stream: stream, apply: c.streamed, lost: sender.again, missing: b.ensure, lostTouch: b.disconnects, peers: c.peers,
 			own: b.embedded != nil, notices: c.notices, at: at,
 		}
 	}
@@ -210,7 +211,11 @@ func (c *cluster) listen(ctx context.Context, subject string) error {
 	if c.broker.embedded != nil {
 		return nil
 	}
-	s, err := c.broker.read.Subscribe(subject, func(m *nats.Msg) { _ = c.message(m.Data, m.Header.Get(headerStart)) }) // the stream has it too
+	s, err := c.broker.read.Subscribe(subject, func(m *nats.Msg) {
+		if m.Subject != listsSubject { // a server may refuse what is heard; see Lists
+			_ = c.message(m.Data, m.Header.Get(headerStart)) // the stream has it too
+		}
+	})
 	if err != nil {
 		return err
 	}
@@ -230,6 +235,14 @@ func (c *cluster) close(within time.Duration) {
 	defer cancel()
 	c.member.close(leaving)
 	c.broker.close()
+}
+
+// streamed applies a message of a stream. Changes of lists have a reader of their own.
+func (c *cluster) streamed(m jetstream.Msg) error {
+	if m.Subject() == listsSubject {
+		return nil
+	}
+	return c.message(m.Data(), nats.Header(m.Headers()).Get(headerStart))
 }
 
 // message applies what another process has sent. What this one sent, it has applied before it was in the outbox, or does so before a

@@ -112,7 +112,7 @@ func TestClusterFillIsTriedAgain(t *testing.T) {
 	}
 	asked := 0
 	f := follower{
-		lostTouch: func() uint64 { return 0 }, js: js, stream: eventsStream, notices: &notices{log: slog.New(slog.DiscardHandler)}, lost: func() {}, apply: func([]byte, string) error { return nil },
+		lostTouch: func() uint64 { return 0 }, js: js, stream: eventsStream, notices: &notices{log: slog.New(slog.DiscardHandler)}, lost: func() {}, apply: func(jetstream.Msg) error { return nil },
 		peers: func(context.Context, string, func(StreamPosition) bool) (StreamPosition, bool, error) {
 			if asked++; asked == 1 {
 				return StreamPosition{}, false, context.DeadlineExceeded

@@ -23,9 +23,6 @@ import (
 // Copies of snapshots in the object store, for nodes that come after the stream has dropped what they would read. A copy is a snapshot
 // file in parts, objects that never change, and a manifest of it in the bucket of keys, written last.
 const (
-	// partBytes is the size of a part. Chosen: so that a slow reader ends within partWithin.
-	partBytes  = 32 << 20
-	partWithin = time.Minute
 	// copyLease is how long a node has the right to copy.
 	copyLease = 10 * time.Minute
 
@@ -47,8 +44,6 @@ type manifest struct {
 
 	stored time.Time // when the manifest was, by the servers' clock
 }
-
-func (m *manifest) parts() int { return int((m.Bytes + partBytes - 1) / partBytes) }
 
 // copier puts copies of this node's snapshots into the object store, when no node has done so for a time.
 type copier struct {
@@ -158,7 +153,7 @@ func (c *copier) copy(ctx context.Context, kv jetstream.KeyValue) error {
 	}
 	m := manifest{
 		Node: c.node, Fingerprint: v.fingerprint, Bytes: info.Size(), SHA256: hex.EncodeToString(sum.Sum(nil)), Begun: info.ModTime().UTC(),
-		Events: v.events, Refusals: v.refusals, Object: fmt.Sprintf("%s.%d", nameKey(c.node), time.Now().UnixNano()),
+		Events: v.events, Refusals: v.refusals, Object: fmt.Sprintf("%s%s.%d", manifestPrefix, nameKey(c.node), time.Now().UnixNano()),
 	}
 	objects, err := c.broker.snapshots(ctx)
 	if err != nil {
@@ -167,10 +162,8 @@ func (c *copier) copy(ctx context.Context, kv jetstream.KeyValue) error {
 	if err := c.dropOld(ctx, objects, kv); err != nil {
 		return err
 	}
-	for i := range m.parts() {
-		if err := putPart(ctx, objects, f, &m, i); err != nil {
-			return err
-		}
+	if err := putParts(ctx, objects, m.Object, f, m.Bytes); err != nil {
+		return err
 	}
 	value, err := json.Marshal(&m)
 	if err != nil {
@@ -187,16 +180,6 @@ func (c *copier) copy(ctx context.Context, kv jetstream.KeyValue) error {
 
 // nameKey is a node's name as a part of keys and of names of objects.
 func nameKey(node string) string { return hex.EncodeToString([]byte(node)) }
-
-func putPart(ctx context.Context, objects jetstream.ObjectStore, f io.ReaderAt, m *manifest, i int) error {
-	ctx, cancel := context.WithTimeout(ctx, partWithin)
-	defer cancel()
-	from := int64(i) * partBytes
-	_, err := objects.Put(ctx, jetstream.ObjectMeta{
-		Name: fmt.Sprintf("%s.%d", m.Object, i), Opts: &jetstream.ObjectMetaOptions{ChunkSize: 512 << 10},
-	}, io.NewSectionReader(f, from, min(partBytes, m.Bytes-from)))
-	return err
-}
 
 // dropOld deletes the parts that no manifest names, but for young ones, which may be being read or written; and manifests, with their
 // parts, of copies that are of no use to anybody any more.
@@ -222,6 +205,9 @@ func (c *copier) dropOld(ctx context.Context, objects jetstream.ObjectStore, kv 
 		return ignore(err, jetstream.ErrNoObjectsFound)
 	}
 	for _, info := range infos {
+		if !strings.HasPrefix(info.Name, manifestPrefix) { // lists have their objects here too
+			continue
+		}
 		object := info.Name[:max(0, strings.LastIndexByte(info.Name, '.'))]
 		if !named[object] && c.now().Sub(info.ModTime) > time.Hour {
 			if err := objects.Delete(ctx, info.Name); err != nil {
@@ -307,10 +293,10 @@ func (c *copier) fetchOne(ctx context.Context, m *manifest, s *caps.Store) error
 		os.Remove(path)
 	}()
 	sum := sha256.New()
-	for i := range m.parts() {
-		if err := getPart(ctx, objects, fmt.Sprintf("%s.%d", m.Object, i), io.MultiWriter(f, sum)); err != nil {
-			return err
-		}
+	parts := getParts(ctx, objects, m.Object, m.Bytes)
+	defer parts.Close()
+	if _, err := io.Copy(io.MultiWriter(f, sum), parts); err != nil {
+		return err
 	}
 	if got := hex.EncodeToString(sum.Sum(nil)); got != m.SHA256 {
 		return fmt.Errorf("%w: SHA-256 %s, its manifest says %s", ErrSnapshot, got, m.SHA256)
@@ -324,16 +310,4 @@ func (c *copier) fetchOne(ctx context.Context, m *manifest, s *caps.Store) error
 	}
 	m.Events, m.Refusals = v.events, v.refusals // what the file itself says
 	return v.merge(f, s, min(v.created, max(caps.Second(c.keeper.options.Now().Unix()), s.Now())))
-}
-
-func getPart(ctx context.Context, objects jetstream.ObjectStore, name string, w io.Writer) error {
-	ctx, cancel := context.WithTimeout(ctx, partWithin)
-	defer cancel()
-	part, err := objects.Get(ctx, name)
-	if err != nil {
-		return err
-	}
-	defer part.Close()
-	_, err = io.Copy(w, part)
-	return err
 }

@@ -30,6 +30,8 @@
 //     making of the stream and the time of the last message applied. Where the stream is another, or has lost its end, it is read from its
 //     first message and the outbox is sent again. Where messages went before they were applied, the node says so and is not ready.
 //   - Nodes also listen to the subjects of the streams, so that a change is known at once, and holds travel that way only.
+//   - Changes of suppression lists go through RESTRAINT_REFUSALS under a subject of their own and have a reader of their own (see Lists), which
+//     this package knows nothing else of; their uploads are files in the object store, beside copies of snapshots.
 //   - When the broker is away, nodes go on; changes wait in the outbox, up to its size, and are then refused.
 //
 // The package logs changes of state only, and never a key.

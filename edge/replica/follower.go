@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -24,12 +23,14 @@ const (
 // follower reads a stream in order, for ever, and applies it. It is what the library's ordered consumer does, but it notices a stream that
 // was made anew or rolled back, and gives up on a request in a second.
 type follower struct {
-	js        jetstream.JetStream
-	stream    string
-	apply     func(data []byte, start string) error // an error: not to be passed over
-	lost      func()                                // the broker has lost what it had acknowledged
-	missing   func(context.Context) error           // makes the stream, which is not there
-	lostTouch func() uint64                         // how often a connection was lost
+	js      jetstream.JetStream
+	stream  string
+	subject string // the one subject that is read; "": all
+	// apply applies a message. After an error the reader begins anew with that message.
+	apply     func(m jetstream.Msg) error
+	lost      func()                      // the broker has lost what it had acknowledged
+	missing   func(context.Context) error // makes the stream, which is not there
+	lostTouch func() uint64               // how often a connection was lost
 	// peers merges a snapshot of another node that has come far enough in the stream, and returns how far; false where there is none.
 	peers   func(ctx context.Context, stream string, enough func(StreamPosition) bool) (StreamPosition, bool, error)
 	own     bool // the stream is an embedded server's
@@ -122,7 +123,7 @@ func (f *follower) follow(ctx context.Context) error {
 	defer cancel()
 	c, err := f.js.CreateConsumer(creating, f.stream, jetstream.ConsumerConfig{
 		AckPolicy: jetstream.AckNonePolicy, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from,
-		MemoryStorage: true, Replicas: 1, InactiveThreshold: 30 * time.Second, MaxDeliver: 1,
+		MemoryStorage: true, Replicas: 1, InactiveThreshold: 30 * time.Second, MaxDeliver: 1, FilterSubject: f.subject,
 	})
 	if err != nil {
 		return fmt.Errorf("follow stream %s: %w", f.stream, err)
@@ -166,12 +167,14 @@ func (f *follower) handler(touch uint64, fail func(error)) jetstream.MessageHand
 			fail(errStood)
 			return
 		}
-		if at := f.position().Next; meta.Sequence.Stream > at && at > 0 {
+		if at := f.position().Next; meta.Sequence.Stream > at && at > 0 && f.subject == "" {
 			f.gapped(at, meta.Sequence.Stream)
 		}
-		if err := f.apply(m.Data(), nats.Header(m.Headers()).Get(headerStart)); err != nil {
+		if err := f.apply(m); err != nil {
 			broken = true
-			f.stop(meta.Sequence.Stream, err)
+			if errors.Is(err, ErrVersion) {
+				f.stop(meta.Sequence.Stream, err)
+			}
 			fail(err)
 			return
 		}
@@ -210,13 +213,29 @@ func (f *follower) watch(ctx context.Context, failed <-chan error) error {
 		p := f.position()
 		asking, cancel := context.WithTimeout(ctx, askWithin)
 		how, info, err := stands(asking, f.js, f.stream, p)
+		var end uint64
+		if err == nil {
+			end, err = f.end(asking, info)
+		}
 		cancel()
 		if err == nil && how != same && p == f.position() {
 			return errStood
 		}
 		if err == nil {
-			f.target(info.State.LastSeq)
+			f.target(end)
 			f.mend(ctx, info)
 		}
 	}
+}
+
+// end is the sequence of the last message that there is to read; 0: there is none.
+func (f *follower) end(ctx context.Context, info *jetstream.StreamInfo) (uint64, error) {
+	if f.subject == "" {
+		return info.State.LastSeq, nil
+	}
+	last, err := lastMessage(ctx, f.js, f.stream, f.subject)
+	if errors.Is(err, errNoEntry) {
+		return 0, nil
+	}
+	return last.sequence, err
 }

@@ -43,7 +43,7 @@ type publisher struct {
 	deadline time.Time // of the first of them
 	pause    time.Duration
 	said     string       // the refusal that was logged last
-	last     stored       // the message that was acknowledged last
+	last     lastStored   // the message that was acknowledged last
 	touch    uint64       // lostTouch when the stream was last known to have it
 	behind   atomic.Int64 // since when something waits to be acknowledged, in ns; 0: nothing does
 	restart  atomic.Bool
@@ -63,8 +63,8 @@ type onItsWay struct {
 	sum     uint32 // of the message
 }
 
-// stored is a message that was acknowledged.
-type stored struct {
+// lastStored is a message that was acknowledged.
+type lastStored struct {
 	sequence uint64 // 0: none
 	sum      uint32
 }
@@ -159,7 +159,7 @@ func (p *publisher) prove(stop <-chan struct{}) error {
 	return nil
 }
 
-func (p *publisher) streamHas(m stored) (bool, error) {
+func (p *publisher) streamHas(m lastStored) (bool, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), askWithin)
 	defer cancel()
 	s, err := p.js.Stream(ctx, streamOf(p.cutter.content))
@@ -237,7 +237,7 @@ func (p *publisher) fillWindow() error {
 // answered notes that the oldest message is stored.
 func (p *publisher) answered(ack *jetstream.PubAck) {
 	through := p.ways[0].through
-	p.last = stored{ack.Sequence, p.ways[0].sum}
+	p.last = lastStored{ack.Sequence, p.ways[0].sum}
 	p.ways = append(p.ways[:0], p.ways[1:]...)
 	p.pause, p.said = 0, ""
 	p.sent.Add(1)
@@ -279,7 +279,7 @@ func (p *publisher) forget() {
 	p.mu.Lock()
 	p.acked, p.marks = 0, nil
 	p.mu.Unlock()
-	p.last = stored{}
+	p.last = lastStored{}
 	p.back()
 }
 

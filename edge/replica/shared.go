@@ -104,15 +104,34 @@ var errNoEntry = errors.New("there is no such key")
 
 // get reads a key from the leader; errNoEntry where it was never put. Other errors are all of ErrAway's kind.
 func (s *Shared) get(ctx context.Context, name string) (e entry, err error) {
-	ctx, cancel := context.WithTimeout(ctx, brokerTimeout)
-	defer cancel()
-	ask, err := json.Marshal(map[string]string{"last_by_subj": s.prefix + name})
+	m, err := lastMessage(ctx, s.js, s.stream, s.prefix+name)
 	if err != nil {
 		return e, err
 	}
-	answer, err := s.js.Conn().RequestWithContext(ctx, jetstream.DefaultAPIPrefix+"STREAM.MSG.GET."+s.stream, ask)
+	// KV-Operation is DEL or PURGE; Nats-Marker-Reason stands where a time to live ended.
+	deleted := m.header.Get("KV-Operation") != "" || m.header.Get(jetstream.MarkerReasonHeader) != ""
+	return entry{name: name, document: m.data, revision: m.sequence, at: m.at, deleted: deleted}, nil
+}
+
+// stored is a message of a stream.
+type stored struct {
+	sequence uint64
+	header   nats.Header
+	data     []byte // not nil
+	at       time.Time
+}
+
+// lastMessage asks the leader for the last message of a subject; errNoEntry where there is none. Other errors are all of ErrAway's kind.
+func lastMessage(ctx context.Context, js jetstream.JetStream, stream, subject string) (s stored, err error) {
+	ctx, cancel := context.WithTimeout(ctx, brokerTimeout)
+	defer cancel()
+	ask, err := json.Marshal(map[string]string{"last_by_subj": subject})
 	if err != nil {
-		return e, sharedError(err)
+		return s, err
+	}
+	answer, err := js.Conn().RequestWithContext(ctx, jetstream.DefaultAPIPrefix+"STREAM.MSG.GET."+stream, ask)
+	if err != nil {
+		return s, sharedError(err)
 	}
 	var got struct {
 		Error   *jetstream.APIError `json:"error"`
@@ -125,25 +144,38 @@ func (s *Shared) get(ctx context.Context, name string) (e entry, err error) {
 	}
 	switch err := json.Unmarshal(answer.Data, &got); {
 	case err != nil:
-		return e, fmt.Errorf("%w: read answer: %w", ErrAway, err)
+		return s, fmt.Errorf("%w: read answer: %w", ErrAway, err)
 	case got.Error != nil && got.Error.ErrorCode == jetstream.JSErrCodeMessageNotFound:
-		return e, errNoEntry
+		return s, errNoEntry
 	case got.Error != nil:
-		return e, sharedError(got.Error)
+		return s, sharedError(got.Error)
 	case got.Message == nil:
-		return e, fmt.Errorf("%w: an answer without a message", ErrAway)
+		return s, fmt.Errorf("%w: an answer without a message", ErrAway)
 	}
 	m := got.Message
-	e = entry{name: name, document: append([]byte{}, m.Data...), revision: m.Sequence, at: m.Time} // an empty one is not nil
+	s = stored{sequence: m.Sequence, data: append([]byte{}, m.Data...), at: m.Time}
 	if len(m.Header) > 0 {
-		header, err := nats.DecodeHeadersMsg(m.Header)
-		if err != nil {
-			return e, fmt.Errorf("%w: read headers: %w", ErrAway, err)
+		if s.header, err = nats.DecodeHeadersMsg(m.Header); err != nil {
+			return s, fmt.Errorf("%w: read headers: %w", ErrAway, err)
 		}
-		// KV-Operation is DEL or PURGE; Nats-Marker-Reason stands where a time to live ended.
-		e.deleted = header.Get("KV-Operation") != "" || header.Get(jetstream.MarkerReasonHeader) != ""
 	}
-	return e, nil
+	return s, nil
+}
+
+// List calls each with every document whose name begins with prefix, in order of revision, as the leader has them now. Errors: ErrAway.
+func (s *Shared) List(ctx context.Context, prefix string, each func(name string, document []byte, revision uint64)) error {
+	stream, _, err := s.look(ctx)
+	if err != nil {
+		return sharedError(err)
+	}
+	entries, err := s.list(ctx, stream, prefix)
+	if err != nil {
+		return err
+	}
+	for i := range entries {
+		each(entries[i].name, entries[i].document, entries[i].revision)
+	}
+	return nil
 }
 
 // Follow calls changed with the newest state of each document whose name begins with prefix, at first and after each change, in order of

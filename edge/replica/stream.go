@@ -77,6 +77,10 @@ func (f *follower) begin(ctx context.Context) (from uint64, err error) {
 	if err != nil {
 		return 0, fmt.Errorf("look at stream %s: %w", f.stream, err)
 	}
+	end, err := f.end(ctx, info)
+	if err != nil {
+		return 0, fmt.Errorf("look at stream %s: %w", f.stream, err)
+	}
 	begins := info.State.FirstSeq
 	if how == another {
 		f.notices.add("the broker has lost messages or its stream was made anew; it is read from its first message",
@@ -104,7 +108,7 @@ func (f *follower) begin(ctx context.Context) (from uint64, err error) {
 	p.Created = info.Created.UnixNano()
 	p.Next = max(p.Next, 1, info.State.FirstSeq)
 	f.set(p)
-	f.target(info.State.LastSeq)
+	f.target(end)
 	return p.Next, nil
 }
 

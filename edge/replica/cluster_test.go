@@ -217,6 +217,18 @@ func TestOutboxFillsWhileBrokerAway(t *testing.T) {
 	closed(t, other.Keeper)
 }
 
+// The outbox is let go of also where all of it is of one content, so that one of the two streams has nothing to be sent.
+func TestOutboxIsReleased(t *testing.T) {
+	b := startBroker(t, t.TempDir(), 0)
+	for name, kind := range map[string]caps.ChangeKind{"events": caps.ChangeExpose, "refusals": caps.ChangeChoice} {
+		one := join(t, t.TempDir(), b.ClientURL())
+		record(t, one.Keeper, caps.Change{Kind: kind, Keys: testKeys(1), Now: testNow, Exposure: caps.Exposure{Identity: 1, At: testNow}, Stamp: testNow})
+		end := one.outbox.end()
+		until(t, "all of the "+name+" is released", func() bool { return one.cluster.released() == end })
+		closed(t, one.Keeper)
+	}
+}
+
 // A broker whose store was put back to an older copy, or was lost, gets back what the nodes have, and they notice.
 func TestBrokerRolledBack(t *testing.T) {
 	for _, empty := range []bool{false, true} {

@@ -214,8 +214,9 @@ func (p *publisher) fillWindow() error {
 			return err
 		}
 		if !ok {
-			if len(p.ways) == 0 {
+			if len(p.ways) == 0 { // what is left is of the other content
 				p.behind.Store(0)
+				p.note(p.cutter.tail.at)
 			}
 			return nil
 		}
@@ -241,12 +242,17 @@ func (p *publisher) answered(ack *jetstream.PubAck) {
 	p.ways = append(p.ways[:0], p.ways[1:]...)
 	p.pause, p.said = 0, ""
 	p.sent.Add(1)
+	p.deadline = p.now().Add(ackWithin)
+	p.note(through)
+}
+
+// note notes that the broker has all of the content before the position.
+func (p *publisher) note(before Position) {
 	now := p.now()
-	p.deadline = now.Add(ackWithin)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.acked = max(p.acked, through)
-	if n := len(p.marks); n == 0 || now.Sub(p.marks[n-1].at) >= time.Second {
+	p.acked = max(p.acked, before)
+	if n := len(p.marks); n == 0 || p.marks[n-1].acked < p.acked && now.Sub(p.marks[n-1].at) >= time.Second {
 		p.marks = append(p.marks, mark{now, p.acked})
 	}
 }

@@ -91,7 +91,7 @@ func (f *follower) begin(ctx context.Context) (from uint64, err error) {
 		f.mu.Unlock()
 	}
 	if p.Next == 0 || how != same { // others may have what the stream has no more, or never had
-		filled, err := f.fill(ctx, info, begins)
+		filled, err := f.fill(ctx, info, begins, true)
 		if err != nil {
 			return 0, fmt.Errorf("take the snapshot of another node: %w", err)
 		}
@@ -112,8 +112,9 @@ func (f *follower) begin(ctx context.Context) (from uint64, err error) {
 	return p.Next, nil
 }
 
-// fill merges a snapshot of another node that has come at least to the sequence in this stream, and moves to where that had come.
-func (f *follower) fill(ctx context.Context, info *jetstream.StreamInfo, atLeast uint64) (filled bool, err error) {
+// fill merges a snapshot of another node that has come at least to the sequence in this stream, and moves to where that had come, if move:
+// while the stream is being read the position stays.
+func (f *follower) fill(ctx context.Context, info *jetstream.StreamInfo, atLeast uint64, move bool) (filled bool, err error) {
 	created := info.Created.UnixNano()
 	p, ok, err := f.peers(ctx, f.stream, func(p StreamPosition) bool {
 		return p.Created == created && p.Next >= atLeast && p.Next > 1 && p.Next <= info.State.LastSeq+1
@@ -123,7 +124,7 @@ func (f *follower) fill(ctx context.Context, info *jetstream.StreamInfo, atLeast
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.at.Next < p.Next {
+	if move && f.at.Next < p.Next {
 		f.at.Created, f.at.Next, f.at.Time = p.Created, p.Next, p.Time
 	}
 	f.gap, f.hole, f.proven = "", 0, true
@@ -138,21 +139,9 @@ func (f *follower) mend(ctx context.Context, info *jetstream.StreamInfo) {
 	if hole == 0 {
 		return
 	}
-	if filled, err := f.fillHole(ctx, info, hole); err != nil {
+	if filled, err := f.fill(ctx, info, hole, false); err != nil {
 		f.notices.log.Info("what is missing is not there yet", "stream", f.stream, "error", err.Error())
 	} else if filled {
 		f.notices.log.Info("what was missing came by the snapshot of another node", "stream", f.stream)
 	}
-}
-
-// fillHole is fill while the stream is being read: the position stays.
-func (f *follower) fillHole(ctx context.Context, info *jetstream.StreamInfo, hole uint64) (bool, error) {
-	created := info.Created.UnixNano()
-	_, ok, err := f.peers(ctx, f.stream, func(p StreamPosition) bool { return p.Created == created && p.Next >= hole })
-	if err == nil && ok {
-		f.mu.Lock()
-		f.gap, f.hole = "", 0
-		f.mu.Unlock()
-	}
-	return ok, err
 }

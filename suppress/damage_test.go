@@ -94,19 +94,27 @@ func logOf(dir string) string { return filepath.Join(dir, "lists", "l", "changes
 
 func corruptLog(t *testing.T, dir string, fromEnd int) { corrupt(t, logOf(dir), fromEnd) }
 
+// damaged is the directory of such a list after the damage.
+func damaged(t *testing.T, damage func(t *testing.T, dir string)) string {
+	t.Helper()
+	dir := t.TempDir()
+	s := damageStore(t, dir)
+	upload(t, s, 100)
+	upload(t, s, 200)
+	add(t, s, 500, 505)
+	add(t, s, 505, 510)
+	s.Close()
+	damage(t, dir)
+	return dir
+}
+
 // TestDamage: whatever may have lost a member makes the list one that is not
 // trusted, at every start from then on, until a new upload, and somebody is told.
 func TestDamage(t *testing.T) {
 	for _, c := range damages {
 		t.Run(c.name, func(t *testing.T) {
-			dir := t.TempDir()
-			s := damageStore(t, dir)
-			upload(t, s, 100)
-			upload(t, s, 200)
-			add(t, s, 500, 505)
-			add(t, s, 505, 510)
-			s.Close()
-			c.do(t, dir)
+			dir := damaged(t, c.do)
+			var s *suppress.Store
 			for range 3 {
 				s = damageStore(t, dir)
 				st, _ := s.Status("l")
@@ -155,15 +163,8 @@ func refuseFolding(t *testing.T, s *suppress.Store) {
 func TestDamageRollback(t *testing.T) {
 	for _, c := range damages {
 		t.Run(c.name, func(t *testing.T) {
-			dir := t.TempDir()
+			dir := damaged(t, c.do)
 			s := damageStore(t, dir)
-			upload(t, s, 100)
-			upload(t, s, 200)
-			add(t, s, 500, 505)
-			add(t, s, 505, 510)
-			s.Close()
-			c.do(t, dir)
-			s = damageStore(t, dir)
 			st, err := s.Rollback("l")
 			if (err == nil) != (c.back > 0) || trusted(s) != (c.back > 0) {
 				t.Fatalf("got %+v, %v", st, err)

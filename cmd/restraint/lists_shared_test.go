@@ -1,33 +1,11 @@
 package main
 
 import (
-	"io"
-	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 )
-
-// send sends a body to a path of the admin listener.
-func (s *served) send(t *testing.T, method, path, body string) (int, string) {
-	t.Helper()
-	req, err := http.NewRequest(method, s.url+path, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "text/plain")
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, string(answer)
-}
 
 // suppressed waits until exactly these of three people are held off on all nodes.
 func suppressed(t *testing.T, want string, nodes ...*served) {
@@ -70,7 +48,7 @@ func TestServeSharesLists(t *testing.T) {
 	}
 	must := func(s *served, want int, method, path, body string) {
 		t.Helper()
-		if status, answer := s.send(t, method, path, body); status != want {
+		if status, answer := s.send(t, method, path, "text/plain", body); status != want {
 			t.Fatalf("%s %s: %d %s", method, path, status, answer)
 		}
 	}
@@ -102,7 +80,7 @@ func TestServeSharesLists(t *testing.T) {
 		t.Errorf("readyz: %d %s", status, ready)
 	}
 	for _, change := range [][2]string{{"PUT", list}, {"POST", list + "/add"}, {"POST", list + "/rollback"}, {"DELETE", list}} {
-		if status, answer := b.send(t, change[0], change[1], "u1\n"); status != 503 || !strings.Contains(answer, "stays as it is") {
+		if status, answer := b.send(t, change[0], change[1], "text/plain", "u1\n"); status != 503 || !strings.Contains(answer, "stays as it is") {
 			t.Errorf("%s without NATS: %d %s", change[0], status, answer)
 		}
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"fmt"
-	"io"
 	"net/http"
 	"os/exec"
 	"path/filepath"
@@ -51,20 +50,7 @@ func startNats(t *testing.T) (url string, stop func()) {
 
 func (s *served) putPolicy(t *testing.T, text string) (int, string) {
 	t.Helper()
-	req, err := http.NewRequest(http.MethodPut, s.url+"/v1/policy", strings.NewReader(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, string(answer)
+	return s.send(t, http.MethodPut, "/v1/policy", "application/yaml", text)
 }
 
 // A policy put on one node of a cluster is live on the other; without NATS it stays,

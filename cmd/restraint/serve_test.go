@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -74,18 +73,36 @@ func (s *served) wait(t *testing.T, msg string) map[string]any {
 	}
 }
 
-func (s *served) get(t *testing.T, path string) (int, string) {
+// send sends a body to a path of the admin listener.
+func (s *served) send(t *testing.T, method, path, contentType, body string) (int, string) {
 	t.Helper()
-	resp, err := http.Get(s.url + path)
+	req, err := http.NewRequest(method, s.url+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if contentType != "" {
+		req.Header.Set("Content-Type", contentType)
+	}
+	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
+	answer, err := io.ReadAll(resp.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return resp.StatusCode, string(body)
+	return resp.StatusCode, string(answer)
+}
+
+func (s *served) get(t *testing.T, path string) (int, string) {
+	t.Helper()
+	return s.send(t, http.MethodGet, path, "", "")
+}
+
+func (s *served) post(t *testing.T, path, body string) (int, string) {
+	t.Helper()
+	return s.send(t, http.MethodPost, path, "application/json", body)
 }
 
 // try posts and returns the status, or why there is none.
@@ -100,20 +117,6 @@ func (s *served) try(path, body string) (int, error) {
 	}
 	_, err = io.Copy(io.Discard, resp.Body)
 	return resp.StatusCode, err
-}
-
-func (s *served) post(t *testing.T, path, body string) (int, string) {
-	t.Helper()
-	resp, err := http.Post(s.url+path, "application/json", bytes.NewReader([]byte(body)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, string(answer)
 }
 
 // stop sends SIGTERM and wants a clean end.

@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 )
 
@@ -18,7 +17,7 @@ type cluster struct {
 	random  *rand.Rand
 }
 
-// newCluster starts three nodes, and skips the test where the program cannot yet.
+// newCluster starts three nodes.
 func newCluster(t *testing.T) *cluster {
 	t.Helper()
 	random := scenario(t)
@@ -37,9 +36,6 @@ func newCluster(t *testing.T) *cluster {
 		n := c.newNode(t, fmt.Sprintf("node-%d", i))
 		nodes = append(nodes, n)
 		n.launch(t)
-		if i == 0 {
-			c.skipUnlessObeyed(t, n)
-		}
 		n.awaitReady(t)
 	}
 	c.load = newLoad(nodes, random.Uint64(), 4, 25)
@@ -58,17 +54,6 @@ func (c *cluster) newNode(t *testing.T, name string, flags ...string) *node {
 	t.Cleanup(p.close)
 	c.proxies = append(c.proxies, p)
 	return newNode(t, c.dir, name, append([]string{"--nats-urls", "nats://" + p.addr(), "--secret-file", c.secret()}, flags...)...)
-}
-
-// skipUnlessObeyed skips where the node says that it does not obey nats.urls yet.
-func (c *cluster) skipUnlessObeyed(t *testing.T, n *node) {
-	t.Helper()
-	until(t, "the first node started or refused to", func() bool {
-		return !n.running() || n.logged(`"msg":"restored"`)+n.logged(`"msg":"ready"`) > 0
-	})
-	if !n.running() && strings.Contains(n.tail(), "does not obey it yet") {
-		t.Skip("the nodes of this program do not obey nats.urls yet")
-	}
 }
 
 // heal takes back everything that a proxy does.

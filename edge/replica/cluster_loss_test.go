@@ -46,6 +46,21 @@ func streamWith(t *testing.T, url string, c jetstream.StreamConfig) (jetstream.J
 	return js, s
 }
 
+// agedStream makes a stream of events that has messages 10 to 20 of 20.
+func agedStream(t *testing.T, url string) (jetstream.JetStream, jetstream.Stream) {
+	t.Helper()
+	js, stream := streamWith(t, url, jetstream.StreamConfig{Name: eventsStream, Subjects: []string{eventsSubject + ".>"}})
+	for range 20 {
+		if _, err := js.Publish(t.Context(), eventsSubject+".0", nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := stream.Purge(t.Context(), jetstream.WithPurgeSequence(10)); err != nil {
+		t.Fatal(err)
+	}
+	return js, stream
+}
+
 // The broker's store is lost for good. What the outbox no longer has is in the nodes that were there, and in their copies: a node that comes
 // new must get it, or not be ready.
 func TestClusterFreshNodeAfterTheBrokerWasLost(t *testing.T) {
@@ -101,15 +116,7 @@ func TestClusterFreshNodeAfterTheBrokerWasLost(t *testing.T) {
 // The broker does not answer for a moment while a node looks for the snapshot of another: that is no gap for ever.
 func TestClusterFillIsTriedAgain(t *testing.T) {
 	b := startBroker(t, t.TempDir(), 0)
-	js, stream := streamWith(t, b.ClientURL(), jetstream.StreamConfig{Name: eventsStream, Subjects: []string{eventsSubject + ".>"}})
-	for range 20 {
-		if _, err := js.Publish(t.Context(), eventsSubject+".0", nil); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := stream.Purge(t.Context(), jetstream.WithPurgeSequence(10)); err != nil {
-		t.Fatal(err)
-	}
+	js, stream := agedStream(t, b.ClientURL())
 	asked := 0
 	f := follower{
 		lostTouch: func() uint64 { return 0 }, js: js, stream: eventsStream, notices: &notices{log: slog.New(slog.DiscardHandler)}, lost: func() {}, apply: func(jetstream.Msg) error { return nil },
@@ -135,15 +142,7 @@ func TestClusterFillIsTriedAgain(t *testing.T) {
 // again.
 func TestClusterAnotherStreamFilledIsSentAgain(t *testing.T) {
 	b := startBroker(t, t.TempDir(), 0)
-	js, stream := streamWith(t, b.ClientURL(), jetstream.StreamConfig{Name: eventsStream, Subjects: []string{eventsSubject + ".>"}})
-	for range 20 {
-		if _, err := js.Publish(t.Context(), eventsSubject+".0", nil); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := stream.Purge(t.Context(), jetstream.WithPurgeSequence(10)); err != nil {
-		t.Fatal(err)
-	}
+	js, stream := agedStream(t, b.ClientURL())
 	again := false
 	f := follower{
 		lostTouch: func() uint64 { return 0 }, js: js, stream: eventsStream, notices: &notices{log: slog.New(slog.DiscardHandler)}, lost: func() { again = true },

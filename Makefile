@@ -38,6 +38,10 @@ bench: ## the speed and memory marks, ten runs each
 	@$(GO) test -run '^$$' -bench 'BenchmarkDecide|BenchmarkMemoryRead' -count 10 ./edge
 	@$(GO) test -run '^$$' -bench 'BenchmarkMemoryPerCounter' -benchtime 1x -count 3 ./caps
 
+bench-long: ## lists of 1e7 and 1e8 members: look-ups beside plain bloom/v3, bytes a key, build time, measured false positives
+	$(GO) test -run '^$$' -bench 'Contains|Lists' -benchtime 300x -timeout 1h ./suppress -keys 10000000
+	$(GO) test -run '^$$' -bench 'Contains' -benchtime 300x -timeout 1h ./suppress -keys 100000000
+
 faults: ## break real nodes by a seeded schedule and check what they say afterwards: make faults SEED=7
 	@$(GO) test -count=1 -timeout 20m -parallel 4 -v ./edge/replica/faults -faults -seed $(SEED)
 

@@ -104,6 +104,9 @@ func (n *Node) decide(x *exchange, now uint32) {
 		}
 	}
 
+	if rules.settles {
+		x.judge.settle(x.req.Candidates)
+	}
 	x.judgeLocked(n, now)
 	if len(x.kept) > 0 {
 		x.tellHolds(n, now)

@@ -3,6 +3,7 @@ package edge
 import (
 	"fmt"
 	"math/bits"
+	"slices"
 
 	"restraint/edge/identity"
 	"restraint/edge/policy"
@@ -19,6 +20,7 @@ type rules struct {
 	channels map[string]uint16  // that a cap names, numbered from 1
 	lists    []int              // by index of Policy.Lists: where the list stands in the suppress store
 	listTags []uint64           // likewise: the namespace of a list's items
+	settles  bool               // a campaign has lists that are settled in their key files
 }
 
 // plan is what is looked at of a campaign for every candidate, in 64 bytes: one
@@ -45,6 +47,7 @@ const (
 	hasPurchased
 	hasInterest
 	hasDiversity
+	hasExactLists // lists of which one is settled in its key file
 )
 
 // limit is one cap, in 16 bytes.
@@ -105,6 +108,7 @@ func newRules(p *policy.Policy, tags *identity.Tags) *rules {
 			tag: c.Tag, from: c.From, length: c.To - min(c.From, c.To), spacing: c.Spacing,
 			limit: uint32(len(r.limits)), limits: uint8(len(c.Caps)), set: r.set(sets, c.Suppress), further: furtherOf(p, c),
 		}
+		r.settles = r.settles || r.plans[i].further&hasExactLists != 0
 		r.plans[i].nameSpaces(c, tags)
 		for k := range c.Caps {
 			r.limits = append(r.limits, r.newLimit(c, &c.Caps[k]))
@@ -130,6 +134,10 @@ func furtherOf(p *policy.Policy, c *policy.Campaign) (f further) {
 		if l := &p.Lists[list]; l.MaxAge != 0 && l.WhenStale == policy.StaleSkip {
 			f |= hasFreshLists
 		}
+	}
+	exact := func(list int) bool { return p.Lists[list].Exact }
+	if slices.ContainsFunc(c.Suppress, exact) || slices.ContainsFunc(c.Purchased.Lists, exact) {
+		f |= hasExactLists
 	}
 	if b := &c.Purchased; b.Item > 0 || b.Category > 0 || b.Advertiser > 0 || len(b.Lists) > 0 {
 		f |= hasPurchased

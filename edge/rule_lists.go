@@ -2,6 +2,7 @@ package edge
 
 import (
 	"restraint/edge/identity"
+	"restraint/edge/openrtb"
 	"restraint/edge/policy"
 	"restraint/suppress"
 )
@@ -83,6 +84,29 @@ func (j *judge) ask(list int, probes []suppress.Probe) membership {
 	return outside
 }
 
+// settle asks the candidates' lists that are settled in their key files before the
+// person's records are locked, since that may wait for the disk. What a list of
+// users says is kept; a list of orders is read again, then from the page cache.
+func (j *judge) settle(candidates []openrtb.Candidate) {
+	var s subject
+	for i := range candidates {
+		c := &candidates[i]
+		if !s.find(j.rules, j.rules.campaign.Tag(c.Campaign)) || s.plan.further&hasExactLists == 0 {
+			continue
+		}
+		for _, list := range s.Suppress {
+			if j.rules.Lists[list].Exact {
+				j.contains(list)
+			}
+		}
+		for _, list := range s.Purchased.Lists {
+			if j.rules.Lists[list].Exact && len(c.Item) > 0 {
+				j.contained(list, c.Item)
+			}
+		}
+	}
+}
+
 // purchased: not what the person bought already, item, category and advertiser
 // each for its own time, from purchase events and from lists of orders.
 func (j *judge) purchased(v *verdict, s *subject) bool {
@@ -104,13 +128,7 @@ func (j *judge) owned(v *verdict, s *subject) bool {
 
 // ordered: a list of orders must not say that the person bought the item.
 func (j *judge) ordered(v *verdict, s *subject, list int) {
-	item := j.tags.TagBytes(identity.KindItem, j.rules.listTags[list], s.asked.Item)
-	j.orders = j.orders[:0]
-	for i := range j.probes {
-		j.orders = append(j.orders, suppress.Probe{})
-		j.orders[i].Reset(suppress.ItemKey(j.probes[i].Key(), item))
-	}
-	m := j.ask(j.rules.lists[list], j.orders)
+	m := j.contained(list, s.asked.Item)
 	if j.because != nil {
 		j.because.add(Check{
 			Rule: "purchased", Per: "item", List: j.rules.Lists[list].Name,
@@ -120,6 +138,17 @@ func (j *judge) ordered(v *verdict, s *subject, list int) {
 	if m != outside {
 		v.fail(Purchased, never)
 	}
+}
+
+// contained asks a list of orders for an item.
+func (j *judge) contained(list int, item []byte) membership {
+	tag := j.tags.TagBytes(identity.KindItem, j.rules.listTags[list], item)
+	j.orders = j.orders[:0]
+	for i := range j.probes {
+		j.orders = append(j.orders, suppress.Probe{})
+		j.orders[i].Reset(suppress.ItemKey(j.probes[i].Key(), tag))
+	}
+	return j.ask(j.rules.lists[list], j.orders)
 }
 
 func (j *judge) bought(v *verdict, per string, tag uint64, within uint32) {

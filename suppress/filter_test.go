@@ -63,3 +63,32 @@ func TestBloomLocations(t *testing.T) {
 		}
 	}
 }
+
+// TestFuseContains: our look-up says what xorfilter's own does.
+func TestFuseContains(t *testing.T) {
+	for _, n := range []uint64{1, 2, 10, 3000, 100_000} {
+		var keys sliceStream
+		for i := range n {
+			keys = append(keys, pair{mix(i), mix(i + 1<<40)})
+		}
+		f, err := newFuse(DefaultRate, n, &keys)
+		if err != nil {
+			t.Fatal(err)
+		}
+		hits := uint64(0)
+		for i := range 2 * n {
+			var p Probe
+			p.Reset(pair{mix(i), mix(i + 1<<40)}.key())
+			got := f.maybe(&p)
+			if want := f.fuse16.Contains(p.fuse); got != want || i < n && !got {
+				t.Fatalf("%d keys, key %d: %v, xorfilter says %v", n, i, got, want)
+			}
+			if got {
+				hits++
+			}
+		}
+		if n > 100 && hits > n+n/100 {
+			t.Fatalf("%d keys: %d of as many strangers are members", n, hits-n)
+		}
+	}
+}

@@ -7,11 +7,11 @@ import (
 // maxProbes bounds the filter bits of one key; 1e-9 needs 22.
 const maxProbes = 24
 
-// eagerProbes places are computed by Reset; the default rate asks for 11.
-const eagerProbes = 12
+// stirPlaces places come of one stirring.
+const stirPlaces = 6
 
-// Probe holds the filter places of one key, computed once and used for every
-// list of a request, whatever the lists' sizes. Reset it before its first use.
+// Probe holds the filter places of one key, computed once, when the first list
+// asks for them, and used for every list of a request, whatever the lists' sizes. Reset it before its first use.
 // It is for one goroutine at a time and holds no pointer.
 type Probe struct {
 	key  Key
@@ -32,20 +32,19 @@ func (p *Probe) Reset(key Key) {
 	p.key, p.x, p.y = key, k.hi, k.lo
 	p.fuse = k.hi ^ bits.RotateLeft64(k.lo, 32)
 	p.z, p.n = k.lo, 0
-	p.extend(eagerProbes)
 }
 
-// extend computes at least n places, six from each stirring.
+// extend computes at least n places.
 func (p *Probe) extend(n int) {
 	for p.n < n {
 		p.z = mix(p.z + 0x9e3779b97f4a7c15)
 		z := p.z
-		off := p.off[p.n : p.n+6 : p.n+6]
+		off := p.off[p.n : p.n+stirPlaces : p.n+stirPlaces]
 		for i := range off {
 			off[i] = uint16(z % blockBits)
 			z /= blockBits
 		}
-		p.n += 6
+		p.n += stirPlaces
 	}
 }
 

@@ -56,6 +56,14 @@ type judge struct {
 	probes  []suppress.Probe
 	because *explanation // nil unless the caller asked why
 
+	market     *market
+	beside     numbers // of rules.surroundings: what the request is beside; empty: nothing that a rule names
+	delicate   bool    // some of it is sensitive in this market
+	quiet      uint32  // seconds left of the quiet hours, once quietKnown
+	quietKnown bool
+	offset     int32 // of the person's clock, in seconds, when hasOffset
+	hasOffset  bool
+
 	member   []membership     // by index of Policy.Lists
 	outside  []bool           // by index of rules.sets: none of the lists speaks against the person
 	asked    [16]asked        // by the upper bits of the tag; forgotten where a place is taken
@@ -91,13 +99,13 @@ func (j *judge) one(c *openrtb.Candidate, s *subject, v *verdict) {
 		return
 	}
 	if !j.known {
-		_ = j.anonymous(v, s) && j.interest(v, s)
+		_ = j.anonymous(v, s) && j.sensitive(v, s) && j.notBeside(v, s) && j.precise(v, s) && j.interest(v, s) && j.awake(v, s)
 		return
 	}
 	// In the order of the reasons; each says whether to go on. Each is a test of what
 	// needs no looking up, small enough to be inlined, before the rule itself.
-	_ = j.hidden(v, s) && j.suppressed(v, s) && j.purchased(v, s) && j.interest(v, s) &&
-		j.spacing(v, s) && j.caps(v, s) && j.diversity(v, s)
+	_ = j.hidden(v, s) && j.sensitive(v, s) && j.notBeside(v, s) && j.precise(v, s) && j.suppressed(v, s) && j.purchased(v, s) &&
+		j.interest(v, s) && j.spacing(v, s) && j.caps(v, s) && j.diversity(v, s) && j.awake(v, s)
 }
 
 // find sets the campaign with a tag; false when the policy has none.

@@ -143,6 +143,7 @@ func (x *exchange) begin(n *Node, rules *rules, now uint32) {
 	j.rules, j.lists, j.tags = rules, n.lists.View(), n.tags
 	j.now, j.moment = now, rules.Moment(now)
 	j.channel = rules.channels[lent(x.req.Channel)]
+	j.where(&x.req)
 	j.person, j.known, j.probes = &x.person, len(x.keys) > 0, x.probes
 	j.member = cleared(j.member, len(rules.lists))
 	j.outside = cleared(j.outside, len(rules.sets))

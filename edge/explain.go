@@ -3,6 +3,7 @@ package edge
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"restraint/edge/policy"
@@ -31,7 +32,13 @@ type Check struct {
 	At      uint32 `json:"at,omitempty"`
 	Age     uint32 `json:"age,omitempty"`   // seconds
 	Place   string `json:"place,omitempty"` // where interest was shown
-	Pass    bool   `json:"pass"`
+	Market  string `json:"market,omitempty"`
+	// Category is a content category of the policy, as cat:386, that the place of the
+	// advertisement is of; Topic is what the campaign or the candidate is about.
+	Category string `json:"category,omitempty"`
+	Topic    string `json:"topic,omitempty"`
+	Local    string `json:"local,omitempty"` // what the clock shows where the person is, hh:mm
+	Pass     bool   `json:"pass"`
 }
 
 // explanation gathers the checks of one candidate. A nil explanation gathers
@@ -97,6 +104,16 @@ func (e *explanation) skipped(r Reason) string {
 		return "without an identifier nobody can keep count, so it is not shown."
 	case Hidden:
 		return "you asked on " + e.date(c.At) + " not to see this campaign; that holds for 90 days."
+	case Sensitive:
+		if c.Category != "" {
+			return fmt.Sprintf("what stands here is about something sensitive (%s), and beside it we use nothing that we know of you.", c.Category)
+		}
+		return fmt.Sprintf("it is about something sensitive (%q), and for that we use nothing that we know of you.", c.Topic)
+	case NotBeside:
+		return fmt.Sprintf("this campaign does not stand beside what is shown here (%s).", c.Category)
+	case TooSpecific:
+		what := map[string]string{"item": "the very thing", "category": "the kind of thing"}[c.Per]
+		return fmt.Sprintf("it would name %s that you looked at, which we do not do in your region (%s).", what, c.Market)
 	case Suppressed:
 		return fmt.Sprintf("you are on the list %q%s, whose members this campaign leaves alone.", c.List, asFilter(c))
 	case StaleList:
@@ -123,10 +140,17 @@ func (e *explanation) skipped(r Reason) string {
 				window(c.Within), c.Limit)
 		}
 		return fmt.Sprintf("%s; the limit is %d.", usage(c), c.Limit)
+	case QuietHours:
+		return quietSentence(c)
 	case Diversity:
 		return fmt.Sprintf("you have seen this very advertisement %s in a row; the limit is %d.", times(c.Limit), c.Limit)
 	}
 	panic("BUG: no sentence for " + r.String())
+}
+
+func quietSentence(c *Check) string {
+	from, to, _ := strings.Cut(c.Within, "-")
+	return fmt.Sprintf("it is %s where you are, and from %s to %s we leave you in peace.", c.Local, from, to)
 }
 
 // failed returns the check that gave the reason: the first that failed under one
@@ -145,7 +169,8 @@ var ruleReason = map[string]Reason{
 	"campaign": UnknownCampaign, "active": Inactive, "id": NoID, "hidden": Hidden, "list": Suppressed,
 	"list_age": StaleList, "purchased": Purchased, "interest_after": TooSoon, "interest": StaleInterest,
 	"interest_least": StaleInterest, "interest_until": StaleInterest, "interest_from": StaleInterest,
-	"spacing": Spacing, "cap": Cap, "diversity": Diversity,
+	"spacing": Spacing, "cap": Cap, "diversity": Diversity, "sensitive": Sensitive, "not_beside": NotBeside,
+	"precision": TooSpecific, "quiet_hours": QuietHours,
 }
 
 func purchasedSentence(e *explanation, c *Check) string {

@@ -444,7 +444,11 @@ func TestOpenAPIProblems(t *testing.T) {
 // reasonsPolicy has a campaign for each reason that this version gives.
 const reasonsPolicy = `
 timezone: UTC
-markets: [{name: everywhere, require: none}]
+sensitive: ["cat:286"]
+markets:
+  - {name: night, countries: [JPN], require: none, precision: category, quiet_hours: "00:01-00:00"}
+  - {name: everywhere, require: none}
+unknown: everywhere
 lists:
   members: {id: [user.id], source: first_party, basis: contract}
   aging: {id: [user.id], max_age: 48h, when_stale: skip, source: first_party, basis: contract}
@@ -458,6 +462,7 @@ campaigns:
   spaced: {advertiser: a, spacing: 30m}
   capped: {advertiser: a, caps: [{per: campaign, limit: 1, within: 24h}]}
   diverse: {advertiser: a, diversity: {same_creative_in_a_row: 1}}
+  choosy: {advertiser: a, purpose: contextual, not_beside: ["cat:386"]}
 `
 
 // Each reason is given, or said not to be given yet; each rule of an explanation
@@ -475,14 +480,16 @@ func TestOpenAPIReasonsGiven(t *testing.T) {
 		n.event(fmt.Sprintf(`%s,"user":{"id":"u"},"at":%d}`, event, at-60))
 	}
 	given, rules := map[string]bool{}, map[string]bool{}
-	for user, candidates := range map[string]string{
-		"":  `{"campaign":"plain"}`,
-		"m": `{"campaign":"suppressing"}`,
-		"u": `{"campaign":"unknown"},{"campaign":"over"},{"campaign":"plain"},{"campaign":"stale"},{"campaign":"bought","item":"i"},` +
+	for who, candidates := range map[string]string{
+		`"user":{}`:         `{"campaign":"plain"}`,
+		`"user":{"id":"m"}`: `{"campaign":"suppressing"}`,
+		`"user":{"id":"n"},"device":{"geo":{"country":"JPN"}}`:      `{"campaign":"bought"},{"campaign":"bought","item":"i"}`,
+		`"user":{"id":"n"},"site":{"cat":["389","317"],"cattax":6}`: `{"campaign":"bought"},{"campaign":"choosy"}`,
+		`"user":{"id":"u"}`: `{"campaign":"unknown"},{"campaign":"over"},{"campaign":"plain"},{"campaign":"stale"},{"campaign":"bought","item":"i"},` +
 			fmt.Sprintf(`{"campaign":"interested","interest_at":%d},{"campaign":"interested"},`, at-60) +
 			`{"campaign":"spaced"},{"campaign":"capped"},{"campaign":"diverse","creative":"c"}`,
 	} {
-		body := fmt.Sprintf(`{"user":{"id":%q},"at":%d,"candidates":[%s]}`, user, at, candidates)
+		body := fmt.Sprintf(`{%s,"at":%d,"candidates":[%s]}`, who, at, candidates)
 		var a answer
 		if err := json.Unmarshal(d.call(t, n, 200, "POST", "/v1/decide?explain=1", nil, body), &a); err != nil {
 			t.Fatal(err)

@@ -21,6 +21,10 @@ type rules struct {
 	lists    []int              // by index of Policy.Lists: where the list stands in the suppress store
 	listTags []uint64           // likewise: the namespace of a list's items
 	settles  bool               // a campaign has lists that are settled in their key files
+
+	markets      []market // by index of Policy.Markets
+	surroundings surroundings
+	notBeside    [][]uint16 // by Campaign.Index: of surroundings
 }
 
 // plan is what is looked at of a campaign for every candidate, in 64 bytes: one
@@ -40,7 +44,7 @@ type plan struct {
 }
 
 // further are the rules that not every campaign has.
-type further uint8
+type further uint16
 
 const (
 	hasFreshLists further = 1 << iota // lists of which one must not be stale
@@ -48,6 +52,8 @@ const (
 	hasInterest
 	hasDiversity
 	hasExactLists // lists of which one is settled in its key file
+	hasNotBeside
+	isPersonal // it retargets, or uses a list
 )
 
 // limit is one cap, in 16 bytes.
@@ -100,6 +106,7 @@ func newRules(p *policy.Policy, tags *identity.Tags) *rules {
 	r := &rules{Policy: p, plans: make([]plan, len(p.Campaigns)), channels: make(map[string]uint16)}
 	r.campaign = tags.Namespace(identity.KindCampaign, 0)
 	r.index = make([]slot, 1<<bits.Len(uint(4*len(p.Campaigns)+1)))
+	r.notBeside = make([][]uint16, len(p.Campaigns))
 	sets := make(map[string]uint32)
 	for i := range p.Campaigns {
 		c := &p.Campaigns[i]
@@ -110,10 +117,14 @@ func newRules(p *policy.Policy, tags *identity.Tags) *rules {
 		}
 		r.settles = r.settles || r.plans[i].further&hasExactLists != 0
 		r.plans[i].nameSpaces(c, tags)
+		for _, category := range c.NotBeside {
+			r.notBeside[i] = append(r.notBeside[i], r.surroundings.number(category))
+		}
 		for k := range c.Caps {
 			r.limits = append(r.limits, r.newLimit(c, &c.Caps[k]))
 		}
 	}
+	r.newMarkets()
 	return r
 }
 
@@ -144,6 +155,12 @@ func furtherOf(p *policy.Policy, c *policy.Campaign) (f further) {
 	}
 	if c.Interest.Set {
 		f |= hasInterest
+	}
+	if len(c.NotBeside) > 0 {
+		f |= hasNotBeside
+	}
+	if c.Purpose == policy.Retargeting || len(c.Suppress)+len(c.Purchased.Lists) > 0 {
+		f |= isPersonal
 	}
 	if c.Diversity > 0 && c.CreativeScope >= 0 {
 		f |= hasDiversity

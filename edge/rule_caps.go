@@ -72,7 +72,7 @@ func (j *judge) scope(s *subject, l *limit, i int) uint64 {
 // limit: the i-th of the campaign's caps has room.
 func (j *judge) limit(v *verdict, s *subject, i int, tag uint64) {
 	l := &j.rules.limits[int(s.plan.limit)+i]
-	most, fades := int(l.most), s.fades(l)
+	most, fades := int(j.market.limits[l.most]), s.fades(l)
 	if fades {
 		most = s.fading.scale(most)
 	}
@@ -123,7 +123,7 @@ func (j *judge) fadedWait(s *subject, l *limit, tag uint64, most int, free caps.
 		if left.num == 0 {
 			return never
 		}
-		later := left.scale(int(l.most))
+		later := left.scale(int(j.market.limits[l.most]))
 		if later >= most {
 			return wait(j.now, uint32(free))
 		}

@@ -56,6 +56,12 @@ func MomentIn(zone *time.Location, now uint32) Moment {
 	}
 }
 
+// SecondOfDay is what a clock in the zone shows, in seconds after midnight.
+func SecondOfDay(zone *time.Location, now uint32) uint32 {
+	h, m, s := time.Unix(int64(now), 0).In(zone).Clock()
+	return uint32(h*hour + m*minute + s)
+}
+
 // civil numbers dates: days since 1 January 1970.
 func civil(year int, month time.Month, d int) int64 {
 	return time.Date(year, month, d, 0, 0, 0, 0, time.UTC).Unix() / day

@@ -39,6 +39,7 @@ func Compile(src *Source, o Options) *Policy {
 	}
 	p.Campaigns = make([]Campaign, len(src.campaigns))
 	p.index = newIndex(len(src.campaigns))
+	p.places = newPlaces(src.Markets, src.Unknown)
 	for i := range src.campaigns {
 		w := &src.campaigns[i]
 		p.Campaigns[i] = w.compile(i, read, o.Tagger)

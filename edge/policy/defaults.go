@@ -1,6 +1,9 @@
 package policy
 
-import "math"
+import (
+	"math"
+	"strconv"
+)
 
 // What holds where the text is silent. The private way is the default: every
 // looser choice has to be written.
@@ -19,10 +22,30 @@ const (
 
 // defaultSensitive are the topics that are sensitive where the text names none:
 // the special categories of GDPR article 9 and what people named beside them
-// (debts, grief, gambling, alcohol, children).
-var defaultSensitive = []string{
+// (debts, grief, gambling, alcohol, children); the categories that IAB Content
+// Taxonomy 2.2 flags as sensitive, and 286, Medical Health, above most of them;
+// and what Content Taxonomy 1.0 has in their place (chosen: special education,
+// pregnancy, special needs, health, politics, dating, divorce, gay life, religion).
+var defaultSensitive = append([]string{
 	"alcohol", "biometrics", "children", "debt", "ethnicity", "faith", "gambling", "genetics", "grief",
 	"health", "politics", "religion", "sexuality", "trade_union",
+	"cat:IAB5-15", "cat:IAB6-7", "cat:IAB6-8", "cat:IAB7", "cat:IAB11-4", "cat:IAB14-1", "cat:IAB14-2", "cat:IAB14-3", "cat:IAB23",
+}, flaggedCategories()...)
+
+// flaggedCategories are 286 and the 64 categories with the flag SCD in IAB Tech
+// Lab's file of Content Taxonomy 2.2; in the files of 3.0 and 3.1 the flags stand
+// beside other rows.
+func flaggedCategories() []string {
+	var all []string
+	for _, span := range [][2]int{
+		{136, 136}, {188, 189}, {199, 200}, {211, 211}, {214, 214}, {224, 224}, {231, 231}, {237, 237}, {286, 323},
+		{387, 388}, {410, 410}, {453, 463}, {465, 465}, {468, 468}, {549, 549},
+	} {
+		for id := span[0]; id <= span[1]; id++ {
+			all = append(all, "cat:"+strconv.Itoa(id))
+		}
+	}
+	return all
 }
 
 // Bounds on what is written (chosen, except where a source is named). They keep

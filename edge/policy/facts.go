@@ -144,6 +144,9 @@ func (m *Market) String() string {
 	if m.QuietFrom != m.QuietTo {
 		text += fmt.Sprintf(", quiet_hours: %s, timezone: %s", m.Quiet(), m.Zone)
 	}
+	if len(m.Sensitive) > 0 {
+		text += ", sensitive: " + list(m.Sensitive)
+	}
 	return text + "}"
 }
 

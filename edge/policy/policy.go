@@ -16,6 +16,7 @@ type Policy struct {
 
 	own    []namedScope // scopes that this version's caps read, without Held
 	index  index
+	places places
 	moment atomic.Pointer[Moment]
 }
 

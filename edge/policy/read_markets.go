@@ -67,7 +67,7 @@ func (s *spot) take(m *Market, taken map[string]string) {
 
 func (src *Source) readMarket(s *spot) Market {
 	m := Market{CapFactor: millionths, Precision: PrecisionItem, Zone: src.Zone}
-	entries := s.entries("name", "countries", "regions", "require", "cap_factor", "precision", "quiet_hours", "timezone")
+	entries := s.entries("name", "countries", "regions", "require", "cap_factor", "precision", "quiet_hours", "timezone", "sensitive")
 	if s.n.Kind != yaml.MappingNode {
 		return m
 	}
@@ -89,6 +89,8 @@ func (src *Source) readMarket(s *spot) Market {
 			m.QuietFrom, m.QuietTo = e.quietHours()
 		case "timezone":
 			m.Zone = e.location()
+		case "sensitive":
+			m.Sensitive = e.topics(true)
 		}
 	}
 	s.require("name", "give the market a name")
@@ -205,16 +207,21 @@ func (src *Source) readUnknown(s *spot) {
 func strictest(markets []Market) int {
 	best := 0
 	for i := range markets {
-		if a, b := &markets[i], &markets[best]; cmp.Or(
-			cmp.Compare(a.Require, b.Require),
-			cmp.Compare(a.CapFactor, b.CapFactor),
-			cmp.Compare(a.Precision, b.Precision),
-			-cmp.Compare(a.quietMinutes(), b.quietMinutes()),
-		) < 0 {
+		if markets[i].stricter(&markets[best]) {
 			best = i
 		}
 	}
 	return best
+}
+
+func (m *Market) stricter(than *Market) bool {
+	return cmp.Or(
+		cmp.Compare(m.Require, than.Require),
+		cmp.Compare(m.CapFactor, than.CapFactor),
+		cmp.Compare(m.Precision, than.Precision),
+		-cmp.Compare(m.quietMinutes(), than.quietMinutes()),
+		-cmp.Compare(len(m.Sensitive), len(than.Sensitive)),
+	) < 0
 }
 
 // quietMinutes is how long the market is quiet in a day.

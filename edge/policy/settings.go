@@ -93,6 +93,24 @@ type Market struct {
 	// where QuietFrom > QuietTo; QuietFrom == QuietTo: none.
 	QuietFrom, QuietTo uint16
 	Zone               *time.Location
+	// Sensitive are topics and content categories that are sensitive here beside
+	// those of the whole policy.
+	Sensitive []string
+}
+
+// QuietUntil is how many seconds are left of the quiet hours at a second of the
+// local day; 0: it is not quiet.
+func (m *Market) QuietUntil(second uint32) uint32 {
+	from, to := uint32(m.QuietFrom)*60, uint32(m.QuietTo)*60
+	switch {
+	case from <= second && second < to:
+		return to - second
+	case from > to && second >= from:
+		return to + day - second
+	case from > to && second < to:
+		return to - second
+	}
+	return 0
 }
 
 // Limit scales a limit by the market's factor: rounded down, at least 1.

@@ -1,0 +1,113 @@
+package edge
+
+import (
+	"slices"
+	"strings"
+
+	"restraint/edge/openrtb"
+	"restraint/edge/policy"
+)
+
+// numbers is a set of small numbers.
+type numbers []uint64
+
+func (s numbers) has(n int) bool { return s[n/64]>>(n%64)&1 != 0 }
+
+// put puts n in, growing the set.
+func (s *numbers) put(n int) {
+	for len(*s) <= n/64 {
+		*s = append(*s, 0)
+	}
+	(*s)[n/64] |= 1 << (n % 64)
+}
+
+// surroundings are the content categories that any rule of a policy names,
+// numbered, so that a request's categories are looked up once and a campaign's by
+// a bit each. Immutable.
+type surroundings struct {
+	names []string            // as the policy writes them: cat:386
+	under map[string][]uint16 // by id of a request: the categories that name it or are above it
+	words int                 // of a set of them
+}
+
+// number returns the number of a category of the policy, from now on if it is new.
+func (s *surroundings) number(category string) uint16 {
+	if i := slices.Index(s.names, category); i >= 0 {
+		return uint16(i)
+	}
+	if s.under == nil {
+		s.under = make(map[string][]uint16)
+	}
+	n := uint16(len(s.names))
+	s.names = append(s.names, category)
+	s.words = len(s.names)/64 + 1
+	for _, id := range policy.Below(category) {
+		s.under[id] = append(s.under[id], n)
+	}
+	return n
+}
+
+// find sets, in dst, the categories that a request's surroundings are of.
+func (s *surroundings) find(dst numbers, r *openrtb.Request) numbers {
+	dst = cleared(dst, s.words)
+	if !policy.CategoriesKnown(r.CatTax) {
+		return dst
+	}
+	for _, id := range r.Categories {
+		for _, n := range s.under[string(id)] {
+			dst.put(int(n))
+		}
+		if above := policy.Above(id); above != nil {
+			for _, n := range s.under[string(above)] {
+				dst.put(int(n))
+			}
+		}
+	}
+	return dst
+}
+
+// market is what the decision needs of a policy's market. Immutable.
+type market struct {
+	*policy.Market
+	limits [256]uint8 // a cap's limit here, by the limit written
+	// sensitive are the categories beside which, topics those of which, and words
+	// the names of categories of which, nothing personal is shown.
+	sensitive []uint16
+	words     map[string]bool
+	lengths   uint64 // bit n%64: a word has n bytes
+	// topics are the campaigns with a topic that is sensitive here, by index; nil:
+	// none, as where the market has no list of its own, since the policy would have
+	// been refused.
+	topics numbers
+}
+
+// newMarkets compiles the markets of a policy.
+func (r *rules) newMarkets() {
+	r.markets = make([]market, len(r.Markets))
+	for i := range r.Markets {
+		m := &r.markets[i]
+		m.Market = &r.Markets[i]
+		m.words = make(map[string]bool)
+		for limit := range m.limits {
+			m.limits[limit] = m.Limit(uint8(limit))
+		}
+		for _, topic := range slices.Concat(r.Sensitive, m.Sensitive) {
+			if strings.HasPrefix(topic, "cat:") {
+				m.sensitive = append(m.sensitive, r.surroundings.number(topic))
+			} else {
+				m.words[topic] = true
+				m.lengths |= 1 << (len(topic) % 64)
+			}
+		}
+		for c := range r.Campaigns {
+			if campaign := &r.Campaigns[c]; slices.ContainsFunc(campaign.Topics, func(t string) bool { return slices.Contains(m.Sensitive, t) }) {
+				m.topics.put(c)
+			}
+		}
+	}
+}
+
+// isWord reports whether a name is one of the sensitive topics.
+func (m *market) isWord(name []byte) bool {
+	return m.lengths>>(len(name)%64)&1 != 0 && m.words[string(name)]
+}

@@ -22,9 +22,8 @@ const EntryBytes = 320
 // safe for concurrent use.
 //
 // No string is kept. What is remembered is found by 128 bits of a keyed hash of the
-// string, under a key made when the Reader is, with the vendor and the sections in
-// force compared in full: a string is taken for another once in 2^128. It may be
-// forgotten at any time, which costs decoding it again.
+// string, under a key made when the Reader is, with what was asked mixed in. It may
+// be forgotten at any time, which costs decoding the string again.
 type Reader struct {
 	cache   *ristretto.Cache[uint64, entry]
 	key     [32]byte
@@ -34,11 +33,10 @@ type Reader struct {
 // entry is what is remembered of a string. It holds no pointer.
 type entry struct {
 	check uint64 // the half of the hash that is not the key
-	asked question
-	says  gpp // of a TCF string: tcf alone
+	says  gpp    // of a TCF string: tcf alone
 }
 
-// question is what a string was read for.
+// question is what a string is read for.
 type question struct {
 	named  sections // those in force of a GPP string; 0 for all
 	vendor uint16
@@ -89,12 +87,8 @@ func (r *Reader) says(dst *gpp, text []byte, q question) {
 		dst.tcf.problem = TCFUnreadable
 		return
 	}
-	sum := highwayhash.Sum128(text, r.key[:])
-	key, check := binary.LittleEndian.Uint64(sum[:]), binary.LittleEndian.Uint64(sum[8:])
-	// Mixing in the question is undone by comparing it, so no two strings of one
-	// question come to share a key and a check by it.
-	key ^= q.mix()
-	if e, ok := r.cache.Get(key); ok && e.check == check && e.asked == q {
+	key, check := r.place(text, q)
+	if e, ok := r.cache.Get(key); ok && e.check == check {
 		*dst = e.says
 		return
 	}
@@ -105,15 +99,19 @@ func (r *Reader) says(dst *gpp, text []byte, q question) {
 	} else {
 		*dst = parseGPP(text, q.named, q.vendor)
 	}
-	r.cache.Set(key, entry{check: check, asked: q, says: *dst}, EntryBytes)
+	r.cache.Set(key, entry{check: check, says: *dst}, EntryBytes)
 }
 
-// mix spreads a question over 64 bits, so that one string asked about in several
-// ways takes as many places.
-func (q question) mix() uint64 {
-	m := uint64(q.named)*0x9E3779B97F4A7C15 ^ uint64(q.vendor)*0xC2B2AE3D27D4EB4F
+// place returns where the answer to a question about a string is remembered: 128
+// bits. Those of one string differ for any two questions, since each half takes up
+// its part of the question one to one; those of two strings are the same once in
+// 2^128, whatever is asked, since the hash is keyed.
+func (r *Reader) place(text []byte, q question) (key, check uint64) {
+	sum := highwayhash.Sum128(text, r.key[:])
+	rest := uint64(q.vendor) << 1
 	if q.tcf {
-		m = ^m
+		rest |= 1
 	}
-	return m
+	key = binary.LittleEndian.Uint64(sum[:]) ^ uint64(q.named)*0x9E3779B97F4A7C15
+	return key, binary.LittleEndian.Uint64(sum[8:]) ^ rest*0xC2B2AE3D27D4EB4F
 }

@@ -71,17 +71,19 @@ func TestEachFieldOfEachUSSection(t *testing.T) {
 	t.Logf("%d values", tried)
 }
 
+// nationalV1Spec is the core of version 1 of the US National section.
+const nationalV1Spec = "Version:6 SharingNotice SaleOptOutNotice SharingOptOutNotice TargetedAdvertisingOptOutNotice SensitiveDataProcessingOptOutNotice SensitiveDataLimitUseNotice SaleOptOut SharingOptOut TargetedAdvertisingOptOut SensitiveDataProcessing*12 KnownChildSensitiveDataConsents*2 PersonalDataConsents MspaCoveredTransaction MspaOptOutOptionMode MspaServiceProviderMode"
+
 // TestUSNationalVersion1: its layout is told by its length. One whose version and
 // length differ is read both ways, and what either refuses binds.
 func TestUSNationalVersion1(t *testing.T) {
 	r := newReader(t)
-	spec := "Version:6 SharingNotice SaleOptOutNotice SharingOptOutNotice TargetedAdvertisingOptOutNotice SensitiveDataProcessingOptOutNotice SensitiveDataLimitUseNotice SaleOptOut SharingOptOut TargetedAdvertisingOptOut SensitiveDataProcessing*12 KnownChildSensitiveDataConsents*2 PersonalDataConsents MspaCoveredTransaction MspaOptOutOptionMode MspaServiceProviderMode"
-	for _, e := range elements(spec) {
+	for _, e := range elements(nationalV1Spec) {
 		for value := range 4 {
 			for _, padding := range []string{"", "A", "AA"} { // 60, 66 and 72 bits
 				var b bitString
 				b.number(6, 1)
-				for _, other := range elements(spec) {
+				for _, other := range elements(nationalV1Spec) {
 					v := mildest(other.field)
 					if other.field == "SensitiveDataProcessing" {
 						v = 0 // else a longer one says "child" where it is read as version 2

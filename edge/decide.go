@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"restraint/caps"
+	"restraint/edge/consent"
 	"restraint/edge/identity"
 	"restraint/edge/openrtb"
 	"restraint/edge/policy"
@@ -57,9 +58,12 @@ type judge struct {
 	because *explanation // nil unless the caller asked why
 
 	market     *market
-	beside     numbers // of rules.surroundings: what the request is beside; empty: nothing that a rule names
-	delicate   bool    // some of it is sensitive in this market
-	quiet      uint32  // seconds left of the quiet hours, once quietKnown
+	permitted  consent.Verdict // what the signals permit in this market
+	forbidden  bool            // campaigns of some purpose are not
+	signals    []consent.Check // what was looked at for it, when because is set
+	beside     numbers         // of rules.surroundings: what the request is beside; empty: nothing that a rule names
+	delicate   bool            // some of it is sensitive in this market
+	quiet      uint32          // seconds left of the quiet hours, once quietKnown
 	quietKnown bool
 	offset     int32 // of the person's clock, in seconds, when hasOffset
 	hasOffset  bool
@@ -95,7 +99,7 @@ func (j *judge) one(c *openrtb.Candidate, s *subject, v *verdict) {
 	s.tagNames(c.Creative, c.Item, c.Category)
 	s.fading = fading{}
 
-	if !j.active(v, s) {
+	if !j.active(v, s) || !j.consented(v, s) {
 		return
 	}
 	if !j.known {

@@ -54,7 +54,7 @@ func benchNode(tb testing.TB, memory int64, policy []byte) *Node {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(func() { n.lists.Close() })
+	tb.Cleanup(func() { n.close() })
 	return n
 }
 

@@ -69,6 +69,12 @@ func (n *Node) readEvent(x *exchange, e *openrtb.Event, rules *rules, now uint32
 	if err != nil {
 		return err
 	}
+	if e.Type == openrtb.Impression && !n.mayStore(x, e, rules) {
+		n.metrics.eventsNotKept.Inc()
+		r.keys.to = r.keys.from
+		x.reports = append(x.reports, r)
+		return nil
+	}
 	switch e.Type {
 	case openrtb.Impression:
 		n.readImpression(x, &r, e, rules, campaign)

@@ -97,7 +97,7 @@ func (n *Node) decide(x *exchange, now uint32) {
 	x.grant.Nonce, x.grant.Shown, x.grant.Channel, x.grant.HeldSeconds = 0, x.grant.Shown[:0], x.grant.Channel[:0], 0
 	if withToken {
 		n.tokens.Begin(&x.grant, now)
-		x.grant.Store = true
+		x.grant.Store = x.keeps()
 		x.grant.Keys = append(x.grant.Keys[:0], x.keys...)
 		if len(x.req.Channel) <= identity.MaxTokenChannel { // a longer one is no policy's
 			x.grant.Channel = append(x.grant.Channel, x.req.Channel...)
@@ -126,10 +126,13 @@ func (x *exchange) judgeLocked(n *Node, now uint32) {
 	defer x.person.Unlock()
 	x.judge.refused = x.person.Refused()
 	x.judgeAll(n)
-	if x.req.Hold {
+	if x.req.Hold && x.keeps() {
 		x.person.Hold()
 	}
 }
+
+// keeps reports whether anything of the person may be kept.
+func (x *exchange) keeps() bool { return x.judge.permitted.Storage.Permitted() }
 
 // begin sets the judge for a new request.
 func (x *exchange) begin(n *Node, rules *rules, now uint32) {
@@ -144,6 +147,7 @@ func (x *exchange) begin(n *Node, rules *rules, now uint32) {
 	j.now, j.moment = now, rules.Moment(now)
 	j.channel = rules.channels[lent(x.req.Channel)]
 	j.where(&x.req)
+	j.permits(n.consent, &x.req.Signals, x.explain)
 	j.person, j.known, j.probes = &x.person, len(x.keys) > 0, x.probes
 	j.member = cleared(j.member, len(rules.lists))
 	j.outside = cleared(j.outside, len(rules.sets))
@@ -204,7 +208,7 @@ func (x *exchange) take(n *Node, s *subject) {
 		Names: s.Names,
 	})
 	until := caps.Second(0)
-	if x.req.Hold {
+	if x.req.Hold && x.keeps() {
 		until = caps.Second(x.judge.now + s.Hold)
 		x.grant.HeldSeconds = max(x.grant.HeldSeconds, uint16(s.Hold)) // a policy's hold is at most 2 h
 	}

@@ -33,6 +33,8 @@ type Check struct {
 	Age     uint32 `json:"age,omitempty"`   // seconds
 	Place   string `json:"place,omitempty"` // where interest was shown
 	Market  string `json:"market,omitempty"`
+	// Signal is what the person, the law or the browser said, or did not say.
+	Signal string `json:"signal,omitempty"`
 	// Category is a content category of the policy, as cat:386, that the place of the
 	// advertisement is of; Topic is what the campaign or the candidate is about.
 	Category string `json:"category,omitempty"`
@@ -100,6 +102,12 @@ func (e *explanation) skipped(r Reason) string {
 			return "this campaign begins on " + e.date(c.From) + "."
 		}
 		return "this campaign ended on " + e.date(c.To) + "."
+	case Child:
+		return fmt.Sprintf("this is known to be a child's (%s), and for children nothing is chosen by what we know of them.", c.Signal)
+	case NoConsent:
+		return fmt.Sprintf("you have not agreed to it (%s).", c.Signal)
+	case OptedOut:
+		return fmt.Sprintf("you said no to advertisements that are chosen for you (%s).", c.Signal)
 	case NoID:
 		return "without an identifier nobody can keep count, so it is not shown."
 	case Hidden:
@@ -166,6 +174,7 @@ func (e *explanation) failed(r Reason) *Check {
 
 // ruleReason is the reason that a failed check stands for.
 var ruleReason = map[string]Reason{
+	"child": Child, "consent": NoConsent, "signal": OptedOut,
 	"campaign": UnknownCampaign, "active": Inactive, "id": NoID, "hidden": Hidden, "list": Suppressed,
 	"list_age": StaleList, "purchased": Purchased, "interest_after": TooSoon, "interest": StaleInterest,
 	"interest_least": StaleInterest, "interest_until": StaleInterest, "interest_from": StaleInterest,

@@ -23,6 +23,7 @@ type metrics struct {
 	// What is given up or refused.
 	eventsRejected     *vm.Counter
 	eventsNobody       *vm.Counter
+	eventsNotKept      *vm.Counter
 	identifiersDropped *vm.Counter
 	unknownCampaigns   *vm.Counter
 	policiesIgnored    *vm.Counter
@@ -47,6 +48,7 @@ func newMetrics(n *Node) *metrics {
 	m := &metrics{
 		set:                set,
 		eventsRejected:     set.NewCounter(`restraint_events_rejected_total`),
+		eventsNotKept:      set.NewCounter(`restraint_events_not_permitted_to_keep_total`),
 		eventsNobody:       set.NewCounter(`restraint_events_without_identifier_total`),
 		identifiersDropped: set.NewCounter(`restraint_identifiers_dropped_total`),
 		unknownCampaigns:   set.NewCounter(`restraint_events_unknown_campaign_total`),

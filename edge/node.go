@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"restraint/caps"
+	"restraint/edge/consent"
 	"restraint/edge/identity"
 	"restraint/suppress"
 )
@@ -68,6 +69,7 @@ type Node struct {
 	hasher  *identity.Hasher
 	tags    *identity.Tags
 	tokens  *identity.Tokens
+	consent *consent.Reader
 	caps    *caps.Store
 	keeper  Keeper
 	lists   *suppress.Store
@@ -96,10 +98,16 @@ func Open(o Options) (*Node, error) {
 		return nil, err
 	}
 	if err := n.listen(); err != nil {
-		n.lists.Close()
+		n.close()
 		return nil, err
 	}
 	return n, nil
+}
+
+// close closes what load opened.
+func (n *Node) close() error {
+	n.consent.Close()
+	return n.lists.Close()
 }
 
 // load makes the node's state from its directory.
@@ -113,14 +121,19 @@ func load(o Options) (*Node, error) {
 		tokens:  identity.NewTokens(o.Secret),
 		caps:    caps.New(o.Caps),
 	}
+	var err error
+	if n.consent, err = consent.New(consentBytes); err != nil {
+		return nil, err
+	}
 	n.exchanges.New = func() any { return new(exchange) }
 	n.listing.open()
 	n.metrics = newMetrics(n)
 	if err := n.openLists(); err != nil {
+		n.consent.Close()
 		return nil, err
 	}
 	if err := n.openPolicies(); err != nil {
-		n.lists.Close()
+		n.close()
 		return nil, err
 	}
 	// After the policy, which says how long anything is kept.
@@ -128,7 +141,7 @@ func load(o Options) (*Node, error) {
 		n.keeper = new(unkept)
 	}
 	if err := n.keeper.Restore(n.caps); err != nil {
-		n.lists.Close()
+		n.close()
 		return nil, fmt.Errorf("restore: %w", err)
 	}
 	n.joinPolicy() // after the keeper, whom the cluster lets in or refuses
@@ -172,7 +185,7 @@ func (n *Node) Run(ctx context.Context) error {
 		}
 	}
 	running.Wait()
-	if e := n.lists.Close(); e != nil && err == nil {
+	if e := n.close(); e != nil && err == nil {
 		err = fmt.Errorf("close lists: %w", e)
 	}
 	return err

@@ -481,8 +481,11 @@ func TestOpenAPIReasonsGiven(t *testing.T) {
 	}
 	given, rules := map[string]bool{}, map[string]bool{}
 	for who, candidates := range map[string]string{
-		`"user":{}`:         `{"campaign":"plain"}`,
-		`"user":{"id":"m"}`: `{"campaign":"suppressing"}`,
+		`"user":{}`:                                                 `{"campaign":"plain"}`,
+		`"user":{"id":"n"},"regs":{"coppa":1}`:                      `{"campaign":"plain"}`,
+		`"user":{"id":"n"},"regs":{"gdpr":1}`:                       `{"campaign":"plain"}`,
+		`"user":{"id":"n"},"device":{"lmt":1}`:                      `{"campaign":"plain"}`,
+		`"user":{"id":"m"}`:                                         `{"campaign":"suppressing"}`,
 		`"user":{"id":"n"},"device":{"geo":{"country":"JPN"}}`:      `{"campaign":"bought"},{"campaign":"bought","item":"i"}`,
 		`"user":{"id":"n"},"site":{"cat":["389","317"],"cattax":6}`: `{"campaign":"bought"},{"campaign":"choosy"}`,
 		`"user":{"id":"u"}`: `{"campaign":"unknown"},{"campaign":"over"},{"campaign":"plain"},{"campaign":"stale"},{"campaign":"bought","item":"i"},` +

@@ -3,8 +3,10 @@ package edge
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"restraint/edge/openrtb"
 	"restraint/suppress"
@@ -12,7 +14,11 @@ import (
 
 // allocationPolicy has a campaign for each reason that a decision can give.
 const allocationPolicy = `
-markets: [{name: all, require: none}]
+sensitive: ["cat:286"]
+markets:
+  - {name: night, countries: [JPN], require: none, precision: category, quiet_hours: "00:01-00:00", timezone: Asia/Tokyo}
+  - {name: all, require: none}
+unknown: all
 lists:
   customers: {id: [user.id], source: first_party, basis: contract}
   fresh: {id: [user.id], max_age: 1h, when_stale: skip, source: first_party, basis: contract}
@@ -35,7 +41,16 @@ campaigns:
   spacing: {advertiser: a, spacing: 1h}
   cap: {advertiser: a, caps: [{per: campaign, limit: 1, within: 24h}, {per: campaign, limit: 5, within: month}]}
   diversity: {advertiser: a, diversity: {same_creative_in_a_row: 2}}
+  choosy: {advertiser: a, purpose: contextual, not_beside: ["cat:386"]}
 `
+
+// Signals of a person: a TCF string that consents to all, one without purpose 3, and
+// a GPP string that opts out of sale in California.
+const (
+	consentAll  = "CO5rKAAO_ooEAEsAHBENDIFoAP___wAAAAYgAKP__8AFH__-AAAA"
+	consentNot3 = "CO5rKAAO_ooEAEsAHBENDIFoAN___wAAAAYgAKP__8AFH__-AAAA"
+	gppSale     = "DBABBg~BVaqqoJo"
+)
 
 // Every verdict is reached without an allocation, however many identifiers the
 // person has; so are holds and tokens.
@@ -68,6 +83,15 @@ func TestDecisionDoesNotAllocate(t *testing.T) {
 		"shown":            {one(many, `{"campaign":"shown","creative":"a","item":"sku-9","category":"k"}`), Shown},
 		"unknown_campaign": {one(many, `{"campaign":"nope"}`), UnknownCampaign},
 		"inactive":         {one(many, `{"campaign":"inactive"}`), Inactive},
+		"child":            {one(many+`,"regs":{"coppa":1}`, `{"campaign":"shown"}`), Child},
+		"no_consent":       {one(many+`,"regs":{"gdpr":1,"ext":{"gdpr":1}}`, `{"campaign":"shown"}`), NoConsent},
+		"no_consent, TCF":  {one(many[:len(many)-1]+`,"consent":"`+consentNot3+`"}`, `{"campaign":"shown"}`), NoConsent},
+		"opted_out":        {one(many+`,"regs":{"gpp":"`+gppSale+`","gpp_sid":[8]}`, `{"campaign":"shown"}`), OptedOut},
+		"consented":        {one(many[:len(many)-1]+`,"consent":"`+consentAll+`"}`, `{"campaign":"shown"}`), Shown},
+		"sensitive":        {one(many+`,"site":{"cat":["317"],"cattax":6}`, `{"campaign":"shown"}`), Sensitive},
+		"not_beside":       {one(many+`,"site":{"cat":["IAB1","387"],"cattax":6}`, `{"campaign":"choosy"}`), NotBeside},
+		"too_specific":     {one(many+`,"device":{"geo":{"country":"JPN"}}`, `{"campaign":"shown","item":"i"}`), TooSpecific},
+		"quiet_hours":      {one(many+`,"device":{"geo":{"country":"JP"}}`, `{"campaign":"shown"}`), QuietHours},
 		"no_id":            {`{"candidates":[{"campaign":"shown"}]}`, NoID},
 		"hidden":           {one(many, `{"campaign":"hidden"}`), Hidden},
 		"suppressed":       {one(member, `{"campaign":"suppressed"}`), Suppressed},
@@ -96,6 +120,17 @@ func TestDecisionDoesNotAllocate(t *testing.T) {
 				reason = x.judge.verdicts[0].reason
 				x.out = x.appendAnswer(x.out[:0], x.token)
 				overwrite(body)
+			}
+			// What a string says is remembered a moment after it was decoded.
+			for deadline := time.Now().Add(10 * time.Second); ; runtime.Gosched() {
+				before := n.consent.Stats().Decoded
+				run()
+				if n.consent.Stats().Decoded == before {
+					break
+				}
+				if time.Now().After(deadline) {
+					t.Fatal("what strings say is not remembered")
+				}
 			}
 			if allocations := testing.AllocsPerRun(100, run); allocations != 0 {
 				t.Errorf("%v allocations", allocations)

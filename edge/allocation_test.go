@@ -35,6 +35,7 @@ campaigns:
   spacing: {advertiser: a, spacing: 1h}
   cap: {advertiser: a, caps: [{per: campaign, limit: 1, within: 24h}, {per: campaign, limit: 5, within: month}]}
   diversity: {advertiser: a, diversity: {same_creative_in_a_row: 2}}
+  unwanted: {advertiser: c, topics: [t1, t2]}
 `
 
 // Every verdict is reached without an allocation, however many identifiers the
@@ -59,7 +60,10 @@ func TestDecisionDoesNotAllocate(t *testing.T) {
 		`{"type":"impression",`+many+`,"campaign":"diversity","creative":"a","id":"2"}`,
 		`{"type":"impression",`+many+`,"campaign":"shown","creative":"b","item":"i","id":"3"}`)
 
-	member := `"user":{"id":"member"}`
+	member, out, paused := `"user":{"id":"member"}`, `"user":{"id":"out"}`, `"user":{"id":"paused"}`
+	choose(t, n, `{`+many+`,"hidden_topics":["t2"]}`)
+	choose(t, n, `{`+out+`,"personalisation":false}`)
+	choose(t, n, fmt.Sprintf(`{%s,"pause_until":%d}`, paused, benchNow+1000))
 	one := func(who, candidate string) string { return "{" + who + `,"candidates":[` + candidate + `]}` }
 	for name, c := range map[string]struct {
 		request string
@@ -69,6 +73,9 @@ func TestDecisionDoesNotAllocate(t *testing.T) {
 		"unknown_campaign": {one(many, `{"campaign":"nope"}`), UnknownCampaign},
 		"inactive":         {one(many, `{"campaign":"inactive"}`), Inactive},
 		"no_id":            {`{"candidates":[{"campaign":"shown"}]}`, NoID},
+		"opted_out":        {one(out, `{"campaign":"shown"}`), OptedOut},
+		"user_choice":      {one(many, `{"campaign":"unwanted"}`), UserChoice},
+		"paused":           {one(paused, `{"campaign":"shown"}`), UserChoice},
 		"hidden":           {one(many, `{"campaign":"hidden"}`), Hidden},
 		"suppressed":       {one(member, `{"campaign":"suppressed"}`), Suppressed},
 		"stale_list":       {one(many, `{"campaign":"stale"}`), StaleList},
@@ -146,6 +153,23 @@ func tell(t testing.TB, n *Node, events ...string) {
 		if err := n.apply(x); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// choose sets preferences on a node without servers.
+func choose(t testing.TB, n *Node, body string) {
+	t.Helper()
+	q := &inquiry{now: benchNow}
+	if err := q.Parse([]byte(body), openrtb.TakesChoices); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range q.Identifiers {
+		q.keys = append(q.keys, n.hasher.Key(string(id.Source), id.ID))
+	}
+	held := n.held(q.keys, q.now)
+	have := choicesOf(held)
+	if err := n.keeper.Record(stampAll(q.keys, q.asked(n.tags, have), held, have, q.now)); err != nil {
+		t.Fatal(err)
 	}
 }
 

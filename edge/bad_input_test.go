@@ -158,7 +158,7 @@ func TestWrongEvents(t *testing.T) {
 	n.refused(t, 400, "GET", "/v1/release?t=x", "", "", "token")
 	// Nothing of all this counted for u-1.
 	d := n.decide(`{"user":{"id":"u-1"},"candidates":[{"campaign":"shoes"}]}`)
-	if count := d.Decisions[0].Checks[2]["count"]; count != 0.0 {
+	if count := d.Decisions[0].Checks[4]["count"]; count != 0.0 {
 		t.Errorf("wrong events counted: %v", d.Decisions[0].Checks)
 	}
 }

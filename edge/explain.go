@@ -31,6 +31,7 @@ type Check struct {
 	At      uint32 `json:"at,omitempty"`
 	Age     uint32 `json:"age,omitempty"`   // seconds
 	Place   string `json:"place,omitempty"` // where interest was shown
+	Topic   string `json:"topic,omitempty"` // that the person hid
 	Pass    bool   `json:"pass"`
 }
 
@@ -95,6 +96,10 @@ func (e *explanation) skipped(r Reason) string {
 		return "this campaign ended on " + e.date(c.To) + "."
 	case NoID:
 		return "without an identifier nobody can keep count, so it is not shown."
+	case OptedOut:
+		return "you asked on " + e.date(c.At) + " not to be shown what is chosen for you, and this campaign is."
+	case UserChoice:
+		return choiceSentence(e, c)
 	case Hidden:
 		return "you asked on " + e.date(c.At) + " not to see this campaign; that holds for 90 days."
 	case Suppressed:
@@ -142,10 +147,20 @@ func (e *explanation) failed(r Reason) *Check {
 
 // ruleReason is the reason that a failed check stands for.
 var ruleReason = map[string]Reason{
-	"campaign": UnknownCampaign, "active": Inactive, "id": NoID, "hidden": Hidden, "list": Suppressed,
+	"campaign": UnknownCampaign, "active": Inactive, "opt_out": OptedOut, "id": NoID, "user_choice": UserChoice, "hidden": Hidden, "list": Suppressed,
 	"list_age": StaleList, "purchased": Purchased, "interest_after": TooSoon, "interest": StaleInterest,
 	"interest_least": StaleInterest, "interest_until": StaleInterest, "interest_from": StaleInterest,
 	"spacing": Spacing, "cap": Cap, "diversity": Diversity,
+}
+
+func choiceSentence(e *explanation, c *Check) string {
+	switch c.Per {
+	case "advertiser":
+		return "you asked on " + e.date(c.At) + " not to see this advertiser."
+	case "topic":
+		return fmt.Sprintf("you asked on %s not to see advertisements about %q.", e.date(c.At), c.Topic)
+	}
+	return "you asked for no advertisements until " + time.Unix(int64(c.To), 0).In(e.zone).Format("2 January 2006, 15:04") + "."
 }
 
 func purchasedSentence(e *explanation, c *Check) string {

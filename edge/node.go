@@ -45,6 +45,8 @@ type Options struct {
 	// Lists carries changes and uploads of lists to the others and back; it is given
 	// where Shared is.
 	Lists ListCluster
+	// Peers are asked how far an erasure is; given where Shared is.
+	Peers Peers
 	// Keeper keeps what was acknowledged. Nil keeps nothing past the process: for
 	// replays. The caller closes it after Run.
 	Keeper Keeper
@@ -62,17 +64,18 @@ type Options struct {
 // Node is one running node: the state, the rules and the two servers around
 // them. Safe for concurrent use.
 type Node struct {
-	options Options
-	log     *slog.Logger
-	clock   clock
-	hasher  *identity.Hasher
-	tags    *identity.Tags
-	tokens  *identity.Tokens
-	caps    *caps.Store
-	keeper  Keeper
-	lists   *suppress.Store
-	listing listing
-	metrics *metrics
+	options  Options
+	log      *slog.Logger
+	clock    clock
+	hasher   *identity.Hasher
+	tags     *identity.Tags
+	tokens   *identity.Tokens
+	receipts *identity.Receipts
+	caps     *caps.Store
+	keeper   Keeper
+	lists    *suppress.Store
+	listing  listing
+	metrics  *metrics
 
 	policies policies
 	rules    atomic.Pointer[rules]
@@ -105,13 +108,14 @@ func Open(o Options) (*Node, error) {
 // load makes the node's state from its directory.
 func load(o Options) (*Node, error) {
 	n := &Node{
-		options: o,
-		log:     o.Log,
-		clock:   clock{request: o.RequestClock},
-		hasher:  identity.NewHasher(o.Secret),
-		tags:    identity.NewTags(o.Secret),
-		tokens:  identity.NewTokens(o.Secret),
-		caps:    caps.New(o.Caps),
+		options:  o,
+		log:      o.Log,
+		clock:    clock{request: o.RequestClock},
+		hasher:   identity.NewHasher(o.Secret),
+		tags:     identity.NewTags(o.Secret),
+		tokens:   identity.NewTokens(o.Secret),
+		receipts: identity.NewReceipts(o.Secret),
+		caps:     caps.New(o.Caps),
 	}
 	n.exchanges.New = func() any { return new(exchange) }
 	n.listing.open()

@@ -19,6 +19,7 @@ type rules struct {
 	channels map[string]uint16  // that a cap names, numbered from 1
 	lists    []int              // by index of Policy.Lists: where the list stands in the suppress store
 	listTags []uint64           // likewise: the namespace of a list's items
+	choices  []choiceFields     // by Campaign.Index; read only for people of whom refusals are held
 }
 
 // plan is what is looked at of a campaign for every candidate, in 64 bytes: one
@@ -95,7 +96,7 @@ func (r *rules) put(tag uint64, campaign int) {
 // newRules makes a compiled policy ready for decisions.
 func newRules(p *policy.Policy, tags *identity.Tags) *rules {
 	r := &rules{Policy: p, plans: make([]plan, len(p.Campaigns)), channels: make(map[string]uint16)}
-	r.campaign = tags.Namespace(identity.KindCampaign, 0)
+	r.campaign, r.choices = tags.Namespace(identity.KindCampaign, 0), newChoiceFields(p, tags)
 	r.index = make([]slot, 1<<bits.Len(uint(4*len(p.Campaigns)+1)))
 	sets := make(map[string]uint32)
 	for i := range p.Campaigns {

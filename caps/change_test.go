@@ -40,7 +40,7 @@ func randomChange(r *rand.Rand, keys []Key) Change {
 	case ChangeErase:
 		c.Until = at - 2000
 		if r.IntN(2) == 0 { // among the stamps of FieldOptOut
-			c.Until = at - Second(r.IntN(2*ErasureSkew))
+			c.Until = at - Second(r.IntN(3*ErasureSkew))
 		}
 	}
 	return c

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// An erasure takes choices up to its second, but for an opt-out: that one outlives the skew, whatever comes first.
+// An erasure takes choices up to its second, but for an opt-out: that one is judged as if it were of a clock that is behind, whatever comes first.
 func TestEraseKeepsOptOutsWithinTheSkew(t *testing.T) {
 	const until = benchNow + ErasureSkew
 	for _, c := range []struct {
@@ -14,8 +14,9 @@ func TestEraseKeepsOptOutsWithinTheSkew(t *testing.T) {
 		stamp Second
 		stays bool
 	}{
-		{FieldOptOut, benchNow, false},
-		{FieldOptOut, benchNow + 1, true},
+		{FieldOptOut, benchNow - ErasureSkew, false},
+		{FieldOptOut, benchNow - ErasureSkew + 1, true},
+		{FieldOptOut, benchNow, true},
 		{FieldOptOut, until + 1, true},
 		{5, benchNow + 1, false},
 		{5, until, false},

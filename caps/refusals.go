@@ -15,8 +15,9 @@ package caps
 //
 // Purchases and returns go at their retention. Choices and erasures never go by age, and nothing here is ever evicted.
 //
-// An erasure at E takes every choice with a stamp of at most E, but for that of FieldOptOut: there it is E-ErasureSkew. The skew is there
-// for what comes from clocks that are ahead; whoever opts out within it, at a node that has not heard of the erasure, has opted out all the same.
+// An erasure at E takes every choice with a stamp of at most E, but for that of FieldOptOut: there it is E-2*ErasureSkew, which is the skew
+// before it was asked for. The skew is there for what comes from clocks that are ahead. Whoever opts out after the erasure, at a node that has not heard
+// of it and whose clock may be behind, has opted out all the same. So an erasure overwrites the opt-outs that it is to take and knows of.
 const (
 	wordErased       = 5
 	refusalHeadWords = 6
@@ -135,7 +136,7 @@ func (d *refusalDraft) add(x, y refusal, r rules) {
 // erasedOf is the newest stamp of a field's choices that an erasure takes.
 func erasedOf(field uint64, erased Second) Second {
 	if field == FieldOptOut {
-		return before(erased, ErasureSkew)
+		return before(erased, 2*ErasureSkew)
 	}
 	return erased
 }

@@ -28,9 +28,9 @@ func (n *Node) erase(keys []caps.Key, keep bool, now uint32) (until uint32, err 
 }
 
 // leftAfter are the choices that an erasure leaves. That is the opt-out, where it is kept,
-// stamped after the erasure. A choice of a clock so far ahead that the erasure does not
-// reach it is overwritten with that of nothing: were the erasure to reach it, nothing
-// would be counted until then.
+// stamped after the erasure. What the erasure does not reach is overwritten with the choice
+// of nothing: an opt-out of the last minutes (see caps.FieldOptOut), and what a clock far
+// ahead stamped; were the erasure to reach that, nothing would be counted until then.
 func leftAfter(keys []caps.Key, held []caps.Held, keep bool, reach, now caps.Second) (changes []caps.Change) {
 	optOut := later(reach, 1)
 	for i := range held {
@@ -38,7 +38,7 @@ func leftAfter(keys []caps.Key, held []caps.Held, keep bool, reach, now caps.Sec
 			taken := reach
 			if c.Field == fieldOptOut {
 				optOut = max(optOut, later(c.Stamp, 1))
-				taken -= min(taken, caps.ErasureSkew)
+				taken -= min(taken, 2*caps.ErasureSkew)
 			}
 			if c.Stamp > taken && (c.Field != fieldOptOut || !keep) {
 				changes = append(changes, caps.Change{Kind: caps.ChangeChoice, Keys: keys[i : i+1], Now: now, Field: c.Field, Stamp: later(c.Stamp, 1)})

@@ -378,3 +378,16 @@ func TestPeopleMetrics(t *testing.T) {
 		}
 	}
 }
+
+// An erasure that keeps no opt-out takes the one that it knows of, however new; one that is given in the same second elsewhere, or after it by a clock that is
+// behind, is not taken.
+func TestEraseOptOutOfThisSecond(t *testing.T) {
+	n := startNode(t, "", testPolicy, requestClock)
+	n.prefer(t, fmt.Sprintf(`{"user":{"id":"u"},"personalisation":false,"at":%d}`, peopleStart))
+	n.erase(t, fmt.Sprintf(`{"user":{"id":"u"},"keep_opt_out":false,"at":%d}`, peopleStart))
+	h := n.lookUp(t, fmt.Sprintf(`{"user":{"id":"u"},"at":%d}`, peopleStart))
+	forgotten(t, &h, false)
+	n.prefer(t, fmt.Sprintf(`{"user":{"id":"u"},"personalisation":false,"at":%d}`, peopleStart))
+	h = n.lookUp(t, fmt.Sprintf(`{"user":{"id":"u"},"at":%d}`, peopleStart))
+	forgotten(t, &h, true)
+}

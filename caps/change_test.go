@@ -12,7 +12,7 @@ func randomChange(r *rand.Rand, keys []Key) Change {
 	identity := uint32(1 + r.IntN(30))
 	issued := benchNow - 6000 + Second(identity)*100
 	at := issued + Second(r.IntN(20)*60)
-	c := Change{Kind: ChangeKind(1 + r.IntN(6)), Now: max(at, benchNow-600) + Second(r.IntN(500)), Stamp: at, Field: uint64(r.IntN(3)), Value: uint32(r.IntN(3))}
+	c := Change{Kind: ChangeKind(1 + r.IntN(6)), Now: max(at, benchNow-600) + Second(r.IntN(500)), Stamp: at, Field: []uint64{0, 1, 2, FieldOptOut}[r.IntN(4)], Value: uint32(r.IntN(3))}
 	if c.Kind > ChangeRelease && r.IntN(2) == 0 {
 		c.Kind = ChangeExpose
 	}
@@ -39,6 +39,9 @@ func randomChange(r *rand.Rand, keys []Key) Change {
 		}
 	case ChangeErase:
 		c.Until = at - 2000
+		if r.IntN(2) == 0 { // among the stamps of FieldOptOut
+			c.Until = at - Second(r.IntN(3*ErasureSkew))
+		}
 	}
 	return c
 }

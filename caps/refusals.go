@@ -14,6 +14,10 @@ package caps
 //	choice     stamp           value         later stamp; of equal stamps the larger value
 //
 // Purchases and returns go at their retention. Choices and erasures never go by age, and nothing here is ever evicted.
+//
+// An erasure at E takes every choice with a stamp of at most E, but for that of FieldOptOut: there it is E-2*ErasureSkew, which is the skew
+// before it was asked for. The skew is there for what comes from clocks that are ahead. Whoever opts out after the erasure, at a node that has not heard
+// of it and whose clock may be behind, has opted out all the same. So an erasure overwrites the opt-outs that it is to take and knows of.
 const (
 	wordErased       = 5
 	refusalHeadWords = 6
@@ -22,6 +26,14 @@ const (
 	kindPurchase = 0
 	kindChoice   = 1
 )
+
+// ErasureSkew is how many seconds after it is asked for an erasure reaches, so that what was accepted before it by a clock that is ahead goes
+// too. Chosen: two nodes may each be a minute from the time of their servers before they know it, one behind and one ahead, and a third
+// minute is for what is on its way. Until it has passed nothing that is shown to the person is counted.
+const ErasureSkew = 3 * 60
+
+// FieldOptOut is the field of the choice to be opted out of everything that is chosen for this person. It is the only field that this package knows.
+const FieldOptOut = ^uint64(0)
 
 type refusal struct {
 	tag  uint64
@@ -105,7 +117,7 @@ func joinRefusal(x, y refusal) (a, b Second) {
 func (d *refusalDraft) add(x, y refusal, r rules) {
 	x.a, x.b = joinRefusal(x, y)
 	if x.tag&1 == kindChoice {
-		if x.a > r.erased {
+		if x.a > erasedOf(x.tag, r.erased) {
 			d.entries = append(d.entries, x)
 		}
 		return
@@ -119,6 +131,14 @@ func (d *refusalDraft) add(x, y refusal, r rules) {
 	if x.a != 0 || x.b != 0 {
 		d.entries = append(d.entries, x)
 	}
+}
+
+// erasedOf is the newest stamp of a field's choices that an erasure takes.
+func erasedOf(field uint64, erased Second) Second {
+	if field == FieldOptOut {
+		return before(erased, 2*ErasureSkew)
+	}
+	return erased
 }
 
 // encode returns the record's words, valid until the next use of the draft, or nil when it says nothing.
@@ -171,6 +191,16 @@ func (sh *shard) erased(hash uint64, key *keyWords) Second {
 	return 0
 }
 
+// Erased is the second up to which the key's user was erased; 0: never.
+func (s *Store) Erased(key Key) Second {
+	k := wordsOf(&key)
+	hash := hashOf(&k)
+	sh := s.shardOf(hash)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	return sh.erased(hash, &k)
+}
+
 // Purchase notes that the person bought what the tags stand for (the item, its category, its advertiser). It returns ErrFull, and has
 // done nothing, when there is no room.
 func (s *Store) Purchase(keys []Key, tags []uint64, at, now Second) error {
@@ -189,8 +219,8 @@ func (s *Store) Choose(keys []Key, field uint64, stamp Second, value uint32, now
 }
 
 // Erase forgets whatever has a second at or before until about these keys, now and whenever it comes: exposures, holds (by their issue),
-// purchases, choices (by their stamp). A release goes MaxHold before its end. until is the later of now and the newest second held, and
-// the stated skew. It returns ErrFull as Purchase.
+// purchases, choices (by their stamp; see ErasureSkew for FieldOptOut). A release goes MaxHold before its end. until is the later of now and
+// Held.Newest of every key, and ErasureSkew. It returns ErrFull as Purchase.
 func (s *Store) Erase(keys []Key, until, now Second) error {
 	return s.refuse(keys, &refusalDraft{erased: until}, now)
 }

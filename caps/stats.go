@@ -53,12 +53,34 @@ func (sh *shard) addTo(t *Stats) {
 type Held struct {
 	Counters []Counter
 	Holds    []Hold
-	// Cut is the newest second of what was dropped of scopes that have no counter; 0: nothing was.
+	// Cut is the newest second of what was dropped of scopes that have no counter; 0: nothing was. What many users without a record share
+	// as theirs is nobody's own and not given.
 	Cut Second
 	// Erased is the second up to which the user was erased; 0: never.
 	Erased    Second
 	Purchases []Purchase
 	Choices   []Choice
+}
+
+// Newest is the newest second of anything but choices, which are stamped and not timed; 0: there is nothing.
+func (h *Held) Newest() (at Second) {
+	at = h.Cut
+	for i := range h.Counters {
+		c := &h.Counters[i]
+		at = max(at, c.Cut)
+		if len(c.Exposures) > 0 {
+			at = max(at, c.Exposures[0].At)
+		}
+	}
+	for _, x := range h.Holds {
+		if at = max(at, x.Issued); x.Tag == 0 {
+			at = max(at, before(x.End, MaxHold))
+		}
+	}
+	for _, x := range h.Purchases {
+		at = max(at, x.Bought, x.Returned)
+	}
+	return at
 }
 
 // Counter is the exposures of one scope, newest first.
@@ -104,7 +126,9 @@ func (s *Store) Lookup(key Key, now Second) (h Held) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	var v view
-	sh.view(&v, hash, &k)
+	if sh.view(&v, hash, &k) < 0 {
+		v = view{}
+	}
 	sh.out.join(&k, &v, &view{}, r, sh.exposures.maxWords())
 	h.Cut = sh.out.cut
 	for _, e := range sh.out.entries {

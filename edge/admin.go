@@ -51,6 +51,9 @@ var adminRoutes = []route{
 	{"/v1/policy/history", "GET", (*Node).getPolicyHistory},
 	{"/v1/policy/rollback", "POST", (*Node).postPolicyRollback},
 	{"/v1/lists", "GET", (*Node).getLists},
+	{"/v1/users/lookup", "POST", (*Node).postLookup},
+	{"/v1/users/erase", "POST", (*Node).postErase},
+	{"/v1/users/preferences", "POST", (*Node).postPreferences},
 }
 
 // serveAdmin routes the admin listener; it serves the bid paths too.
@@ -70,6 +73,14 @@ func (n *Node) serveAdmin(ctx *fasthttp.RequestCtx) {
 	}
 	if name, ok := strings.CutPrefix(path, "/v1/lists/"); ok {
 		n.serveList(ctx, name)
+		return
+	}
+	if receipt, ok := strings.CutPrefix(path, "/v1/users/erasures/"); ok {
+		if !allowed("GET", string(ctx.Method())) {
+			notAllowed(ctx, "GET")
+			return
+		}
+		n.getErasure(ctx, receipt)
 		return
 	}
 	if !n.routeBid(ctx) {

@@ -42,6 +42,7 @@ campaigns:
   cap: {advertiser: a, caps: [{per: campaign, limit: 1, within: 24h}, {per: campaign, limit: 5, within: month}]}
   diversity: {advertiser: a, diversity: {same_creative_in_a_row: 2}}
   choosy: {advertiser: a, purpose: contextual, not_beside: ["cat:386"]}
+  unwanted: {advertiser: c, topics: [t1, t2]}
 `
 
 // Signals of a person: a TCF string that consents to all, one without purpose 3, and
@@ -74,7 +75,10 @@ func TestDecisionDoesNotAllocate(t *testing.T) {
 		`{"type":"impression",`+many+`,"campaign":"diversity","creative":"a","id":"2"}`,
 		`{"type":"impression",`+many+`,"campaign":"shown","creative":"b","item":"i","id":"3"}`)
 
-	member := `"user":{"id":"member"}`
+	member, out, paused := `"user":{"id":"member"}`, `"user":{"id":"out"}`, `"user":{"id":"paused"}`
+	choose(t, n, `{`+many+`,"hidden_topics":["t2"]}`)
+	choose(t, n, `{`+out+`,"personalisation":false}`)
+	choose(t, n, fmt.Sprintf(`{%s,"pause_until":%d}`, paused, benchNow+1000))
 	one := func(who, candidate string) string { return "{" + who + `,"candidates":[` + candidate + `]}` }
 	for name, c := range map[string]struct {
 		request string
@@ -93,6 +97,9 @@ func TestDecisionDoesNotAllocate(t *testing.T) {
 		"too_specific":     {one(many+`,"device":{"geo":{"country":"JPN"}}`, `{"campaign":"shown","item":"i"}`), TooSpecific},
 		"quiet_hours":      {one(many+`,"device":{"geo":{"country":"JP"}}`, `{"campaign":"shown"}`), QuietHours},
 		"no_id":            {`{"candidates":[{"campaign":"shown"}]}`, NoID},
+		"opted_out, asked": {one(out, `{"campaign":"shown"}`), OptedOut},
+		"user_choice":      {one(many, `{"campaign":"unwanted"}`), UserChoice},
+		"paused":           {one(paused, `{"campaign":"shown"}`), UserChoice},
 		"hidden":           {one(many, `{"campaign":"hidden"}`), Hidden},
 		"suppressed":       {one(member, `{"campaign":"suppressed"}`), Suppressed},
 		"stale_list":       {one(many, `{"campaign":"stale"}`), StaleList},
@@ -181,6 +188,23 @@ func tell(t testing.TB, n *Node, events ...string) {
 		if err := n.apply(x); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// choose sets preferences on a node without servers.
+func choose(t testing.TB, n *Node, body string) {
+	t.Helper()
+	q := &inquiry{now: benchNow}
+	if err := q.Parse([]byte(body), openrtb.TakesChoices); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range q.Identifiers {
+		q.keys = append(q.keys, n.hasher.Key(string(id.Source), id.ID))
+	}
+	held := n.held(q.keys, q.now)
+	have := choicesOf(held)
+	if err := n.keeper.Record(stampAll(q.keys, q.asked(n.tags, have), held, have, q.now)); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 // apply makes the changes that the reports of one request come to, and returns once
 // they are kept.
 func (n *Node) apply(x *exchange) error {
+	x.heedErasures(n)
 	x.changes = x.changes[:0]
 	for i := range x.reports {
 		x.changes = x.spans.appendChanges(x.changes, &x.reports[i])
@@ -60,7 +61,7 @@ func (s *spans) appendChanges(dst []caps.Change, r *report) []caps.Change {
 		c.Beats = s.places[r.beats.from:r.beats.to]
 		c.Scopes = s.scopes[r.scopes.from:r.scopes.to]
 		for _, place := range places {
-			c.Exposure = caps.Exposure{Identity: place, At: caps.Second(r.at), Issued: caps.Second(r.issued)}
+			c.Exposure = caps.Exposure{Identity: place, At: caps.Second(r.at)}
 			dst = append(dst, c)
 		}
 	case openrtb.Release:

@@ -54,6 +54,7 @@ type judge struct {
 	person  *caps.Person // locked
 	known   bool         // the person has at least one identifier
 	refused bool         // something is held of what the person refused or bought
+	own     ownChoices   // of what is held then
 	probes  []suppress.Probe
 	because *explanation // nil unless the caller asked why
 
@@ -108,7 +109,7 @@ func (j *judge) one(c *openrtb.Candidate, s *subject, v *verdict) {
 	}
 	// In the order of the reasons; each says whether to go on. Each is a test of what
 	// needs no looking up, small enough to be inlined, before the rule itself.
-	_ = j.hidden(v, s) && j.sensitive(v, s) && j.notBeside(v, s) && j.precise(v, s) && j.suppressed(v, s) && j.purchased(v, s) &&
+	_ = j.choice(v, s) && j.sensitive(v, s) && j.notBeside(v, s) && j.precise(v, s) && j.suppressed(v, s) && j.purchased(v, s) &&
 		j.interest(v, s) && j.spacing(v, s) && j.caps(v, s) && j.diversity(v, s) && j.awake(v, s)
 }
 
@@ -195,27 +196,6 @@ func (j *judge) anonymous(v *verdict, s *subject) bool {
 	}
 	if !pass {
 		v.fail(NoID, never)
-	}
-	return j.goOn(v)
-}
-
-// hidden: the person hid this campaign or complained about it.
-func (j *judge) hidden(v *verdict, s *subject) bool {
-	return j.because == nil && !j.refused || j.hid(v, s)
-}
-
-func (j *judge) hid(v *verdict, s *subject) bool {
-	stamp, _, hid := j.person.Choice(s.plan.tag)
-	pass := !hid || j.now-uint32(stamp) > hideSeconds && j.now > uint32(stamp)
-	if j.because != nil {
-		check := Check{Rule: "hidden", Pass: pass, Within: "90d"}
-		if hid {
-			check.At = uint32(stamp)
-		}
-		j.because.add(check)
-	}
-	if !pass {
-		v.fail(Hidden, wait(j.now, uint32(stamp)+hideSeconds+1))
 	}
 	return j.goOn(v)
 }

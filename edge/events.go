@@ -85,7 +85,7 @@ func (n *Node) readEvent(x *exchange, e *openrtb.Event, rules *rules, now uint32
 	case openrtb.Purchase, openrtb.Return:
 		n.readPurchase(x, &r, e, campaign)
 	case openrtb.Hide, openrtb.Complaint:
-		r.tags = x.spans.addTags(campaign.Tag)
+		r.tags = x.spans.addTags(choiceField(chosenCampaign, campaign.Tag))
 	}
 	if r.keys.from == r.keys.to {
 		n.metrics.eventsNobody.Inc()

@@ -124,7 +124,7 @@ func (n *Node) decide(x *exchange, now uint32) {
 func (x *exchange) judgeLocked(n *Node, now uint32) {
 	n.caps.Lock(&x.person, x.keys, caps.Second(now))
 	defer x.person.Unlock()
-	x.judge.refused = x.person.Refused()
+	x.judge.readChoices()
 	x.judgeAll(n)
 	if x.req.Hold && x.keeps() {
 		x.person.Hold()

@@ -36,7 +36,8 @@ type Check struct {
 	// Signal is what the person, the law or the browser said, or did not say.
 	Signal string `json:"signal,omitempty"`
 	// Category is a content category of the policy, as cat:386, that the place of the
-	// advertisement is of; Topic is what the campaign or the candidate is about.
+	// advertisement is of; Topic is what the campaign or the candidate is about, and is
+	// sensitive or was hidden by the person.
 	Category string `json:"category,omitempty"`
 	Topic    string `json:"topic,omitempty"`
 	Local    string `json:"local,omitempty"` // what the clock shows where the person is, hh:mm
@@ -107,9 +108,14 @@ func (e *explanation) skipped(r Reason) string {
 	case NoConsent:
 		return fmt.Sprintf("you have not agreed to it (%s).", c.Signal)
 	case OptedOut:
+		if c.Rule == "opt_out" {
+			return "you asked on " + e.date(c.At) + " not to be shown what is chosen for you, and this campaign is."
+		}
 		return fmt.Sprintf("you said no to advertisements that are chosen for you (%s).", c.Signal)
 	case NoID:
 		return "without an identifier nobody can keep count, so it is not shown."
+	case UserChoice:
+		return choiceSentence(e, c)
 	case Hidden:
 		return "you asked on " + e.date(c.At) + " not to see this campaign; that holds for 90 days."
 	case Sensitive:
@@ -174,12 +180,22 @@ func (e *explanation) failed(r Reason) *Check {
 
 // ruleReason is the reason that a failed check stands for.
 var ruleReason = map[string]Reason{
-	"child": Child, "consent": NoConsent, "signal": OptedOut,
+	"child": Child, "consent": NoConsent, "signal": OptedOut, "opt_out": OptedOut, "user_choice": UserChoice,
 	"campaign": UnknownCampaign, "active": Inactive, "id": NoID, "hidden": Hidden, "list": Suppressed,
 	"list_age": StaleList, "purchased": Purchased, "interest_after": TooSoon, "interest": StaleInterest,
 	"interest_least": StaleInterest, "interest_until": StaleInterest, "interest_from": StaleInterest,
 	"spacing": Spacing, "cap": Cap, "diversity": Diversity, "sensitive": Sensitive, "not_beside": NotBeside,
 	"precision": TooSpecific, "quiet_hours": QuietHours,
+}
+
+func choiceSentence(e *explanation, c *Check) string {
+	switch c.Per {
+	case "advertiser":
+		return "you asked on " + e.date(c.At) + " not to see this advertiser."
+	case "topic":
+		return fmt.Sprintf("you asked on %s not to see advertisements about %q.", e.date(c.At), c.Topic)
+	}
+	return "you asked for no advertisements until " + time.Unix(int64(c.To), 0).In(e.zone).Format("2 January 2006, 15:04") + "."
 }
 
 func purchasedSentence(e *explanation, c *Check) string {

@@ -62,6 +62,9 @@ type Replication struct {
 	// or applied.
 	ForeignBatches uint64 `json:"foreign_batches"`
 	Unusable       uint64 `json:"unusable"`
+	// Ahead is how many changes of other nodes stood ahead of the servers' time and were
+	// cut to it, or left out: the clock of a node was wrong.
+	Ahead uint64 `json:"ahead"`
 	// HoldMessages were sent; HoldsDropped are holds no other node was told of.
 	HoldMessages uint64 `json:"hold_messages"`
 	HoldsDropped uint64 `json:"holds_dropped"`

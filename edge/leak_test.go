@@ -2,6 +2,8 @@ package edge_test
 
 import (
 	"bytes"
+	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -34,6 +36,25 @@ func TestNoRawIdentifierAnywhere(t *testing.T) {
 		send("POST", "/v1/events", "application/json", fmt.Sprintf(`{"type":%q,%s,"campaign":"shoes","item":"sku-2"}`, kind, person))
 	}
 	send("POST", "/v1/events", "application/json", `{"type":"impression",`+person+`,"campaign":"shoes","at":4000000000}`)
+	for _, wrong := range []string{``, `,"personalization":false`, `,"` + secrets[0] + `":1`} {
+		send("POST", "/v1/users/lookup", "application/json", `{`+person+wrong+`}`)
+		send("POST", "/v1/users/preferences", "application/json", `{`+person+wrong+`,"personalisation":false,"hidden_advertisers":["acme"],"hidden_topics":["shoes"]}`)
+	}
+	send("POST", "/v1/users/lookup", "application/json", `{"user":{"eids":[{"source":"email_sha256","uids":[{"id":"`+secrets[6]+`"}]}]}}`) // refused: not hashed
+	send("POST", "/v1/users/lookup", "application/json", `{"user":{"eids":[{"source":"`+secrets[6]+`_sha256","uids":[{"id":"x"}]}]}}`)     // in the wrong place
+	for _, body := range []string{`{` + person + `}`, `{` + person + `,"keep_opt_out":false}`, `{` + person + `,"keep_opt_out":"` + secrets[0] + `"}`} {
+		status, answer := n.do("POST", "/v1/users/erase", "application/json", body)
+		fmt.Fprintf(&answers, "%d %s\n", status, answer)
+		var e struct{ Receipt string }
+		if err := json.Unmarshal(answer, &e); err == nil && e.Receipt != "" {
+			for _, secret := range secrets { // nor, undone, its key
+				if raw, err := base64.RawURLEncoding.DecodeString(e.Receipt); err != nil || bytes.Contains(raw, []byte(secret)) {
+					t.Errorf("receipt: %v", err)
+				}
+			}
+			send("GET", "/v1/users/erasures/"+e.Receipt, "", "")
+		}
+	}
 	for _, path := range []string{"/v1/status", "/v1/lists", "/v1/policy", "/metrics", "/readyz"} {
 		send("GET", path, "", "")
 	}

@@ -25,7 +25,9 @@ type metrics struct {
 	eventsNobody       *vm.Counter
 	eventsNotKept      *vm.Counter
 	identifiersDropped *vm.Counter
+	eventsErased       *vm.Counter
 	unknownCampaigns   *vm.Counter
+	people             [peopleAsked]*vm.Counter // by what was asked
 	policiesIgnored    *vm.Counter
 	listsInstalled     *vm.Counter
 	listsNotInstalled  *vm.Counter
@@ -51,6 +53,7 @@ func newMetrics(n *Node) *metrics {
 		eventsNotKept:      set.NewCounter(`restraint_events_not_permitted_to_keep_total`),
 		eventsNobody:       set.NewCounter(`restraint_events_without_identifier_total`),
 		identifiersDropped: set.NewCounter(`restraint_identifiers_dropped_total`),
+		eventsErased:       set.NewCounter(`restraint_events_of_erased_total`),
 		unknownCampaigns:   set.NewCounter(`restraint_events_unknown_campaign_total`),
 		policiesIgnored:    set.NewCounter(`restraint_policy_documents_ignored_total`),
 		listsInstalled:     set.NewCounter(`restraint_list_publications_taken_total`),
@@ -67,6 +70,9 @@ func newMetrics(n *Node) *metrics {
 	}
 	for t := openrtb.Impression; t <= openrtb.Feedback; t++ {
 		m.events[t] = set.NewCounter(`restraint_events_total{type="` + t.String() + `"}`)
+	}
+	for i, name := range peopleNames {
+		m.people[i] = set.NewCounter(name)
 	}
 	for class, label := range map[int]string{2: "2xx", 3: "3xx", 4: "4xx", 5: "5xx"} {
 		m.responses[class] = set.NewCounter(`restraint_http_responses_total{code="` + label + `"}`)
@@ -120,6 +126,7 @@ func writeReplication(w io.Writer, r *Replication) {
 	vm.WriteCounterUint64(w, "restraint_replica_refused_total", r.Refused)
 	vm.WriteCounterUint64(w, "restraint_replica_foreign_batches_total", r.ForeignBatches)
 	vm.WriteCounterUint64(w, "restraint_replica_unusable_total", r.Unusable)
+	vm.WriteCounterUint64(w, "restraint_replica_ahead_total", r.Ahead)
 	vm.WriteCounterUint64(w, "restraint_hold_messages_total", r.HoldMessages)
 	vm.WriteCounterUint64(w, "restraint_holds_dropped_total", r.HoldsDropped)
 }

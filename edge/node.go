@@ -46,6 +46,8 @@ type Options struct {
 	// Lists carries changes and uploads of lists to the others and back; it is given
 	// where Shared is.
 	Lists ListCluster
+	// Peers are asked how far an erasure is; given where Shared is.
+	Peers Peers
 	// Keeper keeps what was acknowledged. Nil keeps nothing past the process: for
 	// replays. The caller closes it after Run.
 	Keeper Keeper
@@ -63,18 +65,19 @@ type Options struct {
 // Node is one running node: the state, the rules and the two servers around
 // them. Safe for concurrent use.
 type Node struct {
-	options Options
-	log     *slog.Logger
-	clock   clock
-	hasher  *identity.Hasher
-	tags    *identity.Tags
-	tokens  *identity.Tokens
-	consent *consent.Reader
-	caps    *caps.Store
-	keeper  Keeper
-	lists   *suppress.Store
-	listing listing
-	metrics *metrics
+	options  Options
+	log      *slog.Logger
+	clock    clock
+	hasher   *identity.Hasher
+	tags     *identity.Tags
+	tokens   *identity.Tokens
+	receipts *identity.Receipts
+	consent  *consent.Reader
+	caps     *caps.Store
+	keeper   Keeper
+	lists    *suppress.Store
+	listing  listing
+	metrics  *metrics
 
 	policies policies
 	rules    atomic.Pointer[rules]
@@ -113,13 +116,14 @@ func (n *Node) close() error {
 // load makes the node's state from its directory.
 func load(o Options) (*Node, error) {
 	n := &Node{
-		options: o,
-		log:     o.Log,
-		clock:   clock{request: o.RequestClock},
-		hasher:  identity.NewHasher(o.Secret),
-		tags:    identity.NewTags(o.Secret),
-		tokens:  identity.NewTokens(o.Secret),
-		caps:    caps.New(o.Caps),
+		options:  o,
+		log:      o.Log,
+		clock:    clock{request: o.RequestClock},
+		hasher:   identity.NewHasher(o.Secret),
+		tags:     identity.NewTags(o.Secret),
+		tokens:   identity.NewTokens(o.Secret),
+		receipts: identity.NewReceipts(o.Secret),
+		caps:     caps.New(o.Caps),
 	}
 	var err error
 	if n.consent, err = consent.New(consentBytes); err != nil {

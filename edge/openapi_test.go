@@ -96,7 +96,7 @@ func TestOpenAPIRoutes(t *testing.T) {
 		methods[o.path] = append(methods[o.path], o.method)
 	}
 	for path, described := range methods {
-		at := strings.ReplaceAll(path, "{name}", "acme-customers")
+		at := pathParameter.ReplaceAllString(path, "acme-customers")
 		for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} {
 			resp, _ := n.exchange(t, n.url, method, at, nil, "")
 			switch taken := resp.StatusCode != 404 && resp.StatusCode != 405; {
@@ -108,7 +108,7 @@ func TestOpenAPIRoutes(t *testing.T) {
 		}
 	}
 	for _, o := range d.operations() {
-		resp, _ := n.exchange(t, n.bid, o.method, strings.ReplaceAll(o.path, "{name}", "acme-customers"), nil, "")
+		resp, _ := n.exchange(t, n.bid, o.method, pathParameter.ReplaceAllString(o.path, "acme-customers"), nil, "")
 		here := slices.Contains([]string{"decide", "events", "notices"}, o.node["tags"].([]any)[0].(string))
 		if here != (resp.StatusCode != 404) {
 			t.Errorf("%s %s on the bid listener: %d", o.method, o.path, resp.StatusCode)
@@ -263,6 +263,7 @@ func (d *description) prepare(t *testing.T) (n *node, token string) {
 func TestOpenAPIExamples(t *testing.T) {
 	d := readOpenAPI(t)
 	placeholder := d.follow(object{"$ref": "#/components/parameters/t"})["example"].(string)
+	const receiptExample = "ARmYExampleReceiptExampleReceipt0"
 	for _, o := range d.operations() {
 		t.Run(o.node["operationId"].(string), func(t *testing.T) {
 			t.Parallel()
@@ -279,6 +280,9 @@ func TestOpenAPIExamples(t *testing.T) {
 					}
 					target, header := o.request(mediaType)
 					target, text = strings.ReplaceAll(target, placeholder, token), strings.ReplaceAll(text, placeholder, token)
+					if strings.Contains(target, receiptExample) {
+						target = strings.ReplaceAll(target, receiptExample, n.erase(t, `{"user":{"id":"u-77"}}`).Receipt)
+					}
 					d.call(t, n, o.success(), o.method, target, header, text)
 				}
 			}
@@ -388,6 +392,15 @@ func TestOpenAPIAnswers(t *testing.T) {
 		{200, "GET", "/readyz", "", ""},
 		{200, "GET", "/metrics", "", ""},
 		{200, "GET", "/v1/status", "", ""},
+		{202, "POST", "/v1/events", "", `{"type":"purchase","user":{"id":"u-1"},"advertiser":"acme","item":"i"}`},
+		{202, "POST", "/v1/events", "", `{"type":"hide","user":{"id":"u-1"},"campaign":"gone"}`},
+		{200, "POST", "/v1/decide", "", `{"user":{"id":"u-1"},"want":1,"hold":true,"candidates":[{"campaign":"spring-shoes"}]}`},
+		{200, "POST", "/v1/users/preferences", "", `{"user":{"id":"u-1"},"personalisation":false,"hidden_advertisers":["acme","gone"],"hidden_topics":["fashion"],"pause_until":4000000000}`},
+		{200, "POST", "/v1/users/lookup", "", `{"user":{"id":"u-1"}}`},
+		{200, "POST", "/v1/users/lookup", "", `{"user":{"id":"stranger"}}`},
+		{200, "POST", "/v1/users/erase", "", `{"user":{"id":"u-10"},"keep_opt_out":false}`},
+		{200, "POST", "/v1/users/erase", "application/json", `{"user":{"id":"u-11"}}`},
+		{200, "POST", "/v1/users/lookup", "", `{"user":{"id":"u-11"}}`},
 	} {
 		d.call(t, n, r.status, r.method, r.target, withType(r.mediaType), r.body)
 	}
@@ -435,6 +448,16 @@ func TestOpenAPIProblems(t *testing.T) {
 		{400, "PUT", "/v1/policy?pilot=10", "", string(policy.Example)},
 		{413, "PUT", "/v1/policy", "", large(16 << 20)},
 		{404, "POST", "/v1/policy/rollback?version=9", "", ""},
+		{400, "POST", "/v1/users/lookup", "", `{"user":{}}`},
+		{413, "POST", "/v1/users/lookup", "", large(256 << 10)},
+		{415, "POST", "/v1/users/lookup", "image/png", "{}"},
+		{400, "POST", "/v1/users/erase", "", `{"user":{"id":"u-1"},"keep_optout":true}`},
+		{413, "POST", "/v1/users/erase", "", large(256 << 10)},
+		{415, "POST", "/v1/users/erase", "image/png", "{}"},
+		{400, "POST", "/v1/users/preferences", "", `{"user":{"id":"u-1"}}`},
+		{413, "POST", "/v1/users/preferences", "", large(256 << 10)},
+		{415, "POST", "/v1/users/preferences", "image/png", "{}"},
+		{400, "GET", "/v1/users/erasures/nothing", "", ""},
 	} {
 		d.call(t, n, r.status, r.method, r.target, withType(r.mediaType), r.body)
 	}
@@ -463,6 +486,7 @@ campaigns:
   capped: {advertiser: a, caps: [{per: campaign, limit: 1, within: 24h}]}
   diverse: {advertiser: a, diversity: {same_creative_in_a_row: 1}}
   choosy: {advertiser: a, purpose: contextual, not_beside: ["cat:386"]}
+  unwanted: {advertiser: b}
 `
 
 // Each reason is given, or said not to be given yet; each rule of an explanation
@@ -479,6 +503,8 @@ func TestOpenAPIReasonsGiven(t *testing.T) {
 	} {
 		n.event(fmt.Sprintf(`%s,"user":{"id":"u"},"at":%d}`, event, at-60))
 	}
+	n.must(200, "POST", "/v1/users/preferences", "", fmt.Sprintf(`{"user":{"id":"o"},"personalisation":false,"at":%d}`, at-60), nil)
+	n.must(200, "POST", "/v1/users/preferences", "", fmt.Sprintf(`{"user":{"id":"u"},"hidden_advertisers":["b"],"at":%d}`, at-60), nil)
 	given, rules := map[string]bool{}, map[string]bool{}
 	for who, candidates := range map[string]string{
 		`"user":{}`:                                                 `{"campaign":"plain"}`,
@@ -488,9 +514,10 @@ func TestOpenAPIReasonsGiven(t *testing.T) {
 		`"user":{"id":"m"}`:                                         `{"campaign":"suppressing"}`,
 		`"user":{"id":"n"},"device":{"geo":{"country":"JPN"}}`:      `{"campaign":"bought"},{"campaign":"bought","item":"i"}`,
 		`"user":{"id":"n"},"site":{"cat":["389","317"],"cattax":6}`: `{"campaign":"bought"},{"campaign":"choosy"}`,
+		`"user":{"id":"o"}`:                                         `{"campaign":"plain"}`,
 		`"user":{"id":"u"}`: `{"campaign":"unknown"},{"campaign":"over"},{"campaign":"plain"},{"campaign":"stale"},{"campaign":"bought","item":"i"},` +
 			fmt.Sprintf(`{"campaign":"interested","interest_at":%d},{"campaign":"interested"},`, at-60) +
-			`{"campaign":"spaced"},{"campaign":"capped"},{"campaign":"diverse","creative":"c"}`,
+			`{"campaign":"spaced"},{"campaign":"capped"},{"campaign":"diverse","creative":"c"},{"campaign":"unwanted"}`,
 	} {
 		body := fmt.Sprintf(`{%s,"at":%d,"candidates":[%s]}`, who, at, candidates)
 		var a answer
@@ -598,7 +625,7 @@ func (d *description) operations() (all []operation) {
 // find returns the operation that a request is for.
 func (d *description) find(method, path string) (operation, bool) {
 	for _, o := range d.operations() {
-		before, after, named := strings.Cut(o.path, "{name}")
+		before, after, named := strings.Cut(pathParameter.ReplaceAllString(o.path, "{}"), "{}")
 		middle := strings.TrimSuffix(strings.TrimPrefix(path, before), after)
 		if o.method == method && (o.path == path || named && before+middle+after == path && middle != "" && !strings.Contains(middle, "/")) {
 			return o, true
@@ -606,6 +633,9 @@ func (d *description) find(method, path string) (operation, bool) {
 	}
 	return operation{}, false
 }
+
+// pathParameter is what a path of the description has in the place of a name.
+var pathParameter = regexp.MustCompile(`\{[a-z]+\}`)
 
 // walk calls visit for every value under node.
 func walk(at string, node any, visit func(at string, node any)) {

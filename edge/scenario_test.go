@@ -20,7 +20,7 @@ type scenario struct {
 	Steps   []step                     `json:"steps"`
 }
 
-// step is an event to report or a decision to ask for.
+// step is an event to report, a decision to ask for, or what a person chooses.
 type step struct {
 	At     int64          `json:"at"` // seconds after start
 	Note   string         `json:"note"`
@@ -29,6 +29,8 @@ type step struct {
 	Want   []expectation  `json:"want"`
 	Keep   string         `json:"keep"` // name under which the token is kept; "$name" in a later token is replaced
 	Put    []string       `json:"put"`  // lines of a new policy
+	Prefer map[string]any `json:"prefer"`
+	Erase  map[string]any `json:"erase"`
 }
 
 type expectation struct {
@@ -82,6 +84,12 @@ func play(t *testing.T, s *scenario) {
 		switch {
 		case step.Put != nil:
 			n.must(200, "PUT", "/v1/policy", "application/yaml", strings.Join(step.Put, "\n"), nil)
+		case step.Prefer != nil:
+			step.Prefer["at"] = at
+			n.prefer(t, encode(t, step.Prefer))
+		case step.Erase != nil:
+			step.Erase["at"] = at
+			n.erase(t, encode(t, step.Erase))
 		case step.Event != nil:
 			step.Event["at"] = at
 			if name, ok := step.Event["token"].(string); ok {

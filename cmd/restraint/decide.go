@@ -138,17 +138,7 @@ func (c *decideCmd) body() ([]byte, error) {
 
 // person is who is asked about: the request's user and device.
 func (c *decideCmd) person() (user, device map[string]any) {
-	user, device = map[string]any{}, map[string]any{}
-	switch c.Source {
-	case "user.id":
-		user["id"] = c.User
-	case "buyeruid":
-		user["buyeruid"] = c.User
-	case "ifa":
-		device["ifa"] = c.User
-	default:
-		user["eids"] = []any{map[string]any{"source": c.Source, "uids": []any{map[string]any{"id": c.User}}}}
-	}
+	user, device = personOf(c.Source, c.User)
 	if c.Consent != "" {
 		user["consent"] = c.Consent
 	}

@@ -41,6 +41,7 @@ func serve(ctx context.Context, cfg Config) (err error) {
 		if documents := kept.Shared(); documents != nil {
 			options.Shared = shared{documents}
 			options.Lists = lists{kept.Lists()}
+			options.Peers = peers{kept.Keeper}
 		}
 		defer func() { err = errors.Join(err, kept.Close()) }()
 	}
@@ -77,7 +78,7 @@ func replication(c *replica.ClusterStats) *edge.Replication {
 		Broker: broker, Connected: c.Connected, Fault: c.Fault, ClockAsked: c.ClockAsked, ClockServers: c.ClockServers, Degraded: !c.Connected && !(c.Events.Reached && c.Refusals.Reached),
 		Events: edge.Stream(c.Events), Refusals: edge.Stream(c.Refusals),
 		AppliedRecords: c.Records, SentMessages: c.Sent, Resent: c.Resent, Refused: c.Refused,
-		ForeignBatches: c.Foreign, Unusable: c.Unusable, HoldMessages: c.HoldsSent, HoldsDropped: c.HoldsDropped,
+		ForeignBatches: c.Foreign, Unusable: c.Unusable, Ahead: c.Ahead, HoldMessages: c.HoldsSent, HoldsDropped: c.HoldsDropped,
 	}
 }
 

@@ -31,6 +31,7 @@ type commands struct {
 	Push    pushCmd    `cmd:"" help:"Stream a CRM export into a suppression list of a node."`
 	Lists   listsCmd   `cmd:"" help:"Show a node's suppression lists."`
 	Decide  decideCmd  `cmd:"" help:"Ask a node for one decision and its explanation."`
+	User    userCmd    `cmd:"" help:"Show what is held about a person, erase it, or opt them out."`
 	Policy  policyCmd  `cmd:"" help:"Show and change a node's policy."`
 	Replay  replayCmd  `cmd:"" help:"Feed a real event log through a node and report what the policy would have spared."`
 	Nats    natsCmd    `cmd:"" help:"Run the NATS server that is linked into this program."`

@@ -84,7 +84,7 @@ func TestKeyDependsOnSecret(t *testing.T) {
 func TestTagsAreUnambiguous(t *testing.T) {
 	tags := NewTags(testSecret(t, 0))
 	seen := map[uint64]string{}
-	for kind := KindCampaign; kind <= KindList; kind++ {
+	for kind := KindCampaign; kind <= KindTopic; kind++ {
 		for _, ns := range []uint64{0, 1, 1 << 8, 1 << 63} {
 			for _, name := range []string{"", "\x00", "a", "aa", "\x01", strings.Repeat("n", 128)} {
 				id := fmt.Sprintf("%d/%d/%q", kind, ns, name)

@@ -13,15 +13,16 @@ type Kind = byte
 // The kinds of names and the namespace each is tagged in. Tags are kept on disk
 // and sent between nodes: the numbers never change.
 const (
-	KindCampaign   Kind = 1 // namespace 0
-	KindAdvertiser Kind = 2 // namespace 0
-	KindCreative   Kind = 3 // namespace: the advertiser's tag
-	KindItem       Kind = 4 // namespace: the advertiser's tag
-	KindCategory   Kind = 5 // namespace: the advertiser's tag
-	KindGroup      Kind = 6 // namespace 0
-	KindAll        Kind = 7 // namespace 0, name ""
-	KindChannel    Kind = 8 // namespace: the tag of a scope; gives that scope in the named channel only
-	KindList       Kind = 9 // namespace 0
+	KindCampaign   Kind = 1  // namespace 0
+	KindAdvertiser Kind = 2  // namespace 0
+	KindCreative   Kind = 3  // namespace: the advertiser's tag
+	KindItem       Kind = 4  // namespace: the advertiser's tag
+	KindCategory   Kind = 5  // namespace: the advertiser's tag
+	KindGroup      Kind = 6  // namespace 0
+	KindAll        Kind = 7  // namespace 0, name ""
+	KindChannel    Kind = 8  // namespace: the tag of a scope; gives that scope in the named channel only
+	KindList       Kind = 9  // namespace 0
+	KindTopic      Kind = 10 // namespace 0
 )
 
 // Tags makes tags of names and identities of exposures. It is safe for

@@ -61,6 +61,8 @@ type cluster struct {
 	records  atomic.Uint64 // applied, of other nodes
 	foreign  atomic.Uint64 // batches under another secret
 	unusable atomic.Uint64 // batches and changes that could not be applied
+	ahead    caps.Second   // see the constant
+	cutShort atomic.Uint64 // changes of a clock that was ahead
 	joined   atomic.Bool   // streams are there, and the cluster takes this node
 	clock    atomic.Pointer[clockRead]
 	fault    atomic.Pointer[error] // why this node is none of the cluster's; nil: it is, as far as is known
@@ -77,7 +79,7 @@ type positions struct {
 func newCluster(k *Keeper, b *broker, from positions) (*cluster, error) {
 	c := &cluster{
 		codec: &k.codec, store: k.store, broker: b, start: rand.Text(), now: k.options.Now, notices: &k.notices,
-		applied: func(bytes int) { k.since.Add(int64(bytes)) },
+		applied: func(bytes int) { k.since.Add(int64(bytes)) }, ahead: k.options.ahead,
 	}
 	for i, content := range [...]byte{batchEvents, batchRefusals} {
 		p := &c.senders[i]
@@ -171,6 +173,9 @@ func (c *cluster) follow(ctx context.Context) {
 			c.notices.add("cannot listen for what other nodes send at once; it comes by the streams", "subject", subject, "error", err.Error())
 		}
 	}
+	if err := c.answerErasures(ctx); err != nil {
+		c.notices.add("cannot answer whether an erasure is applied here; other nodes take it for not yet", "error", err.Error())
+	}
 	c.running.Go(func() { c.refusals.run(ctx) })
 	if c.broker.embedded == nil {
 		c.running.Go(func() { c.watchClock(ctx) })
@@ -213,7 +218,7 @@ func (c *cluster) listen(ctx context.Context, subject string) error {
 	}
 	s, err := c.broker.read.Subscribe(subject, func(m *nats.Msg) {
 		if m.Subject != listsSubject { // a server may refuse what is heard; see Lists
-			_ = c.message(m.Data, m.Header.Get(headerStart)) // the stream has it too
+			_ = c.message(m.Data, m.Header.Get(headerStart), c.heardStamp()) // the stream has it too
 		}
 	})
 	if err != nil {
@@ -242,13 +247,17 @@ func (c *cluster) streamed(m jetstream.Msg) error {
 	if m.Subject() == listsSubject {
 		return nil
 	}
-	return c.message(m.Data(), nats.Header(m.Headers()).Get(headerStart))
+	meta, err := m.Metadata()
+	if err != nil {
+		return err
+	}
+	return c.message(m.Data(), nats.Header(m.Headers()).Get(headerStart), streamStamp(meta.Timestamp))
 }
 
 // message applies what another process has sent. What this one sent, it has applied before it was in the outbox, or does so before a
 // snapshot is taken. The error says that a batch is of a later version: it is not to be passed over. What can be read is applied all the
 // same.
-func (c *cluster) message(data []byte, start string) (later error) {
+func (c *cluster) message(data []byte, start string, when stamp) (later error) {
 	if start == c.start {
 		return nil
 	}
@@ -275,6 +284,13 @@ func (c *cluster) message(data []byte, start string) (later error) {
 			continue
 		}
 		for batch.Next(&change) {
+			ok, wait := c.allow(&change, when)
+			if wait {
+				return later
+			}
+			if !ok {
+				continue
+			}
 			change.Now = min(change.Now, now) // a clock ahead of this one's must not end here what is still to count
 			if err := c.store.Reapply(&change); err != nil {
 				c.unusable.Add(1)

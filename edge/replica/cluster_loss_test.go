@@ -328,7 +328,7 @@ func TestClusterFastPeerEndsHolds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	one.cluster.message(enc, "another")
+	one.cluster.message(enc, "another", unbounded)
 	var p caps.Person
 	one.store.Lock(&p, keys[:1], testNow+1)
 	p.Take(7, testNow+61, []caps.Counted{{Scope: scope(1)}})

@@ -22,6 +22,8 @@ type ClusterStats struct {
 	Records, Sent, Resent, Refused uint64
 	// Foreign and Unusable are batches under another secret, and batches and changes that could not be applied.
 	Foreign, Unusable uint64
+	// Ahead is how many changes stood ahead of the servers' time and were cut to it, or left out.
+	Ahead uint64
 	// HoldsSent are messages, HoldsDropped holds that no other node was told of.
 	HoldsSent, HoldsDropped uint64
 }
@@ -53,7 +55,7 @@ func (c *cluster) stats() *ClusterStats {
 		Events: c.events.stats(), Refusals: c.refusals.stats(),
 		Records: c.records.Load(), Sent: c.senders[0].sent.Load() + c.senders[1].sent.Load(),
 		Resent: c.senders[0].resent.Load() + c.senders[1].resent.Load(), Refused: c.senders[0].refused.Load() + c.senders[1].refused.Load(),
-		Foreign: c.foreign.Load(), Unusable: c.unusable.Load(), HoldsSent: c.holds.sent.Load(), HoldsDropped: c.holds.dropped.Load(),
+		Foreign: c.foreign.Load(), Unusable: c.unusable.Load(), Ahead: c.cutShort.Load(), HoldsSent: c.holds.sent.Load(), HoldsDropped: c.holds.dropped.Load(),
 	}
 }
 

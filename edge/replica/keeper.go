@@ -46,7 +46,8 @@ type Options struct {
 	// Now is the clock. Default: time.Now.
 	Now func() time.Time
 
-	files files // for tests
+	files files       // for tests
+	ahead caps.Second // for tests, whose clocks are not the broker's; the constant where 0
 }
 
 // ErrLocked says that another process uses the directory.
@@ -140,6 +141,9 @@ func (o *Options) defaults() {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.ahead == 0 {
+		o.ahead = ahead
 	}
 	if o.files == nil {
 		o.files = disk{}

@@ -211,7 +211,7 @@ func BenchmarkApplyRemote(b *testing.B) {
 			c.store = caps.New(caps.Options{Memory: 1 << 30, RefusalMemory: 1 << 20})
 			b.StartTimer()
 		}
-		if err := c.message(messages[applied%len(messages)], "another"); err != nil {
+		if err := c.message(messages[applied%len(messages)], "another", unbounded); err != nil {
 			b.Fatal(err)
 		}
 	}

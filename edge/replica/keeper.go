@@ -38,8 +38,8 @@ type Options struct {
 	// CopyEvery is the time between copies of a snapshot, of any node, for nodes that come after the stream of events has dropped what they
 	// would read. Default: 6 hours, a twelfth of the age of events.
 	CopyEvery time.Duration
-	// BrokerSync is after how long the broker's disk has what it acknowledged: sync_interval in its configuration, and some more. Until
-	// then the outbox keeps it. Default: 30 seconds.
+	// BrokerSync is after how long the broker's disk has what it acknowledged. Until then the outbox keeps it. Default: twice
+	// Broker.SyncInterval, since a server begins to sync that long after it has ended, and 10 seconds for the syncing itself.
 	BrokerSync time.Duration
 	// Log receives changes of state.
 	Log *slog.Logger
@@ -133,7 +133,11 @@ func (o *Options) defaults() {
 		o.CopyEvery = eventsAge / 12
 	}
 	if o.BrokerSync <= 0 {
-		o.BrokerSync = 30 * time.Second
+		interval := defaultSync
+		if o.Broker != nil && o.Broker.SyncInterval > 0 {
+			interval = o.Broker.SyncInterval
+		}
+		o.BrokerSync = 2*interval + syncTakes
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -145,6 +149,9 @@ func (o *Options) defaults() {
 		o.files = disk{}
 	}
 }
+
+// syncTakes is how long a broker may take to sync its files once it has begun. Chosen.
+const syncTakes = 10 * time.Second
 
 // lockDir locks the directory for as long as the file is open; the kernel lets go of it when the process dies.
 func lockDir(dir string) (*os.File, error) {

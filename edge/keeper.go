@@ -43,6 +43,10 @@ type Replication struct {
 	// Degraded: the broker could not be reached since the start, so that the node
 	// knows of the others what its snapshot does.
 	Degraded bool `json:"degraded"`
+	// BrokerStuck says why the embedded broker takes nothing; it is restarted by itself
+	// when it can be, and BrokerRestarts counts that.
+	BrokerStuck    string `json:"broker_stuck,omitempty"`
+	BrokerRestarts uint64 `json:"broker_restarts"`
 	// Fault says why the cluster does not take this node.
 	Fault    string `json:"fault,omitempty"`
 	Events   Stream `json:"events"`
@@ -99,6 +103,16 @@ func (r *Replication) ready(s *Stream, now time.Time, maxStale time.Duration) (o
 		return false, fmt.Sprintf("NATS cannot be reached, and the snapshot is %s old; ready.max_stale allows %s", stale.Round(time.Second), maxStale)
 	}
 	return true, "degraded: NATS cannot be reached; what other nodes did since the snapshot is not known"
+}
+
+// broker is the condition of the broker. The node stays ready without it, as it does
+// when NATS is away: decisions go on, and events wait in the outbox.
+func (r *Replication) broker() condition {
+	c := condition{Name: "broker", Ready: true}
+	if r.BrokerStuck != "" {
+		c.Detail = "degraded: the embedded NATS server is stuck, and restarted when its disk has room: " + r.BrokerStuck
+	}
+	return c
 }
 
 // unkept is the Keeper of a node that keeps nothing: for replays, whose state is made

@@ -109,6 +109,8 @@ func writeReplication(w io.Writer, r *Replication) {
 		return
 	}
 	vm.WriteGaugeFloat64(w, "restraint_broker_connected", flag(r.Connected))
+	vm.WriteGaugeFloat64(w, "restraint_broker_stuck", flag(r.BrokerStuck != ""))
+	vm.WriteCounterUint64(w, "restraint_broker_restarts_total", r.BrokerRestarts)
 	vm.WriteGaugeFloat64(w, "restraint_degraded", flag(r.Degraded))
 	writeStream(w, "events", &r.Events)
 	writeStream(w, "refusals", &r.Refusals)

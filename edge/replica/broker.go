@@ -28,7 +28,7 @@ type BrokerOptions struct {
 	// Replicas is how many servers keep each stream, 1 to 5. Default: 1. It counts when a stream is made, not later.
 	Replicas int
 	// MaxStore bounds what the streams take on the disk of each server, in bytes. Default: 8 GiB. It is shared out when streams are made.
-	// A disk that is full stops an embedded server for good, so leave room beside it.
+	// A disk that is full stops a server; an embedded one is restarted when there is room again.
 	MaxStore int64
 	// SyncInterval is how often the servers sync their files: sync_interval in the configuration of a cluster, which is the operator's; the
 	// embedded server is given it. What a server acknowledged within it can go with the power, also after a clean stop, so the outbox keeps
@@ -166,7 +166,7 @@ func (b *broker) changed() {
 }
 
 // restart stops and starts the embedded server, over the same store; the connections come back by themselves. A server whose disk was full
-// takes nothing any more until it is restarted, also when there is room again. It returns an error, and may be called again, where the
+// takes nothing any more until it is restarted, also when there is room again (see mender). It returns an error, and may be called again, where the
 // server does not start, and does nothing for a cluster.
 func (b *broker) restart() error {
 	if b.embedded == nil {

@@ -11,6 +11,9 @@ type ClusterStats struct {
 	Embedded bool
 	// Connected: the broker can be reached.
 	Connected bool
+	// Stuck, unless empty, says why the embedded server takes nothing; Restarts is how often it was restarted for that.
+	Stuck    string
+	Restarts uint64
 	// Fault, unless empty, says why the cluster does not take this node.
 	Fault string
 	// ClockServers is the servers' time when the local clocks were as ClockAsked says; zero while it is not known.
@@ -47,7 +50,13 @@ func (c *cluster) stats() *ClusterStats {
 	if r := c.clock.Load(); r != nil {
 		read = *r
 	}
+	var stuck string
+	var restarts uint64
+	if c.mender != nil {
+		stuck, restarts = c.mender.state()
+	}
 	return &ClusterStats{
+		Stuck: stuck, Restarts: restarts,
 		ClockAsked: read.asked, ClockServers: read.servers,
 		Fault: fault, Embedded: c.broker.embedded != nil, Connected: c.broker.connected(),
 		Events: c.events.stats(), Refusals: c.refusals.stats(),

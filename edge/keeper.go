@@ -81,8 +81,11 @@ type Stream struct {
 	Reached bool `json:"reached"`
 	// Known is until when the node knows what the others did; zero: never.
 	Known time.Time `json:"known_until,omitzero"`
-	// Gap says what had gone from the stream before it was applied here.
-	Gap string `json:"gap,omitempty"`
+	// Gap says what had gone from the stream before it was applied here, and GapName
+	// how to name it in ready.accept_gap; GapsAccepted counts those since the start.
+	Gap          string `json:"gap,omitempty"`
+	GapName      string `json:"gap_name,omitempty"`
+	GapsAccepted uint64 `json:"gaps_accepted"`
 }
 
 // ready says whether the node knows of the others what it must to decide for them,
@@ -91,7 +94,7 @@ type Stream struct {
 func (r *Replication) ready(s *Stream, now time.Time, maxStale time.Duration) (ok bool, detail string) {
 	switch {
 	case s.Gap != "":
-		return false, s.Gap + ": restore the data directory from a backup of another node, or restart to go on without them"
+		return false, s.gap("ready again by itself once the copy of a node that has them is merged")
 	case s.Reached:
 		return true, ""
 	case r.Connected:
@@ -103,6 +106,14 @@ func (r *Replication) ready(s *Stream, now time.Time, maxStale time.Duration) (o
 		return false, fmt.Sprintf("NATS cannot be reached, and the snapshot is %s old; ready.max_stale allows %s", stale.Round(time.Second), maxStale)
 	}
 	return true, "degraded: NATS cannot be reached; what other nodes did since the snapshot is not known"
+}
+
+// gap says what is missing, and how it ends: by itself, or by accepting it.
+func (s *Stream) gap(byItself string) string {
+	if s.GapName == "" {
+		return s.Gap
+	}
+	return fmt.Sprintf("gap: %s: %s; where no node has them, restart with ready.accept_gap: %q to go on without them for good", s.Gap, byItself, s.GapName)
 }
 
 // broker is the condition of the broker. The node stays ready without it, as it does

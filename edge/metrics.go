@@ -137,6 +137,7 @@ func writeStream(w io.Writer, name string, s *Stream) {
 	vm.WriteGaugeFloat64(w, "restraint_stream_next"+label, float64(s.Next))
 	vm.WriteGaugeFloat64(w, "restraint_stream_behind"+label, float64(s.Behind))
 	vm.WriteGaugeFloat64(w, "restraint_stream_gap"+label, flag(s.Gap != ""))
+	vm.WriteCounterUint64(w, "restraint_stream_gaps_accepted_total"+label, s.GapsAccepted)
 }
 
 // writeCounters writes what the store of counters holds and what it gave up.

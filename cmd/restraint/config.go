@@ -31,8 +31,11 @@ type Config struct {
 		MaxShrink   float64 // share of a list's members, 0 to 1
 	}
 	Snapshot struct{ Every time.Duration }
-	Ready    struct{ MaxStale time.Duration }
-	Limits   struct {
+	Ready    struct {
+		MaxStale  time.Duration
+		AcceptGap string // names of gaps, with commas between them
+	}
+	Limits struct {
 		Upload      Bytes
 		Connections int
 	}
@@ -115,6 +118,7 @@ func (c *Config) keys() []configKey {
 		{"lists.max_shrink", (*share)(&c.Lists.MaxShrink), "Share of lost members from which a replacement is refused, 0 to 1."},
 		{"snapshot.every", &span{&c.Snapshot.Every, time.Second, 0}, "Time between two snapshots; at least 1s."},
 		{"ready.max_stale", &span{&c.Ready.MaxStale, time.Second, 0}, "Age up to which a snapshot makes a node ready without NATS; at least 1s."},
+		{"ready.accept_gap", (*text)(&c.Ready.AcceptGap), "Names of gaps, as /readyz gives them, with commas between them, that the node goes on without for good: no node has what is missing."},
 		{"limits.upload", &sized{&c.Limits.Upload, 1}, "Longest upload of a list, such as 20GiB."},
 		{"limits.connections", &count{&c.Limits.Connections, 1, 1_000_000}, "Connections of each listener at once."},
 		{"tls.cert", (*text)(&c.TLS.Cert), "Certificate of both listeners."},

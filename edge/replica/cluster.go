@@ -94,7 +94,7 @@ func newCluster(k *Keeper, b *broker, from positions) (*cluster, error) {
 	follow := func(stream string, sender *publisher, at StreamPosition) follower {
 		return follower{
 			js: b.readJS, stream: stream, apply: c.streamed, lost: sender.again, missing: b.ensure, lostTouch: b.disconnects, peers: c.peers,
-			own: b.embedded != nil, notices: c.notices, at: at,
+			own: b.embedded != nil, gaps: b.options.AcceptGaps, notices: c.notices, at: at,
 		}
 	}
 	c.events = follow(eventsStream, &c.senders[0], from.events)

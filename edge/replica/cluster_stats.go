@@ -1,9 +1,6 @@
 package replica
 
-import (
-	"fmt"
-	"time"
-)
+import "time"
 
 // ClusterStats says how a node stands to its cluster.
 type ClusterStats struct {
@@ -37,8 +34,10 @@ type StreamStats struct {
 	Reached bool
 	// Known is until when this node knows what the others did; zero: never.
 	Known time.Time
-	// Gap, unless empty, says what had gone from the stream before this node applied it.
-	Gap string
+	// Gap, unless empty, says what had gone from the stream before this node applied it; it outlives a restart. GapName is what
+	// BrokerOptions.AcceptGaps calls it; empty where there is nothing to accept. GapsAccepted is how many were gone on without since the start.
+	Gap, GapName string
+	GapsAccepted uint64
 }
 
 func (c *cluster) stats() *ClusterStats {
@@ -69,7 +68,8 @@ func (c *cluster) stats() *ClusterStats {
 func (f *follower) stats() StreamStats {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	s := StreamStats{Next: f.at.Next, Reached: f.reached, Gap: f.gap}
+	s := StreamStats{Next: f.at.Next, Reached: f.reached, GapsAccepted: f.accepted}
+	s.Gap, s.GapName = f.gap()
 	if s.Gap == "" {
 		s.Gap = f.stuck
 	}
@@ -80,8 +80,4 @@ func (f *follower) stats() StreamStats {
 		s.Behind = f.last + 1 - f.at.Next
 	}
 	return s
-}
-
-func (f *follower) gapText(next, first uint64) string {
-	return fmt.Sprintf("messages %d to %d of %s have gone and were not applied here", max(1, next), first-1, f.stream)
 }

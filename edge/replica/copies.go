@@ -315,5 +315,5 @@ func (c *copier) fetchOne(ctx context.Context, m *manifest, s *caps.Store) error
 		return fmt.Errorf("%w: something is missing in it", ErrSnapshot)
 	}
 	m.Events, m.Refusals = v.events, v.refusals // what the file itself says
-	return v.merge(f, s, min(v.created, max(caps.Second(c.keeper.options.Now().Unix()), s.Now())))
+	return v.join(f, s, min(v.created, max(caps.Second(c.keeper.options.Now().Unix()), s.Now())))
 }

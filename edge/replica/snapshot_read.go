@@ -128,9 +128,25 @@ func readFull(f io.ReaderAt, b []byte, at int64) error {
 	return fmt.Errorf("%w: %w", ErrSnapshot, err)
 }
 
-// merge joins a snapshot that was verified into the store: one kind of records after the other, the sections of a kind in as many parts
-// as there are processors, which are of different shards but for where they meet.
+// merge joins a snapshot that was verified into the store, which is empty.
 func (v *verified) merge(f io.ReaderAt, s *caps.Store, now caps.Second) error {
+	return v.mergeBy(f, func(records []byte) error { return s.MergeSnapshot(records, now) })
+}
+
+// join joins it into a store that has records of its own.
+func (v *verified) join(f io.ReaderAt, s *caps.Store, now caps.Second) error {
+	for _, x := range v.sections {
+		if caps.HasCuts(byte(x.kind)) {
+			j := s.NewJoin()
+			return v.mergeBy(f, func(records []byte) error { return j.Merge(records, now) })
+		}
+	}
+	return v.merge(f, s, now)
+}
+
+// mergeBy gives all sections to merge: one kind of records after the other, the sections of a kind in as many parts
+// as there are processors, which are of different shards but for where they meet.
+func (v *verified) mergeBy(f io.ReaderAt, merge func(records []byte) error) error {
 	workers := min(runtime.GOMAXPROCS(0), maxMergers)
 	for rest := v.sections; len(rest) > 0; {
 		n := 1
@@ -141,7 +157,7 @@ func (v *verified) merge(f io.ReaderAt, s *caps.Store, now caps.Second) error {
 		var running sync.WaitGroup
 		for i := range workers {
 			part := rest[n*i/workers : n*(i+1)/workers]
-			running.Go(func() { faults[i] = mergeSections(f, part, s, now) })
+			running.Go(func() { faults[i] = mergeSections(f, part, merge) })
 		}
 		running.Wait()
 		if err := errors.Join(faults...); err != nil {
@@ -155,14 +171,14 @@ func (v *verified) merge(f io.ReaderAt, s *caps.Store, now caps.Second) error {
 // maxMergers bounds the goroutines of a merge. Chosen: a disk gives no more.
 const maxMergers = 8
 
-func mergeSections(f io.ReaderAt, sections []section, s *caps.Store, now caps.Second) error {
+func mergeSections(f io.ReaderAt, sections []section, merge func(records []byte) error) error {
 	var buffer []byte
 	for _, x := range sections {
 		buffer = growBy(buffer[:0], int(x.length))
 		if err := readFull(f, buffer, x.at+sectionHead); err != nil {
 			return err
 		}
-		if err := s.MergeSnapshot(buffer, now); err != nil {
+		if err := merge(buffer); err != nil {
 			return fmt.Errorf("merge section at %d: %w", x.at, err)
 		}
 	}

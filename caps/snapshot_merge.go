@@ -92,7 +92,7 @@ func (m *merger) lock(sh *shard) {
 		return
 	}
 	if m.locked != nil {
-		m.locked.mu.Unlock()
+		m.locked.unlock()
 	}
 	if m.locked = sh; sh != nil {
 		sh.mu.Lock()
@@ -128,12 +128,14 @@ func (m *merger) exposures(enc []byte) (err error) {
 
 // putNew puts the record of a key that has none.
 func (sh *shard) putNew(hash uint64, record []uint32, r rules) {
+	sh.writing = true
 	sh.makeRoom(r.forAll())
 	sh.exposures.put(-1, hash, record)
 	sh.counts.counters += int(record[0] >> countShift & countMask)
 	if len(record) == headWords {
 		sh.cutOnly++
 	}
+	sh.writing = false
 }
 
 func (m *merger) refusals(enc []byte) (err error) {

@@ -199,10 +199,16 @@ func (k *Keeper) Record(changes []caps.Change) error {
 		}
 		return err
 	}
+	reserved := true
+	defer func() { // also after a panic: else the room would be gone until the next start
+		if reserved {
+			k.outbox.unreserve(len(batch))
+		}
+	}()
 	if err := k.apply(changes, true); err != nil {
-		k.outbox.unreserve(len(batch))
 		return err
 	}
+	reserved = false
 	if _, err := k.outbox.append(batch, k.options.Now()); err != nil {
 		return err
 	}

@@ -78,6 +78,7 @@ func FuzzSnapshot(f *testing.F) {
 		f.Add(b, i > 0)
 		f.Add(olderSnapshot(b), i > 0)
 	}
+	known := randomChanges(rand.New(rand.NewPCG(3, 9)), testKeys(5), 10)
 	f.Fuzz(func(t *testing.T, b []byte, mend bool) {
 		if mend {
 			b = mended(b)
@@ -90,6 +91,11 @@ func FuzzSnapshot(f *testing.F) {
 			return
 		}
 		if err := v.merge(bytes.NewReader(b), newStore(), 1); err != nil && !errors.Is(err, caps.ErrMalformed) && !errors.Is(err, caps.ErrFull) {
+			t.Fatal(err)
+		}
+		s := newStore()
+		applyAll(t, s, known)
+		if err := v.join(bytes.NewReader(b), s, 1); err != nil && !errors.Is(err, caps.ErrMalformed) && !errors.Is(err, caps.ErrFull) {
 			t.Fatal(err)
 		}
 	})

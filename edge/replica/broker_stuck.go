@@ -37,7 +37,7 @@ type mender struct {
 	notices *notices
 
 	heard   uint64
-	silent  time.Time // since when an answer is due; zero: none is
+	silent  int // looks since an answer is due; looks, not time, so that a process which stood still blames nobody
 	pause   time.Duration
 	next    time.Time // no restart before
 	well    time.Time // since when it has not been stuck; zero: it is
@@ -56,7 +56,7 @@ func (m *mender) run(ctx context.Context) {
 
 // step looks once. The times that it is given ascend.
 func (m *mender) step(now time.Time) {
-	why, known := m.look(now)
+	why, known := m.look()
 	if !known {
 		return
 	}
@@ -85,7 +85,7 @@ func (m *mender) step(now time.Time) {
 	m.mu.Lock()
 	m.renewed++
 	m.mu.Unlock()
-	m.silent = time.Time{}
+	m.silent = 0
 	if err != nil {
 		m.notices.add("the embedded NATS server does not start again; it is tried again", "error", err.Error(), "after", m.pause.String())
 		return
@@ -94,21 +94,18 @@ func (m *mender) step(now time.Time) {
 }
 
 // look says why the server is stuck. While an answer is due, and not overdue, nothing is known: also of one that was restarted.
-func (m *mender) look(now time.Time) (why string, known bool) {
+func (m *mender) look() (why string, known bool) {
 	if why := m.stopped(); why != "" {
 		return why, true
 	}
 	count, waiting := m.answers()
 	if !waiting || count != m.heard {
-		m.heard, m.silent = count, time.Time{}
+		m.heard, m.silent = count, 0
 	}
 	if !waiting {
 		return "", true
 	}
-	if m.silent.IsZero() {
-		m.silent = now
-	}
-	if now.Sub(m.silent) < silentAfter {
+	if m.silent++; m.silent <= int(silentAfter/mendEvery) {
 		return "", false
 	}
 	return fmt.Sprintf("it has answered nothing for %s or more", silentAfter), true

@@ -107,7 +107,9 @@ func TestStuckWithoutRoom(t *testing.T) {
 func TestStuckSilence(t *testing.T) {
 	s := newStage()
 	s.waiting = true
-	s.pass(silentAfter)
+	s.pass(silentAfter - mendEvery)
+	s.now = s.now.Add(time.Hour) // in which this process stood still
+	s.pass(mendEvery)
 	if len(s.restarts) != 0 {
 		t.Fatal("restarted too soon")
 	}

@@ -74,6 +74,7 @@ type Keeper struct {
 	taking  sync.Mutex   // held while a snapshot is taken; guards what follows
 	covered Position     // place of the last snapshot
 	written time.Time    // when its file was
+	saved   positions    // how far it says that the streams were read
 	// restoredFrom is how far the snapshot that was restored had come, for a Keeper without a broker to pass on.
 	restoredFrom positions
 	batches      sync.Pool // of *[]byte

@@ -14,7 +14,7 @@
 // collision of two scopes in one user's record (see tagOf), which makes them one counter, that can only be fuller; the one answer that
 // it can turn towards show is Run.
 //
-// The package does no I/O, starts no goroutine and has no clock: the callers pass the time, and the store goes by the latest that it
+// The package does no I/O, starts no goroutine (but one to end the process, see shard.unlock) and has no clock: the callers pass the time, and the store goes by the latest that it
 // was ever given, so that a clock that steps back re-opens nothing. Memory is pointer-free (see table), in shards with a mutex each.
 // Where several shards are locked, they are locked in ascending order; nothing else is locked inside them but the pool of segments.
 package caps

@@ -104,7 +104,7 @@ func (s *Store) MergeExposures(enc []byte, now Second) error {
 	hash := hashOf(&key)
 	sh := s.shardOf(hash)
 	sh.mu.Lock()
-	defer sh.mu.Unlock()
+	defer sh.unlock()
 	sh.event.load(words)
 	sh.applyLocked(hash, &key, &sh.event, r.under(sh.erased(hash, &key)))
 	sh.event = view{}

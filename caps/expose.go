@@ -49,23 +49,29 @@ func (s *Store) expose(keys []Key, e Exposure, beats []uint32, until Second, sco
 	for i := range keys {
 		key := wordsOf(&keys[i])
 		hash := hashOf(&key)
-		sh := s.shardOf(hash)
-		sh.mu.Lock()
-		erased := sh.erased(hash, &key)
-		if erased != 0 && (e.At <= erased || e.Issued != 0 && e.Issued <= erased) {
-			sh.counts.erased++
+		if s.shardOf(hash).expose(hash, &key, &e, beats, until, scopes, r) {
 			x.Erased++
-		} else {
-			sh.delta.reset(&key)
-			sh.delta.addShown(&e, scopes)
-			for _, identity := range beats {
-				sh.delta.rows = append(sh.delta.rows, row{identity: identity, end: until})
-			}
-			sh.applyDeltaLocked(hash, &key, r.under(erased))
 		}
-		sh.mu.Unlock()
 	}
 	return x
+}
+
+// expose counts the showing to one key, unless the user was erased later.
+func (sh *shard) expose(hash uint64, key *keyWords, e *Exposure, beats []uint32, until Second, scopes []Counted, r rules) (erased bool) {
+	sh.mu.Lock()
+	defer sh.unlock()
+	since := sh.erased(hash, key)
+	if since != 0 && (e.At <= since || e.Issued != 0 && e.Issued <= since) {
+		sh.counts.erased++
+		return true
+	}
+	sh.delta.reset(key)
+	sh.delta.addShown(e, scopes)
+	for _, identity := range beats {
+		sh.delta.rows = append(sh.delta.rows, row{identity: identity, end: until})
+	}
+	sh.applyDeltaLocked(hash, key, r.under(since))
+	return false
 }
 
 // Release gives back the places held under the identity: its holds that end at or before until, now and whenever they come. An until
@@ -79,13 +85,16 @@ func (s *Store) Release(keys []Key, identity uint32, until, now Second) {
 	for i := range keys {
 		key := wordsOf(&keys[i])
 		hash := hashOf(&key)
-		sh := s.shardOf(hash)
-		sh.mu.Lock()
-		sh.delta.reset(&key)
-		sh.delta.rows = append(sh.delta.rows, row{identity: identity, end: until})
-		sh.applyDeltaLocked(hash, &key, r.under(sh.erased(hash, &key)))
-		sh.mu.Unlock()
+		s.shardOf(hash).release(hash, &key, identity, until, r)
 	}
+}
+
+func (sh *shard) release(hash uint64, key *keyWords, identity uint32, until Second, r rules) {
+	sh.mu.Lock()
+	defer sh.unlock()
+	sh.delta.reset(key)
+	sh.delta.rows = append(sh.delta.rows, row{identity: identity, end: until})
+	sh.applyDeltaLocked(hash, key, r.under(sh.erased(hash, key)))
 }
 
 // hold places a hold that Person.Hold took in another store, at the second now. A late one that has ended, or was beaten, comes to nothing.
@@ -98,16 +107,19 @@ func (s *Store) hold(keys []Key, identity uint32, until Second, scopes []Counted
 	for i := range keys {
 		key := wordsOf(&keys[i])
 		hash := hashOf(&key)
-		multiplier := multiplierOf(&key)
-		sh := s.shardOf(hash)
-		sh.mu.Lock()
-		sh.delta.reset(&key)
-		for _, c := range scopes {
-			sh.delta.rows = append(sh.delta.rows, row{tag: tagOf(c.Scope, multiplier), identity: identity, end: until, issued: now})
-		}
-		sh.applyDeltaLocked(hash, &key, r.under(sh.erased(hash, &key)))
-		sh.mu.Unlock()
+		s.shardOf(hash).hold(hash, &key, identity, until, scopes, now, r)
 	}
+}
+
+func (sh *shard) hold(hash uint64, key *keyWords, identity uint32, until Second, scopes []Counted, now Second, r rules) {
+	multiplier := multiplierOf(key)
+	sh.mu.Lock()
+	defer sh.unlock()
+	sh.delta.reset(key)
+	for _, c := range scopes {
+		sh.delta.rows = append(sh.delta.rows, row{tag: tagOf(c.Scope, multiplier), identity: identity, end: until, issued: now})
+	}
+	sh.applyDeltaLocked(hash, key, r.under(sh.erased(hash, key)))
 }
 
 // applyDeltaLocked joins sh.delta into the key's record.

@@ -1,6 +1,31 @@
 package caps
 
-import "slices"
+import (
+	"runtime/debug"
+	"slices"
+)
+
+// unlock lets go of the shard. It is deferred, or called where nothing between can panic, so that a panic leaves no shard locked: that would
+// stop everybody in it, one after the other.
+//
+// A panic while a record is joined or read costs the call: what was joined is scratch, and the tables are as they were. One while a
+// table is being written leaves a record, the log or the index half written, of which nobody can say what it would show: too much, or a
+// panic of everybody who comes by. Then the process ends instead: what was acknowledged is in the outbox, and a start restores it.
+func (sh *shard) unlock() {
+	if sh.writing {
+		end()
+	}
+	sh.mu.Unlock()
+}
+
+// end ends the process by a panic that nobody can recover, with the stack of the one that led here. The shard stays locked until then.
+func end() {
+	stack := debug.Stack()
+	go func() {
+		panic("BUG: a panic left a record half written; the process ends, and restores what was acknowledged when it starts again. It was in\n" + string(stack))
+	}()
+	select {}
+}
 
 // locks are the keys of one person and the shards they are in.
 type locks struct {
@@ -27,7 +52,7 @@ func (l *locks) lock(s *Store, keys []Key) {
 
 func (l *locks) unlock(s *Store) {
 	for _, i := range l.shards[:l.nshards] {
-		s.shards[i].mu.Unlock()
+		s.shards[i].unlock()
 	}
 	l.nkeys, l.nshards = 0, 0
 }

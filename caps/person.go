@@ -49,7 +49,14 @@ type place struct {
 func (s *Store) Lock(p *Person, keys []Key, now Second) {
 	p.store, p.rules = s, s.rules(now)
 	p.lock(s, keys)
+	read := false
+	defer func() { // the caller does not unlock what was not locked for it
+		if !read {
+			p.Unlock()
+		}
+	}()
 	p.read()
+	read = true
 }
 
 // Unlock lets go of the records.

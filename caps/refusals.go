@@ -289,7 +289,10 @@ func (sh *shard) hasRoom(records, words, grow int) bool {
 		if need <= sh.refusalBudget {
 			return true
 		}
-		if !t.clean() {
+		sh.writing = true
+		cleaned := t.clean()
+		sh.writing = false
+		if !cleaned {
 			return false
 		}
 	}
@@ -302,6 +305,7 @@ func (sh *shard) refuseLocked(hash uint64, key *keyWords, event *refusalDraft, r
 	before := refusalCount(held)
 	sh.refuse.join(held, event, r)
 	record := sh.refuse.encode(key)
+	sh.writing = true
 	sh.counts.refusals += len(sh.refuse.entries) - before
 	switch {
 	case record != nil:
@@ -309,6 +313,7 @@ func (sh *shard) refuseLocked(hash uint64, key *keyWords, event *refusalDraft, r
 	case slot >= 0:
 		sh.refusals.delete(slot)
 	}
+	sh.writing = false
 	if event.erased != 0 {
 		if slot, _ := sh.exposures.find(hash, key); slot >= 0 {
 			sh.applyLocked(hash, key, &view{}, r.under(sh.refuse.erased))

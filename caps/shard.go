@@ -14,7 +14,8 @@ type shard struct {
 	next      int      // segment that eviction looked at last
 	sweepAt   [2]int   // segments that Sweep looked at last, of exposures and refusals
 	random    uint64
-	cutOnly   int // records that are nothing but a cut
+	cutOnly   int  // records that are nothing but a cut
+	writing   bool // the tables are being changed: see unlock
 
 	exposureBudget int64
 	refusalBudget  int64
@@ -61,13 +62,16 @@ func (sh *shard) view(v *view, hash uint64, key *keyWords) (slot int) {
 
 // applyLocked joins the event into the key's record.
 func (sh *shard) applyLocked(hash uint64, key *keyWords, event *view, r rules) {
+	sh.writing = true
 	sh.makeRoom(r.forAll())
+	sh.writing = false
 	var held view
 	slot := sh.view(&held, hash, key)
 	before, wasCut := held.n, slot >= 0 && held.cutOnly()
 	sh.out.join(key, &held, event, r, sh.exposures.maxWords())
-	sh.counts.droppedScopes += uint64(sh.out.dropped)
 	record := sh.out.encode()
+	sh.writing = true
+	sh.counts.droppedScopes += uint64(sh.out.dropped)
 	sh.counts.counters += len(sh.out.entries) - before
 	if wasCut {
 		sh.cutOnly--
@@ -81,6 +85,7 @@ func (sh *shard) applyLocked(hash uint64, key *keyWords, event *view, r rules) {
 	case slot >= 0:
 		sh.exposures.delete(slot)
 	}
+	sh.writing = false
 }
 
 // makeRoom evicts until the next change fits the budget.

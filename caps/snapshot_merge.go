@@ -12,8 +12,10 @@ type merger struct {
 	store  *Store
 	rules  rules
 	locked *shard
+	join   *Join // nil: the store has no records of other origin
 	words  []uint32
 	event  refusalDraft
+	keys   []keyWords
 }
 
 var mergers = sync.Pool{New: func() any { return new(merger) }}
@@ -22,17 +24,19 @@ var mergers = sync.Pool{New: func() any { return new(merger) }}
 // merged at the same time, in any order; the kinds go one after the other, as AppendSnapshot gives them. The store may have other shards and budgets than the one that the
 // snapshot is of; it is then the more careful for it, as the cut of a bucket goes to every bucket that shares a hash with it.
 //
-// The cut of a bucket stands for keys that have no record here when it comes. So merge a snapshot before the changes made since, and not
-// into a store that has records of other origin.
+// The cut of a bucket stands for keys that have no record here when it comes. So merge a snapshot before the changes made since, and into a
+// store that has records of other origin by a Join.
 //
 // Refusals go in also over their budget, since they must not be lost. It returns ErrFull when one user's record of them is too large for
 // this store, and ErrMalformed for what AppendSnapshot cannot have written. What came before that has been merged.
-func (s *Store) MergeSnapshot(enc []byte, now Second) error {
+func (s *Store) MergeSnapshot(enc []byte, now Second) error { return s.mergeSnapshot(enc, now, nil) }
+
+func (s *Store) mergeSnapshot(enc []byte, now Second, j *Join) error {
 	m := mergers.Get().(*merger)
-	m.store, m.rules = s, s.rules(now)
+	m.store, m.rules, m.join = s, s.rules(now), j
 	defer func() {
 		m.lock(nil)
-		m.store = nil
+		m.store, m.join = nil, nil
 		mergers.Put(m)
 	}()
 	for len(enc) > 0 {
@@ -88,7 +92,7 @@ func (m *merger) lock(sh *shard) {
 		return
 	}
 	if m.locked != nil {
-		m.locked.mu.Unlock()
+		m.locked.unlock()
 	}
 	if m.locked = sh; sh != nil {
 		sh.mu.Lock()
@@ -108,6 +112,9 @@ func (m *merger) exposures(enc []byte) (err error) {
 	hash := hashOf(&key)
 	sh := m.store.shardOf(hash)
 	m.lock(sh)
+	if m.join != nil {
+		m.join.meet(hash)
+	}
 	erased := sh.erased(hash, &key)
 	if slot, _ := sh.exposures.find(hash, &key); slot < 0 && erased == 0 && sh.bucket(hash) == 0 && len(m.words) <= sh.exposures.maxWords() {
 		sh.putNew(hash, m.words, m.rules)
@@ -121,12 +128,14 @@ func (m *merger) exposures(enc []byte) (err error) {
 
 // putNew puts the record of a key that has none.
 func (sh *shard) putNew(hash uint64, record []uint32, r rules) {
+	sh.writing = true
 	sh.makeRoom(r.forAll())
 	sh.exposures.put(-1, hash, record)
 	sh.counts.counters += int(record[0] >> countShift & countMask)
 	if len(record) == headWords {
 		sh.cutOnly++
 	}
+	sh.writing = false
 }
 
 func (m *merger) refusals(enc []byte) (err error) {
@@ -164,6 +173,10 @@ func (m *merger) cuts(enc []byte) error {
 	}
 	// The shard is the highest bits of a hash: one of ours covers several of theirs, or the other way round.
 	from, to := int(number), int(number)
+	theirs := theirCuts{
+		shift: uint(64 - shardBits), shard: uint64(number), buckets: uint64(buckets), first: uint64(first), n: uint64(n),
+		cut: func(i uint64) Second { return Second(word(4 + int(i))) },
+	}
 	ours := bits.TrailingZeros(uint(len(m.store.shards)))
 	if ours >= shardBits {
 		from, to = from<<(ours-shardBits), (to+1)<<(ours-shardBits)-1
@@ -178,6 +191,9 @@ func (m *merger) cuts(enc []byte) error {
 				low, end := firstOf(int(first)+k, int(buckets)), firstOf(int(first)+k+1, int(buckets))
 				m.locked.raiseBuckets(low, end-1, Second(cut))
 			}
+		}
+		if m.join != nil {
+			m.cutRecords(&theirs)
 		}
 	}
 	return nil

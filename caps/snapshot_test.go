@@ -255,8 +255,14 @@ func FuzzMergeSnapshot(f *testing.F) {
 			return
 		}
 		once := bytes.Join(snapshotSteps(s, 1000, func() {}), nil)
-		if err := s.MergeSnapshot(once, 1); err != nil {
+		if err := s.NewJoin().Merge(once, 1); err != nil {
 			t.Fatalf("%v: own snapshot %x", err, once)
+		}
+		for i := range 20 { // who has records here already
+			s.Expose([]Key{{byte(i), 15: byte(7 * i)}}, Exposure{Identity: 1, At: 1}, nil, []Counted{{1, 1}}, 1)
+		}
+		if err := s.NewJoin().Merge(enc, 1); err != nil && !errors.Is(err, ErrFull) {
+			t.Fatal(err)
 		}
 		for i := range s.shards {
 			checkTable(t, &s.shards[i].exposures)

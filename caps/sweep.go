@@ -7,11 +7,17 @@ func (s *Store) Sweep(now Second, segments int) {
 	r := s.rules(now)
 	for range segments {
 		sh := &s.shards[(s.cursor.Add(1)-1)%uint64(len(s.shards))]
-		sh.mu.Lock()
-		sh.sweepExposures(r)
-		sh.sweepRefusals(r)
-		sh.mu.Unlock()
+		sh.sweep(r)
 	}
+}
+
+func (sh *shard) sweep(r rules) {
+	sh.mu.Lock()
+	defer sh.unlock()
+	sh.writing = true
+	sh.sweepExposures(r)
+	sh.sweepRefusals(r)
+	sh.writing = false
 }
 
 func (sh *shard) sweepExposures(r rules) {

@@ -123,7 +123,7 @@ func (n *Node) ready() (all bool, conditions []condition) {
 		n.clockCondition(),
 	}
 	if r := kept.Replication; r != nil {
-		conditions = append(conditions, condition{Name: "cluster", Ready: r.Fault == "", Detail: r.Fault})
+		conditions = append(conditions, condition{Name: "cluster", Ready: r.Fault == "", Detail: r.Fault}, r.broker())
 		for i, stream := range []*Stream{&r.Events, &r.Refusals} {
 			ok, detail := r.ready(stream, time.Now(), n.options.MaxStale)
 			conditions = append(conditions, condition{Name: []string{"stream_events", "stream_refusals"}[i], Ready: ok, Detail: detail})

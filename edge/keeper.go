@@ -43,6 +43,10 @@ type Replication struct {
 	// Degraded: the broker could not be reached since the start, so that the node
 	// knows of the others what its snapshot does.
 	Degraded bool `json:"degraded"`
+	// BrokerStuck says why the embedded broker takes nothing; it is restarted by itself
+	// when it can be, and BrokerRestarts counts that.
+	BrokerStuck    string `json:"broker_stuck,omitempty"`
+	BrokerRestarts uint64 `json:"broker_restarts"`
 	// Fault says why the cluster does not take this node.
 	Fault    string `json:"fault,omitempty"`
 	Events   Stream `json:"events"`
@@ -80,8 +84,11 @@ type Stream struct {
 	Reached bool `json:"reached"`
 	// Known is until when the node knows what the others did; zero: never.
 	Known time.Time `json:"known_until,omitzero"`
-	// Gap says what had gone from the stream before it was applied here.
-	Gap string `json:"gap,omitempty"`
+	// Gap says what had gone from the stream before it was applied here, and GapName
+	// how to name it in ready.accept_gap; GapsAccepted counts those since the start.
+	Gap          string `json:"gap,omitempty"`
+	GapName      string `json:"gap_name,omitempty"`
+	GapsAccepted uint64 `json:"gaps_accepted"`
 }
 
 // ready says whether the node knows of the others what it must to decide for them,
@@ -90,7 +97,7 @@ type Stream struct {
 func (r *Replication) ready(s *Stream, now time.Time, maxStale time.Duration) (ok bool, detail string) {
 	switch {
 	case s.Gap != "":
-		return false, s.Gap + ": restore the data directory from a backup of another node, or restart to go on without them"
+		return false, s.gap("ready again by itself once the copy of a node that has them is merged")
 	case s.Reached:
 		return true, ""
 	case r.Connected:
@@ -102,6 +109,24 @@ func (r *Replication) ready(s *Stream, now time.Time, maxStale time.Duration) (o
 		return false, fmt.Sprintf("NATS cannot be reached, and the snapshot is %s old; ready.max_stale allows %s", stale.Round(time.Second), maxStale)
 	}
 	return true, "degraded: NATS cannot be reached; what other nodes did since the snapshot is not known"
+}
+
+// gap says what is missing, and how it ends: by itself, or by accepting it.
+func (s *Stream) gap(byItself string) string {
+	if s.GapName == "" {
+		return s.Gap
+	}
+	return fmt.Sprintf("gap: %s: %s; where no node has them, restart with ready.accept_gap: %q to go on without them for good", s.Gap, byItself, s.GapName)
+}
+
+// broker is the condition of the broker. The node stays ready without it, as it does
+// when NATS is away: decisions go on, and events wait in the outbox.
+func (r *Replication) broker() condition {
+	c := condition{Name: "broker", Ready: true}
+	if r.BrokerStuck != "" {
+		c.Detail = "degraded: the embedded NATS server is stuck, and restarted when its disk has room: " + r.BrokerStuck
+	}
+	return c
 }
 
 // unkept is the Keeper of a node that keeps nothing: for replays, whose state is made

@@ -127,7 +127,7 @@ func (n *Node) sharedLists() (ready bool, said []string) {
 	ready = l.joined
 	switch {
 	case stream.Gap != "":
-		ready, said = false, append(said, stream.Gap)
+		ready, said = false, append(said, stream.gap("upload the lists again"))
 	case l.joined:
 	case !connected || !l.listed && l.away:
 		ready, said = true, append(said, "degraded: NATS cannot be reached; lists are as they were on disk")

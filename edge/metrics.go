@@ -117,6 +117,8 @@ func writeReplication(w io.Writer, r *Replication) {
 		return
 	}
 	vm.WriteGaugeFloat64(w, "restraint_broker_connected", flag(r.Connected))
+	vm.WriteGaugeFloat64(w, "restraint_broker_stuck", flag(r.BrokerStuck != ""))
+	vm.WriteCounterUint64(w, "restraint_broker_restarts_total", r.BrokerRestarts)
 	vm.WriteGaugeFloat64(w, "restraint_degraded", flag(r.Degraded))
 	writeStream(w, "events", &r.Events)
 	writeStream(w, "refusals", &r.Refusals)
@@ -144,6 +146,7 @@ func writeStream(w io.Writer, name string, s *Stream) {
 	vm.WriteGaugeFloat64(w, "restraint_stream_next"+label, float64(s.Next))
 	vm.WriteGaugeFloat64(w, "restraint_stream_behind"+label, float64(s.Behind))
 	vm.WriteGaugeFloat64(w, "restraint_stream_gap"+label, flag(s.Gap != ""))
+	vm.WriteCounterUint64(w, "restraint_stream_gaps_accepted_total"+label, s.GapsAccepted)
 }
 
 // writeCounters writes what the store of counters holds and what it gave up.

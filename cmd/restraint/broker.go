@@ -3,6 +3,7 @@ package main
 import (
 	"log/slog"
 	"path/filepath"
+	"strings"
 
 	"restraint/edge/replica"
 )
@@ -18,6 +19,8 @@ func brokerOptions(cfg *Config, log *slog.Logger) replica.BrokerOptions {
 		Cert:            cfg.NATS.TLS.Cert,
 		Key:             cfg.NATS.TLS.Key,
 		Replicas:        cfg.NATS.Replicas,
+		SyncInterval:    cfg.NATS.SyncInterval,
+		AcceptGaps:      strings.FieldsFunc(cfg.Ready.AcceptGap, func(r rune) bool { return r == ',' || r == ' ' }),
 		Log:             log,
 	}
 }

@@ -23,6 +23,7 @@ type Config struct {
 		CredentialsFile string
 		TLS             struct{ CA, Cert, Key string } // files; "" for none
 		Replicas        int
+		SyncInterval    time.Duration // of the servers; the embedded one is given it
 	}
 	Caps  struct{ Memory Bytes }
 	Lists struct {
@@ -30,8 +31,11 @@ type Config struct {
 		MaxShrink   float64 // share of a list's members, 0 to 1
 	}
 	Snapshot struct{ Every time.Duration }
-	Ready    struct{ MaxStale time.Duration }
-	Limits   struct {
+	Ready    struct {
+		MaxStale  time.Duration
+		AcceptGap string // names of gaps, with commas between them
+	}
+	Limits struct {
 		Upload      Bytes
 		Connections int
 	}
@@ -64,6 +68,7 @@ func defaultConfig() Config {
 	c.Policy = "./policy.yaml"
 	c.SecretFile = "" // secret under Data: see settle
 	c.NATS.Replicas = 1
+	c.NATS.SyncInterval = 10 * time.Second
 	c.Caps.Memory = 2 * gib
 	c.Lists.MaxRejected = 0.01
 	c.Lists.MaxShrink = 0.5
@@ -107,11 +112,13 @@ func (c *Config) keys() []configKey {
 		{"nats.tls.cert", (*text)(&c.NATS.TLS.Cert), "This node's certificate for NATS."},
 		{"nats.tls.key", (*text)(&c.NATS.TLS.Key), "Key of this node's certificate for NATS."},
 		{"nats.replicas", &count{&c.NATS.Replicas, 1, 5}, "Copies that NATS keeps, 1 to 5."},
+		{"nats.sync_interval", &span{&c.NATS.SyncInterval, 100 * time.Millisecond, 10 * time.Minute}, "Time between two syncs of the NATS servers' files, as their configuration has it; the embedded one is given it. Longer makes the outbox longer, since it keeps a change for twice this and 10s; shorter keeps the disk busy."},
 		{"caps.memory", &sized{&c.Caps.Memory, mib}, "Memory for exposures, such as 2GiB; at least 1MiB."},
 		{"lists.max_rejected", (*share)(&c.Lists.MaxRejected), "Share of rejected rows from which a replacement is refused, 0 to 1."},
 		{"lists.max_shrink", (*share)(&c.Lists.MaxShrink), "Share of lost members from which a replacement is refused, 0 to 1."},
-		{"snapshot.every", &span{&c.Snapshot.Every, time.Second}, "Time between two snapshots; at least 1s."},
-		{"ready.max_stale", &span{&c.Ready.MaxStale, time.Second}, "Age up to which a snapshot makes a node ready without NATS; at least 1s."},
+		{"snapshot.every", &span{&c.Snapshot.Every, time.Second, 0}, "Time between two snapshots; at least 1s."},
+		{"ready.max_stale", &span{&c.Ready.MaxStale, time.Second, 0}, "Age up to which a snapshot makes a node ready without NATS; at least 1s."},
+		{"ready.accept_gap", (*text)(&c.Ready.AcceptGap), "Names of gaps, as /readyz gives them, with commas between them, that the node goes on without for good: no node has what is missing."},
 		{"limits.upload", &sized{&c.Limits.Upload, 1}, "Longest upload of a list, such as 20GiB."},
 		{"limits.connections", &count{&c.Limits.Connections, 1, 1_000_000}, "Connections of each listener at once."},
 		{"tls.cert", (*text)(&c.TLS.Cert), "Certificate of both listeners."},

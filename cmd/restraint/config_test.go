@@ -18,8 +18,8 @@ var samples = map[string]string{
 	"node": "edge-7", "listen": "127.0.0.1:9080", "admin.listen": "unix:/run/r.sock", "data": "/var/lib/r",
 	"policy": "p.yaml", "secret_file": "/etc/r/secret", "nats.urls": "nats://a:4222,tls://b:4222",
 	"nats.credentials_file": "c", "nats.tls.ca": "d", "nats.tls.cert": "e", "nats.tls.key": "f",
-	"nats.replicas": "3", "caps.memory": "3GiB", "lists.max_rejected": "0.02", "lists.max_shrink": "0.25",
-	"snapshot.every": "1m", "ready.max_stale": "2h", "limits.upload": "1GiB", "limits.connections": "5",
+	"nats.replicas": "3", "nats.sync_interval": "20s", "caps.memory": "3GiB", "lists.max_rejected": "0.02", "lists.max_shrink": "0.25",
+	"snapshot.every": "1m", "ready.max_stale": "2h", "ready.accept_gap": "RESTRAINT_EVENTS/1-9/1795306468", "limits.upload": "1GiB", "limits.connections": "5",
 	"tls.cert": "g", "tls.key": "h", "tls.client_ca": "i", "keys_file": "j", "log.level": "debug",
 }
 
@@ -114,7 +114,7 @@ func TestConfigDefaults(t *testing.T) {
 	}
 	host, _ := os.Hostname()
 	if c.Node != host || c.Listen != "127.0.0.1:8080" || c.Admin.Listen != "127.0.0.1:8081" || c.Data != "./data" ||
-		c.Policy != "./policy.yaml" || c.SecretFile != "./data/secret" || len(c.NATS.URLs) != 0 || c.NATS.Replicas != 1 ||
+		c.Policy != "./policy.yaml" || c.SecretFile != "./data/secret" || len(c.NATS.URLs) != 0 || c.NATS.Replicas != 1 || c.NATS.SyncInterval != 10*time.Second ||
 		c.Caps.Memory != 2<<30 || c.Lists.MaxRejected != 0.01 || c.Lists.MaxShrink != 0.5 || c.Snapshot.Every != 30*time.Second ||
 		c.Ready.MaxStale != time.Hour || c.Limits.Upload != 20<<30 || c.Limits.Connections != 10000 || c.KeysFile != "" || c.Log.Level != "info" {
 		t.Errorf("defaults: %+v", c)
@@ -237,6 +237,11 @@ func TestConfigFaultsOfKeysTogether(t *testing.T) {
 		{map[string]string{"listen": "10.0.0.1:8080", "keys_file": "k"}, true, "--clock=request"},
 		{map[string]string{"nats.urls": "nats://a:1"}, true, "--clock=request"},
 		{map[string]string{"nats.replicas": "3"}, false, "nats.urls names none"},
+		{map[string]string{"nats.sync_interval": "2s"}, false, ""},
+		{map[string]string{"nats.sync_interval": "11m"}, false, `"11m" is too long: the most is 10m`},
+		{map[string]string{"nats.sync_interval": "0s"}, false, `"0s" is too short: the least is 100ms`},
+		{map[string]string{"nats.sync_interval": "-5s"}, false, "too short"},
+		{map[string]string{"nats.sync_interval": "10"}, false, "not a duration"},
 		{map[string]string{"nats.tls.key": "k", "nats.urls": "nats://a:1"}, false, "a key without its certificate"},
 		{map[string]string{"tls.client_ca": "ca"}, false, "over TLS only"},
 	} {

@@ -165,7 +165,7 @@ func (l *loader) check(c *Config) {
 		return
 	}
 	for _, k := range l.keys {
-		if strings.HasPrefix(k.name, "nats.") && k.name != "nats.urls" && l.origins[k.name].where != "" &&
+		if strings.HasPrefix(k.name, "nats.") && k.name != "nats.urls" && k.name != "nats.sync_interval" && l.origins[k.name].where != "" &&
 			k.value.String() != "" && k.value.String() != "1" {
 			together(k.name, "%q is for a NATS cluster, and nats.urls names none: set nats.urls, or leave this out", k.value)
 		}

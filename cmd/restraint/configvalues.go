@@ -90,10 +90,10 @@ func (v *sized) Set(s string) error {
 	return nil
 }
 
-// span is a duration with a least value.
+// span is a duration within bounds.
 type span struct {
-	v     *time.Duration
-	least time.Duration
+	v           *time.Duration
+	least, most time.Duration // most 0: none
 }
 
 func (v *span) String() string { return shortDuration(*v.v) }
@@ -105,6 +105,9 @@ func (v *span) Set(s string) error {
 	}
 	if d < v.least {
 		return fmt.Errorf("%q is too short: the least is %s", s, shortDuration(v.least))
+	}
+	if v.most != 0 && d > v.most {
+		return fmt.Errorf("%q is too long: the most is %s", s, shortDuration(v.most))
 	}
 	*v.v = d
 	return nil

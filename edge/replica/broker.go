@@ -28,8 +28,14 @@ type BrokerOptions struct {
 	// Replicas is how many servers keep each stream, 1 to 5. Default: 1. It counts when a stream is made, not later.
 	Replicas int
 	// MaxStore bounds what the streams take on the disk of each server, in bytes. Default: 8 GiB. It is shared out when streams are made.
-	// A disk that is full stops an embedded server for good, so leave room beside it.
+	// A disk that is full stops a server; an embedded one is restarted when there is room again.
 	MaxStore int64
+	// SyncInterval is how often the servers sync their files: sync_interval in the configuration of a cluster, which is the operator's; the
+	// embedded server is given it. What a server acknowledged within it can go with the power, also after a clean stop, so the outbox keeps
+	// a change for twice as long and some more (see Options.BrokerSync). From 100 ms to 10 minutes. Default: 10 seconds.
+	SyncInterval time.Duration
+	// AcceptGaps are names of gaps, as StreamStats.GapName gives them, that this node goes on without: no node has what is missing.
+	AcceptGaps []string
 	// Log receives changes of state.
 	Log *slog.Logger
 }
@@ -38,6 +44,11 @@ type BrokerOptions struct {
 var ErrBrokerOptions = errors.New("wrong settings for NATS")
 
 const (
+	// defaultSync. Chosen: the server's own default of 2 minutes makes outboxes long, and less has no gain while the outbox is not synced
+	// either. The bounds: below, a disk does nothing else; above, an outbox of 1 GiB is full of what only waits to be synced.
+	defaultSync         = 10 * time.Second
+	leastSync, mostSync = 100 * time.Millisecond, 10 * time.Minute
+
 	defaultMaxStore = 8 << 30 // chosen: a few days of events of one busy node, and a restart after kill -9 under 12 s
 
 	// What is published: at most so many messages that are not acknowledged, and how long one is waited for. The publisher keeps a
@@ -81,7 +92,7 @@ func openBroker(o BrokerOptions) (*broker, error) {
 	b := &broker{options: o, log: o.Log, watchers: map[chan struct{}]struct{}{}}
 	if len(o.URLs) == 0 {
 		var err error
-		if b.embedded, err = openEmbedded(o.Dir, o.MaxStore, o.Log); err != nil {
+		if b.embedded, err = openEmbedded(&o); err != nil {
 			return nil, err
 		}
 	}
@@ -106,6 +117,9 @@ func (o *BrokerOptions) defaults() {
 	}
 	if o.MaxStore == 0 {
 		o.MaxStore = defaultMaxStore
+	}
+	if o.SyncInterval == 0 {
+		o.SyncInterval = defaultSync
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -154,7 +168,7 @@ func (b *broker) changed() {
 }
 
 // restart stops and starts the embedded server, over the same store; the connections come back by themselves. A server whose disk was full
-// takes nothing any more until it is restarted, also when there is room again. It returns an error, and may be called again, where the
+// takes nothing any more until it is restarted, also when there is room again (see mender). It returns an error, and may be called again, where the
 // server does not start, and does nothing for a cluster.
 func (b *broker) restart() error {
 	if b.embedded == nil {

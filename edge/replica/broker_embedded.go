@@ -14,14 +14,11 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-// embeddedSync is how often the embedded server syncs its files: what it acknowledged within this time can be lost with the power, also
-// after a clean stop. Chosen: the server's default of 2 minutes makes outboxes long, and less has no gain while the outbox is not synced.
-const embeddedSync = 10 * time.Second
-
 // embedded is a NATS server in this process. It opens no socket: it is reached through InProcessConn only.
 type embedded struct {
 	dir      string
 	maxStore int64
+	sync     time.Duration
 	log      *slog.Logger
 	lock     *os.File // the server itself does not lock its store
 
@@ -29,7 +26,8 @@ type embedded struct {
 	server atomic.Pointer[server.Server]
 }
 
-func openEmbedded(dir string, maxStore int64, log *slog.Logger) (*embedded, error) {
+func openEmbedded(o *BrokerOptions) (*embedded, error) {
+	dir := o.Dir
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make directory: %w", err)
 	}
@@ -37,7 +35,7 @@ func openEmbedded(dir string, maxStore int64, log *slog.Logger) (*embedded, erro
 	if err != nil {
 		return nil, err
 	}
-	e := &embedded{dir: dir, maxStore: maxStore, log: log, lock: lock}
+	e := &embedded{dir: dir, maxStore: o.MaxStore, sync: o.SyncInterval, log: o.Log, lock: lock}
 	if err := e.start(); err != nil {
 		lock.Close()
 		return nil, err
@@ -56,7 +54,7 @@ func (e *embedded) start() error {
 		StoreDir:           e.dir,
 		JetStreamMaxMemory: 64 << 20,
 		JetStreamMaxStore:  e.maxStore,
-		SyncInterval:       embeddedSync,
+		SyncInterval:       e.sync,
 		MaxPayload:         1 << 20,
 	}, &serverLog{log: e.log, notices: slog.LevelDebug})
 	if err != nil {

@@ -22,6 +22,14 @@ func (o *BrokerOptions) check() error {
 	if o.Replicas < 1 || o.Replicas > 5 {
 		fault("nats.replicas %d: write 1, 3 or 5", o.Replicas)
 	}
+	if o.SyncInterval < leastSync || o.SyncInterval > mostSync {
+		fault("nats.sync_interval %s: write a time from %s to %s", o.SyncInterval, leastSync, mostSync)
+	}
+	for _, name := range o.AcceptGaps {
+		if !gapNames.MatchString(name) {
+			fault("ready.accept_gap %q: not the name of a gap: copy it from the detail of stream_events or stream_refusals at /readyz", name)
+		}
+	}
 	if len(o.URLs) == 0 {
 		if o.Dir == "" {
 			fault("no directory for the embedded server: name one, or set nats.urls")

@@ -51,6 +51,7 @@ type cluster struct {
 	holds    holds
 	copier   copier
 	member   *membership
+	mender   *mender         // nil: the broker is not embedded
 	applied  func(bytes int) // for the next snapshot
 	now      func() time.Time
 	notices  *notices
@@ -63,6 +64,7 @@ type cluster struct {
 	unusable atomic.Uint64 // batches and changes that could not be applied
 	ahead    caps.Second   // see the constant
 	cutShort atomic.Uint64 // changes of a clock that was ahead
+	asked    atomic.Uint64 // answers, of any kind, while the cluster had not taken this node
 	joined   atomic.Bool   // streams are there, and the cluster takes this node
 	clock    atomic.Pointer[clockRead]
 	fault    atomic.Pointer[error] // why this node is none of the cluster's; nil: it is, as far as is known
@@ -94,7 +96,7 @@ func newCluster(k *Keeper, b *broker, from positions) (*cluster, error) {
 	follow := func(stream string, sender *publisher, at StreamPosition) follower {
 		return follower{
 			js: b.readJS, stream: stream, apply: c.streamed, lost: sender.again, missing: b.ensure, lostTouch: b.disconnects, peers: c.peers,
-			own: b.embedded != nil, notices: c.notices, at: at,
+			own: b.embedded != nil, gaps: b.options.AcceptGaps, notices: c.notices, at: at,
 		}
 	}
 	c.events = follow(eventsStream, &c.senders[0], from.events)
@@ -102,6 +104,9 @@ func newCluster(k *Keeper, b *broker, from positions) (*cluster, error) {
 	c.copier.keeper, c.copier.broker, c.copier.node, c.copier.every = k, b, b.options.Node, k.options.CopyEvery
 	c.copier.whole, c.copier.now = c.whole, c.serversNow
 	c.holds = holds{codec: c.codec, conn: b.publish, start: c.start, wake: make(chan struct{}, 1)}
+	if e := b.embedded; e != nil {
+		c.mender = &mender{stopped: e.stopped, answers: c.answers, room: e.room, restart: b.restart, notices: c.notices}
+	}
 	var err error
 	c.member, err = openMembership(b, memberOptions{
 		Dir: k.options.Dir, Node: b.options.Node, Fingerprint: k.options.Fingerprint, SecretMade: k.options.SecretMade, Log: k.log,
@@ -126,6 +131,9 @@ func (c *cluster) open() error {
 		c.running.Go(func() { c.senders[i].run(ctx.Done()) })
 	}
 	c.running.Go(func() { c.holds.run(ctx.Done()) })
+	if c.mender != nil {
+		c.running.Go(func() { c.mender.run(ctx) })
+	}
 	c.running.Go(func() {
 		if entered || c.enter(ctx) == nil {
 			c.follow(ctx)
@@ -150,6 +158,9 @@ func (c *cluster) enter(ctx context.Context) error {
 			c.readClock(ctx)
 			c.signal()
 			return nil
+		}
+		if !silence(err) {
+			c.asked.Add(1)
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()

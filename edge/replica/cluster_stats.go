@@ -1,9 +1,6 @@
 package replica
 
-import (
-	"fmt"
-	"time"
-)
+import "time"
 
 // ClusterStats says how a node stands to its cluster.
 type ClusterStats struct {
@@ -11,6 +8,9 @@ type ClusterStats struct {
 	Embedded bool
 	// Connected: the broker can be reached.
 	Connected bool
+	// Stuck, unless empty, says why the embedded server takes nothing; Restarts is how often it was restarted for that.
+	Stuck    string
+	Restarts uint64
 	// Fault, unless empty, says why the cluster does not take this node.
 	Fault string
 	// ClockServers is the servers' time when the local clocks were as ClockAsked says; zero while it is not known.
@@ -36,8 +36,10 @@ type StreamStats struct {
 	Reached bool
 	// Known is until when this node knows what the others did; zero: never.
 	Known time.Time
-	// Gap, unless empty, says what had gone from the stream before this node applied it.
-	Gap string
+	// Gap, unless empty, says what had gone from the stream before this node applied it; it outlives a restart. GapName is what
+	// BrokerOptions.AcceptGaps calls it; empty where there is nothing to accept. GapsAccepted is how many were gone on without since the start.
+	Gap, GapName string
+	GapsAccepted uint64
 }
 
 func (c *cluster) stats() *ClusterStats {
@@ -49,7 +51,13 @@ func (c *cluster) stats() *ClusterStats {
 	if r := c.clock.Load(); r != nil {
 		read = *r
 	}
+	var stuck string
+	var restarts uint64
+	if c.mender != nil {
+		stuck, restarts = c.mender.state()
+	}
 	return &ClusterStats{
+		Stuck: stuck, Restarts: restarts,
 		ClockAsked: read.asked, ClockServers: read.servers,
 		Fault: fault, Embedded: c.broker.embedded != nil, Connected: c.broker.connected(),
 		Events: c.events.stats(), Refusals: c.refusals.stats(),
@@ -62,7 +70,8 @@ func (c *cluster) stats() *ClusterStats {
 func (f *follower) stats() StreamStats {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	s := StreamStats{Next: f.at.Next, Reached: f.reached, Gap: f.gap}
+	s := StreamStats{Next: f.at.Next, Reached: f.reached, GapsAccepted: f.accepted}
+	s.Gap, s.GapName = f.gap()
 	if s.Gap == "" {
 		s.Gap = f.stuck
 	}
@@ -73,8 +82,4 @@ func (f *follower) stats() StreamStats {
 		s.Behind = f.last + 1 - f.at.Next
 	}
 	return s
-}
-
-func (f *follower) gapText(next, first uint64) string {
-	return fmt.Sprintf("messages %d to %d of %s have gone and were not applied here", max(1, next), first-1, f.stream)
 }

@@ -143,6 +143,9 @@ func (c *copier) copy(ctx context.Context, kv jetstream.KeyValue) error {
 	if err != nil {
 		return err
 	}
+	if v.events.Hole != 0 || v.refusals.Hole != 0 {
+		return nil // what was missing when it was begun would be missing there; the next one has it
+	}
 	info, err := f.Stat()
 	if err != nil {
 		return err
@@ -308,6 +311,9 @@ func (c *copier) fetchOne(ctx context.Context, m *manifest, s *caps.Store) error
 	if v.fingerprint != c.keeper.codec.Fingerprint {
 		return ErrFingerprint
 	}
+	if v.events.Hole != 0 || v.refusals.Hole != 0 {
+		return fmt.Errorf("%w: something is missing in it", ErrSnapshot)
+	}
 	m.Events, m.Refusals = v.events, v.refusals // what the file itself says
-	return v.merge(f, s, min(v.created, max(caps.Second(c.keeper.options.Now().Unix()), s.Now())))
+	return v.join(f, s, min(v.created, max(caps.Second(c.keeper.options.Now().Unix()), s.Now())))
 }

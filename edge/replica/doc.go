@@ -28,11 +28,13 @@
 //     RESTRAINT_EVENTS. A segment of the outbox stays until the broker's disk has it too.
 //   - Each node follows both streams, from the position that its snapshot had when it was begun. A position proves itself: it has the
 //     making of the stream and the time of the last message applied. Where the stream is another, or has lost its end, it is read from its
-//     first message and the outbox is sent again. Where messages went before they were applied, the node says so and is not ready.
+//     first message and the outbox is sent again. Where messages went before they were applied, the node says so and is not ready, also after
+//     a restart, until it has merged the snapshot of another node that has come over them, or is told to go on without (see gap.go).
 //   - Nodes also listen to the subjects of the streams, so that a change is known at once, and holds travel that way only.
 //   - Changes of suppression lists go through RESTRAINT_REFUSALS under a subject of their own and have a reader of their own (see Lists), which
 //     this package knows nothing else of; their uploads are files in the object store, beside copies of snapshots.
-//   - When the broker is away, nodes go on; changes wait in the outbox, up to its size, and are then refused.
+//   - When the broker is away, nodes go on; changes wait in the outbox, up to its size, and are then refused. An embedded one that a full
+//     disk has stopped is restarted (see mender).
 //
 // The package logs changes of state only, and never a key.
 package replica

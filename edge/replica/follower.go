@@ -33,19 +33,19 @@ type follower struct {
 	lostTouch func() uint64               // how often a connection was lost
 	// peers merges a snapshot of another node that has come far enough in the stream, and returns how far; false where there is none.
 	peers   func(ctx context.Context, stream string, enough func(StreamPosition) bool) (StreamPosition, bool, error)
-	own     bool // the stream is an embedded server's
+	own     bool     // the stream is an embedded server's
+	gaps    accepted // that are gone on without
 	notices *notices
 
-	mu      sync.Mutex
-	at      StreamPosition
-	last    uint64 // of the stream, when it was looked at
-	looked  bool   // it has been since the start
-	reached bool   // all that it had when it was first looked at has been applied
-	first   uint64 // its last message then
-	gap     string // why what was applied is not everything; "": it is
-	hole    uint64 // the first sequence after what is missing; 0: nothing is
-	proven  bool   // the stream goes on from the position of the start, or a peer's snapshot was taken
-	stuck   string // why the next message cannot be applied
+	mu       sync.Mutex
+	at       StreamPosition
+	last     uint64 // of the stream, when it was looked at
+	looked   bool   // it has been since the start
+	reached  bool   // all that it had when it was first looked at has been applied
+	first    uint64 // its last message then
+	proven   bool   // the stream goes on from the position of the start, or a peer's snapshot was taken
+	accepted uint64 // gaps gone on without
+	stuck    string // why the next message cannot be applied
 }
 
 // position is what has been applied.
@@ -78,19 +78,6 @@ func (f *follower) note() {
 	if f.at.Next > f.last {
 		f.at.Known = time.Now().UnixNano()
 	}
-}
-
-// gapped notes that messages from next to first have gone before they were applied here.
-//
-// The stream of an embedded server has this node's messages only: those after its position are in the outbox.
-func (f *follower) gapped(next, first uint64) {
-	if f.own && next > 0 {
-		return
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.gap, f.hole = f.gapText(next, first), first
-	f.notices.add("a gap in what was read", "stream", f.stream, "from", max(1, next), "to", first-1)
 }
 
 // run follows until ctx ends.
@@ -168,7 +155,7 @@ func (f *follower) handler(touch uint64, fail func(error)) jetstream.MessageHand
 			return
 		}
 		if at := f.position().Next; meta.Sequence.Stream > at && at > 0 && f.subject == "" {
-			f.gapped(at, meta.Sequence.Stream)
+			f.gapped(f.position().Created, at, meta.Sequence.Stream)
 		}
 		if err := f.apply(m); err != nil {
 			broken = true

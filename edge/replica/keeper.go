@@ -38,8 +38,8 @@ type Options struct {
 	// CopyEvery is the time between copies of a snapshot, of any node, for nodes that come after the stream of events has dropped what they
 	// would read. Default: 6 hours, a twelfth of the age of events.
 	CopyEvery time.Duration
-	// BrokerSync is after how long the broker's disk has what it acknowledged: sync_interval in its configuration, and some more. Until
-	// then the outbox keeps it. Default: 30 seconds.
+	// BrokerSync is after how long the broker's disk has what it acknowledged. Until then the outbox keeps it. Default: twice
+	// Broker.SyncInterval, since a server begins to sync that long after it has ended, and 10 seconds for the syncing itself.
 	BrokerSync time.Duration
 	// Log receives changes of state.
 	Log *slog.Logger
@@ -75,6 +75,7 @@ type Keeper struct {
 	taking  sync.Mutex   // held while a snapshot is taken; guards what follows
 	covered Position     // place of the last snapshot
 	written time.Time    // when its file was
+	saved   positions    // how far it says that the streams were read
 	// restoredFrom is how far the snapshot that was restored had come, for a Keeper without a broker to pass on.
 	restoredFrom positions
 	batches      sync.Pool // of *[]byte
@@ -134,7 +135,11 @@ func (o *Options) defaults() {
 		o.CopyEvery = eventsAge / 12
 	}
 	if o.BrokerSync <= 0 {
-		o.BrokerSync = 30 * time.Second
+		interval := defaultSync
+		if o.Broker != nil && o.Broker.SyncInterval > 0 {
+			interval = o.Broker.SyncInterval
+		}
+		o.BrokerSync = 2*interval + syncTakes
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -149,6 +154,9 @@ func (o *Options) defaults() {
 		o.files = disk{}
 	}
 }
+
+// syncTakes is how long a broker may take to sync its files once it has begun. Chosen.
+const syncTakes = 10 * time.Second
 
 // lockDir locks the directory for as long as the file is open; the kernel lets go of it when the process dies.
 func lockDir(dir string) (*os.File, error) {
@@ -196,10 +204,16 @@ func (k *Keeper) Record(changes []caps.Change) error {
 		}
 		return err
 	}
+	reserved := true
+	defer func() { // also after a panic: else the room would be gone until the next start
+		if reserved {
+			k.outbox.unreserve(len(batch))
+		}
+	}()
 	if err := k.apply(changes, true); err != nil {
-		k.outbox.unreserve(len(batch))
 		return err
 	}
+	reserved = false
 	if _, err := k.outbox.append(batch, k.options.Now()); err != nil {
 		return err
 	}

@@ -48,6 +48,7 @@ func (l *Lists) Follow(ctx context.Context, o ListFollower) {
 	saved := now
 	f := &follower{
 		js: l.keeper.broker.readJS, stream: refusalsStream, subject: listsSubject, lost: o.Lost, missing: l.keeper.broker.ensure, notices: c.notices, at: now.Stream,
+		gaps:      l.keeper.broker.options.AcceptGaps,
 		lostTouch: l.keeper.broker.disconnects,
 		peers: func(context.Context, string, func(StreamPosition) bool) (StreamPosition, bool, error) {
 			return StreamPosition{}, false, nil
@@ -75,7 +76,9 @@ func (l *Lists) Follow(ctx context.Context, o ListFollower) {
 		now.Stream = f.position()
 		want := now
 		mu.Unlock()
-		if want.Stream.Next == saved.Stream.Next && want.Stream.Created == saved.Stream.Created && want.Number == saved.Number {
+		same, known := want, saved.Stream
+		same.Stream.Time, same.Stream.Known = known.Time, known.Known // these alone are not worth a write
+		if same == saved {
 			return
 		}
 		err := o.Sync()

@@ -177,3 +177,24 @@ func FuzzOutbox(f *testing.F) {
 		}
 	})
 }
+
+// A panic while a change is applied gives back the room that was kept for it, and holds up nobody.
+func TestOutboxRoomAfterPanic(t *testing.T) {
+	k, s := opened(t, testOptions(t.TempDir()))
+	choice := caps.Change{Kind: caps.ChangeChoice, Keys: testKeys(1), Now: testNow, Field: 2, Stamp: testNow, Value: 1}
+	k.store = nil // whoever applies anything panics
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("the test has no effect")
+			}
+		}()
+		k.Record([]caps.Change{choice})
+	}()
+	if k.outbox.reserved != 0 {
+		t.Errorf("%d bytes stay reserved", k.outbox.reserved)
+	}
+	k.store = s
+	record(t, k, choice)
+	closed(t, k)
+}

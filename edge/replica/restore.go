@@ -83,7 +83,7 @@ func (k *Keeper) start(s *caps.Store, r Restored, from snapshotFrom, found repla
 	}
 	k.mu.Unlock()
 	k.gate.Lock()
-	k.store, k.covered, k.restoredFrom = s, from.position, from.positions
+	k.store, k.covered, k.restoredFrom, k.saved = s, from.position, from.positions, from.positions
 	if k.broker != nil {
 		var c *cluster
 		if c, err = newCluster(k, k.broker, from.positions); err == nil {

@@ -108,7 +108,7 @@ func TestServerDeployed(t *testing.T) {
 			t.Fatal(err)
 		}
 		ports[o.Port], ports[o.Cluster.Port], stores[o.StoreDir] = true, true, true
-		if !o.JetStream || o.JetStreamMaxStore <= defaultMaxStore || o.SyncInterval != embeddedSync || len(o.Routes) != 3 || o.Cluster.Name != "restraint" {
+		if !o.JetStream || o.JetStreamMaxStore <= defaultMaxStore || o.SyncInterval != defaultSync || len(o.Routes) != 3 || o.Cluster.Name != "restraint" {
 			t.Errorf("%s: %+v", file, o)
 		}
 	}

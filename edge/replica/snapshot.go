@@ -15,7 +15,7 @@ import (
 // A snapshot is a file of all records of a caps.Store. Numbers are little-endian, checksums CRC-32C.
 //
 //	head      0  4  magic "rssn"
-//	          4  4  version, 2
+//	          4  4  version, 3
 //	          8  8  fingerprint of the identifier secret
 //	         16  8  place in the outbox, from before the first record was copied
 //	         24  4  second in which it was begun, by the store's clock
@@ -24,6 +24,9 @@ import (
 //	                that was not applied, 8 when the message before it was stored, 8 until when nothing was missing; all times in ns
 //	         68 32  the same of the stream of refusals
 //	        100  4  checksum of the 100 bytes before
+//	        104 16  what had gone from the stream of events unapplied: 8 its first sequence, 8 the first after it (0: nothing had)
+//	        120 16  the same of the stream of refusals
+//	        136  4  checksum of the 32 bytes before
 //	section   0  4  length of what follows the checksum, at most 1 MiB
 //	          4  4  kind: byte 1 of each record
 //	          8  4  checksum of the 8 bytes before and of what follows
@@ -34,11 +37,12 @@ import (
 //	         16  8  length of all before the footer
 //	         24  4  checksum of all before, the footer's 24 bytes included
 //
-// The file ends with the footer. It appears under its name when it is complete and synced.
+// Version 2, which is read too, has no bytes 104 to 139. The file ends with the footer. It appears under its name when it is complete and synced.
 const (
 	snapshotMagic   = "rssn"
-	snapshotVersion = 2
-	snapshotHead    = 104
+	snapshotVersion = 3
+	snapshotBase    = 104 // bytes that the head has in every version, so that a later one is told from a damaged one
+	snapshotHead    = 140
 	sectionHead     = 12
 	maxSection      = 1 << 20
 	footerMagic     = "end."
@@ -73,7 +77,12 @@ func (h *snapshotFrom) append(dst []byte) []byte {
 		dst = binary.LittleEndian.AppendUint64(dst, uint64(p.Time))
 		dst = binary.LittleEndian.AppendUint64(dst, uint64(p.Known))
 	}
-	return binary.LittleEndian.AppendUint32(dst, crc32.Checksum(dst[from:], castagnoli))
+	dst = binary.LittleEndian.AppendUint32(dst, crc32.Checksum(dst[from:], castagnoli))
+	for _, p := range [...]*StreamPosition{&h.events, &h.refusals} {
+		dst = binary.LittleEndian.AppendUint64(dst, p.Missed)
+		dst = binary.LittleEndian.AppendUint64(dst, p.Hole)
+	}
+	return binary.LittleEndian.AppendUint32(dst, crc32.Checksum(dst[from+snapshotBase:], castagnoli))
 }
 
 // snapshotWriter writes one snapshot.

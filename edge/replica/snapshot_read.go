@@ -18,21 +18,34 @@ var ErrSnapshot = errors.New("damaged snapshot")
 // ErrFingerprint says that files were made under another identifier secret: their keys are of nobody here.
 var ErrFingerprint = errors.New("made under another identifier secret")
 
-func parseSnapshotHead(b []byte) (h snapshotFrom, err error) {
+// parseSnapshotHead reads the head that b begins with, of which there are at least snapshotBase bytes and as many more as the version has,
+// and returns its length.
+func parseSnapshotHead(b []byte) (h snapshotFrom, length int, err error) {
 	le := binary.LittleEndian
-	switch {
-	case len(b) < snapshotHead || string(b[:4]) != snapshotMagic || crc32.Checksum(b[:100], castagnoli) != le.Uint32(b[100:]):
-		return h, fmt.Errorf("%w: its head cannot be read", ErrSnapshot)
-	case le.Uint32(b[4:]) != snapshotVersion:
-		return h, fmt.Errorf("%w: version %d, this program reads %d", ErrVersion, le.Uint32(b[4:]), snapshotVersion)
+	if len(b) < snapshotBase || string(b[:4]) != snapshotMagic || crc32.Checksum(b[:100], castagnoli) != le.Uint32(b[100:]) {
+		return h, 0, fmt.Errorf("%w: its head cannot be read", ErrSnapshot)
 	}
 	h = snapshotFrom{fingerprint: le.Uint64(b[8:]), position: Position(le.Uint64(b[16:])), created: caps.Second(le.Uint32(b[24:]))}
 	h.published = Position(le.Uint64(b[28:]))
 	for i, p := range [...]*StreamPosition{&h.events, &h.refusals} {
 		at := b[36+32*i:]
-		*p = StreamPosition{int64(le.Uint64(at)), le.Uint64(at[8:]), int64(le.Uint64(at[16:])), int64(le.Uint64(at[24:]))}
+		p.Created, p.Next, p.Time, p.Known = int64(le.Uint64(at)), le.Uint64(at[8:]), int64(le.Uint64(at[16:])), int64(le.Uint64(at[24:]))
 	}
-	return h, nil
+	switch version := le.Uint32(b[4:]); version {
+	case 2:
+		return h, snapshotBase, nil
+	case snapshotVersion:
+	default:
+		return snapshotFrom{}, 0, fmt.Errorf("%w: version %d, this program reads 2 and %d", ErrVersion, version, snapshotVersion)
+	}
+	if len(b) < snapshotHead || crc32.Checksum(b[snapshotBase:snapshotHead-4], castagnoli) != le.Uint32(b[snapshotHead-4:]) {
+		return snapshotFrom{}, 0, fmt.Errorf("%w: its head cannot be read", ErrSnapshot)
+	}
+	for i, p := range [...]*StreamPosition{&h.events, &h.refusals} {
+		at := b[snapshotBase+16*i:]
+		p.Missed, p.Hole = le.Uint64(at), le.Uint64(at[8:])
+	}
+	return h, snapshotHead, nil
 }
 
 // ErrVersion says that a file was written by a later program.
@@ -54,15 +67,17 @@ type verified struct {
 // verify reads a whole snapshot and checks it. Errors wrap ErrSnapshot, ErrVersion, or what the file returned.
 func verify(f io.ReaderAt) (v verified, err error) {
 	var head [snapshotHead]byte
-	if err := readFull(f, head[:], 0); err != nil {
+	n, err := f.ReadAt(head[:], 0) // one of version 2 can be shorter than this
+	if err != nil && !errors.Is(err, io.EOF) {
+		return v, fmt.Errorf("%w: %w", ErrSnapshot, err)
+	}
+	var length int
+	if v.snapshotFrom, length, err = parseSnapshotHead(head[:n]); err != nil {
 		return v, err
 	}
-	if v.snapshotFrom, err = parseSnapshotHead(head[:]); err != nil {
-		return v, err
-	}
-	checksum := crc32.Checksum(head[:], castagnoli)
+	checksum := crc32.Checksum(head[:length], castagnoli)
 	buffer := make([]byte, 0, sectionHead+stepBytes)
-	for at := int64(snapshotHead); ; {
+	for at := int64(length); ; {
 		buffer = buffer[:sectionHead]
 		if err := readFull(f, buffer, at); err != nil {
 			return v, err
@@ -113,9 +128,25 @@ func readFull(f io.ReaderAt, b []byte, at int64) error {
 	return fmt.Errorf("%w: %w", ErrSnapshot, err)
 }
 
-// merge joins a snapshot that was verified into the store: one kind of records after the other, the sections of a kind in as many parts
-// as there are processors, which are of different shards but for where they meet.
+// merge joins a snapshot that was verified into the store, which is empty.
 func (v *verified) merge(f io.ReaderAt, s *caps.Store, now caps.Second) error {
+	return v.mergeBy(f, func(records []byte) error { return s.MergeSnapshot(records, now) })
+}
+
+// join joins it into a store that has records of its own.
+func (v *verified) join(f io.ReaderAt, s *caps.Store, now caps.Second) error {
+	for _, x := range v.sections {
+		if caps.HasCuts(byte(x.kind)) {
+			j := s.NewJoin()
+			return v.mergeBy(f, func(records []byte) error { return j.Merge(records, now) })
+		}
+	}
+	return v.merge(f, s, now)
+}
+
+// mergeBy gives all sections to merge: one kind of records after the other, the sections of a kind in as many parts
+// as there are processors, which are of different shards but for where they meet.
+func (v *verified) mergeBy(f io.ReaderAt, merge func(records []byte) error) error {
 	workers := min(runtime.GOMAXPROCS(0), maxMergers)
 	for rest := v.sections; len(rest) > 0; {
 		n := 1
@@ -126,7 +157,7 @@ func (v *verified) merge(f io.ReaderAt, s *caps.Store, now caps.Second) error {
 		var running sync.WaitGroup
 		for i := range workers {
 			part := rest[n*i/workers : n*(i+1)/workers]
-			running.Go(func() { faults[i] = mergeSections(f, part, s, now) })
+			running.Go(func() { faults[i] = mergeSections(f, part, merge) })
 		}
 		running.Wait()
 		if err := errors.Join(faults...); err != nil {
@@ -140,14 +171,14 @@ func (v *verified) merge(f io.ReaderAt, s *caps.Store, now caps.Second) error {
 // maxMergers bounds the goroutines of a merge. Chosen: a disk gives no more.
 const maxMergers = 8
 
-func mergeSections(f io.ReaderAt, sections []section, s *caps.Store, now caps.Second) error {
+func mergeSections(f io.ReaderAt, sections []section, merge func(records []byte) error) error {
 	var buffer []byte
 	for _, x := range sections {
 		buffer = growBy(buffer[:0], int(x.length))
 		if err := readFull(f, buffer, x.at+sectionHead); err != nil {
 			return err
 		}
-		if err := s.MergeSnapshot(buffer, now); err != nil {
+		if err := merge(buffer); err != nil {
 			return fmt.Errorf("merge section at %d: %w", x.at, err)
 		}
 	}

@@ -68,7 +68,8 @@ func (k *Keeper) snapshot() error {
 	// While nothing happens, another snapshot would only be of use to drop what the one before the last still needs of the outbox, or the
 	// broker did not have yet.
 	bytes, _ := k.outbox.size()
-	if since > 0 || bytes > k.options.OutboxBytes/4 && k.removable() || k.cluster != nil && now.Sub(k.written) > idleSnapshot {
+	gaps := head.events.Hole != k.saved.events.Hole || head.refusals.Hole != k.saved.refusals.Hole // one came, was mended or accepted
+	if since > 0 || gaps || bytes > k.options.OutboxBytes/4 && k.removable() || k.cluster != nil && now.Sub(k.written) > idleSnapshot {
 		if err := k.writeSnapshot(head); err != nil {
 			k.since.Add(since)
 			return err
@@ -103,7 +104,7 @@ func (k *Keeper) writeSnapshot(head snapshotFrom) error {
 	}
 	// Now, and only now, the snapshot before the last is not needed, nor what it needs of the outbox.
 	previous := k.covered
-	k.covered, k.written = head.position, k.options.Now()
+	k.covered, k.written, k.saved = head.position, k.options.Now(), head.positions
 	faults := []error{k.removeFiles(kept.temporary, 0), k.removeFiles(kept.damaged, keptDamaged), k.removeFiles(kept.names, 1)}
 	if k.cluster != nil {
 		previous = min(previous, k.cluster.released())

@@ -15,6 +15,9 @@ type StreamPosition struct {
 	Next    uint64 // the lowest sequence that has not been applied; 0: none was
 	Time    int64  // when message Next-1 was stored, in ns; 0 where that is not known
 	Known   int64  // until when nothing of the stream was missing, in ns; 0: never
+	// Missed to Hole-1 are the messages that had gone from the stream before they were applied here, for good or until the snapshot of
+	// another node that has come to Hole is merged. Hole 0: nothing had. Both 1: they were of a stream that is there no more.
+	Missed, Hole uint64
 }
 
 // standing is how a stream stands to a position in it.
@@ -87,16 +90,20 @@ func (f *follower) begin(ctx context.Context) (from uint64, err error) {
 			"stream", f.stream, "next", p.Next, "last", info.State.LastSeq)
 		f.lost()
 		f.mu.Lock()
-		f.at, f.looked, f.hole = StreamPosition{Known: p.Known}, false, 0
+		lost := StreamPosition{Known: p.Known}
+		if p.Hole != 0 {
+			lost.Missed, lost.Hole = 1, 1
+		}
+		f.at, f.looked = lost, false
 		f.mu.Unlock()
 	}
 	if p.Next == 0 || how != same { // others may have what the stream has no more, or never had
-		filled, err := f.fill(ctx, info, begins, true)
+		filled, err := f.fill(ctx, info, max(begins, f.position().Hole), true)
 		if err != nil {
 			return 0, fmt.Errorf("take the snapshot of another node: %w", err)
 		}
-		if !filled && begins > max(1, f.position().Next) {
-			f.gapped(p.Next, begins)
+		if next := f.position().Next; !filled && begins > max(1, next) {
+			f.gapped(info.Created.UnixNano(), next, begins)
 		}
 		p = f.position()
 	}
@@ -117,7 +124,7 @@ func (f *follower) begin(ctx context.Context) (from uint64, err error) {
 func (f *follower) fill(ctx context.Context, info *jetstream.StreamInfo, atLeast uint64, move bool) (filled bool, err error) {
 	created := info.Created.UnixNano()
 	p, ok, err := f.peers(ctx, f.stream, func(p StreamPosition) bool {
-		return p.Created == created && p.Next >= atLeast && p.Next > 1 && p.Next <= info.State.LastSeq+1
+		return p.Created == created && p.Next >= atLeast && p.Next > 1 && p.Next <= info.State.LastSeq+1 && p.Hole == 0
 	})
 	if err != nil || !ok {
 		return false, err
@@ -127,21 +134,23 @@ func (f *follower) fill(ctx context.Context, info *jetstream.StreamInfo, atLeast
 	if move && f.at.Next < p.Next {
 		f.at.Created, f.at.Next, f.at.Time = p.Created, p.Next, p.Time
 	}
-	f.gap, f.hole, f.proven = "", 0, true
+	f.at.Missed, f.at.Hole, f.proven = 0, 0, true
 	return true, nil
 }
 
-// mend looks for a snapshot of another node that has what is missing here.
+// mend looks for a snapshot of another node that has what is missing here; where there is none, it may be gone on without.
 func (f *follower) mend(ctx context.Context, info *jetstream.StreamInfo) {
-	f.mu.Lock()
-	hole := f.hole
-	f.mu.Unlock()
+	hole := f.position().Hole
 	if hole == 0 {
 		return
 	}
-	if filled, err := f.fill(ctx, info, hole, false); err != nil {
-		f.notices.log.Info("what is missing is not there yet", "stream", f.stream, "error", err.Error())
-	} else if filled {
+	filled, err := f.fill(ctx, info, hole, false)
+	switch {
+	case filled:
 		f.notices.log.Info("what was missing came by the snapshot of another node", "stream", f.stream)
+		return
+	case err != nil:
+		f.notices.log.Info("what is missing is not there yet", "stream", f.stream, "error", err.Error())
 	}
+	f.accept()
 }

@@ -7,12 +7,14 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 )
 
 // The disk is full: events are refused before they count, decisions go on, also over a restart, and when there is room again so do events.
+// The NATS server in the process, which a full disk stops, comes back without a restart of the node, and has everything then.
 func TestDiskFull(t *testing.T) {
 	random := scenario(t)
 	n := newNode(t, t.TempDir(), "single")
@@ -43,6 +45,26 @@ func TestDiskFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.during(t, func() { l.awaitMore(t, 100) })
+	l.verify(t)
+
+	pid := n.pid()
+	l.during(t, func() {
+		fill(t, l, filepath.Join(n.data(), "ballast"))
+		until(t, "the broker stuck", func() bool { return n.replication(t)["broker_stuck"] != nil })
+		t.Logf("stuck: %v", n.replication(t)["broker_stuck"])
+		if err := os.Remove(filepath.Join(n.data(), "ballast")); err != nil {
+			t.Fatal(err)
+		}
+		l.awaitMore(t, 100)
+	})
+	until(t, "the broker well again, and all published", func() bool {
+		r := n.replication(t)
+		return r["broker_stuck"] == nil && r["broker_restarts"].(float64) > 0 && r["connected"] == true && n.metric(t, "restraint_outbox_oldest_seconds") == 0
+	})
+	if n.pid() != pid {
+		t.Fatal("the node was restarted")
+	}
+	t.Logf("restarts of the broker: %v", n.replication(t)["broker_restarts"])
 	l.verify(t)
 	l.during(t, func() { n.kill(t) })
 	n.start(t)
@@ -85,6 +107,16 @@ func (n *node) status(t testing.TB) (status map[string]any) {
 		t.Fatalf("status of %s: %v %s", n.name, err, body)
 	}
 	return status
+}
+
+// replication is how the node says that it stands to its broker.
+func (n *node) replication(t testing.TB) map[string]any {
+	t.Helper()
+	r, ok := n.status(t)["replication"].(map[string]any)
+	if !ok {
+		t.Fatalf("status of %s has no replication", n.name)
+	}
+	return r
 }
 
 // counter is one of the numbers on what the store holds and gave up.
@@ -144,4 +176,24 @@ func (n *node) crowd(t testing.TB, number, people int) int {
 		}
 	}
 	return number + people
+}
+
+// metric is a figure of /metrics without labels.
+func (n *node) metric(t testing.TB, name string) float64 {
+	t.Helper()
+	_, body, err := n.do(http.MethodGet, "/metrics", "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(body) {
+		if text, ok := strings.CutPrefix(line, name+" "); ok {
+			value, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return value
+		}
+	}
+	t.Fatalf("%s has no metric %s", n.name, name)
+	return 0
 }

@@ -1,0 +1,100 @@
+package replica
+
+import (
+	"encoding/binary"
+	"path/filepath"
+	"testing"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"restraint/caps"
+)
+
+// The node whose copy is taken had too little memory and evicted somebody whole, of whom this node knows a part. What it does not know of
+// him is to count as full.
+func TestCopyOfANodeThatEvicted(t *testing.T) {
+	b := startBroker(t, t.TempDir(), 0)
+	url, dir, person := b.ClientURL(), t.TempDir(), testKeys(1)
+	_, stream := streamWith(t, url, jetstream.StreamConfig{Name: eventsStream, Subjects: []string{eventsSubject + ".>"}})
+	k, err := Open(joining(t, url, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	small := member{k, caps.New(caps.Options{Memory: 4 * caps.MinShardMemory, RefusalMemory: testMemory, Shards: 4})}
+	if err := k.Restore(small.store); err != nil {
+		t.Fatal(err)
+	}
+	n := uint32(0)
+	shown := func(key caps.Key, at caps.Second) caps.Change {
+		n++
+		return caps.Change{
+			Kind: caps.ChangeExpose, Keys: []caps.Key{key}, Now: testNow,
+			Exposure: caps.Exposure{Identity: n, At: at}, Scopes: []caps.Counted{{Scope: scope(1), Keep: 20}},
+		}
+	}
+	full := func(s *caps.Store) bool {
+		var p caps.Person
+		s.Lock(&p, person, testNow)
+		defer p.Unlock()
+		return p.Full(scope(1), 4, testNow)
+	}
+	one := join(t, dir, url)
+	record(t, small.Keeper, shown(person[0], testNow))
+	settled(t, small, one)
+	one.since.Add(1)
+	if err := one.snapshot(); err != nil {
+		t.Fatal(err)
+	}
+	crash(one.Keeper)
+
+	for i := range 3 {
+		record(t, small.Keeper, shown(person[0], testNow+caps.Second(i)))
+	}
+	for crowd := uint64(0); small.store.Lookup(person[0], testNow).Counters != nil || small.store.Stats().EvictedCuts == 0; {
+		var changes []caps.Change
+		for range 200 {
+			crowd++
+			var key caps.Key
+			binary.LittleEndian.PutUint64(key[:], crowd*0x9e3779b97f4a7c15)
+			binary.LittleEndian.PutUint64(key[8:], crowd*0xd6e8feb86659fd93)
+			changes = append(changes, shown(key, testNow+100+caps.Second(crowd/100)))
+		}
+		record(t, small.Keeper, changes...)
+		if crowd > 1e6 {
+			t.Fatalf("nobody was evicted: %+v", small.store.Stats())
+		}
+	}
+	if !full(small.store) {
+		t.Fatal("the one that evicted does not count him as full")
+	}
+	settled(t, small)
+	info, err := stream.Info(t.Context())
+	if err == nil {
+		err = stream.Purge(t.Context(), jetstream.WithPurgeSequence(info.State.LastSeq))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := small.snapshot(); err != nil {
+		t.Fatal(err)
+	}
+	kv, err := small.broker.keyValue(t.Context())
+	if err == nil {
+		err = small.cluster.copier.copy(t.Context(), kv)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	k, s := opened(t, joining(t, url, func(o *Options) { o.Dir, o.Broker.Node = dir, filepath.Base(dir) }))
+	one = member{k, s}
+	until(t, "the copy is taken", func() bool { return one.cluster.whole() })
+	if held := one.store.Lookup(person[0], testNow).Counters; len(held) != 1 {
+		t.Fatalf("the test has no effect: %+v", held)
+	}
+	if !full(one.store) {
+		t.Errorf("shown four times, and a limit of four is not full: %+v", one.store.Lookup(person[0], testNow))
+	}
+	closed(t, one.Keeper)
+	closed(t, small.Keeper)
+}

@@ -18,6 +18,7 @@ func brokerOptions(cfg *Config, log *slog.Logger) replica.BrokerOptions {
 		Cert:            cfg.NATS.TLS.Cert,
 		Key:             cfg.NATS.TLS.Key,
 		Replicas:        cfg.NATS.Replicas,
+		MaxAge:          cfg.NATS.MaxAge,
 		Log:             log,
 	}
 }

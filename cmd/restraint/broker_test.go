@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"testing"
+	"time"
 
 	"restraint/edge/replica"
 )
@@ -15,7 +16,7 @@ func TestBrokerOptions(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
 	flags := map[string]string{
 		"node": "edge-7", "data": "/var/lib/r", "nats.urls": "nats://a:4222,tls://b:4222", "nats.credentials_file": "c",
-		"nats.tls.ca": "d", "nats.tls.cert": "e", "nats.tls.key": "f", "nats.replicas": "3",
+		"nats.tls.ca": "d", "nats.tls.cert": "e", "nats.tls.key": "f", "nats.replicas": "3", "nats.max_age": "36h",
 	}
 	cfg, err := loadConfig("", flags, false, noEnv)
 	if err != nil {
@@ -23,7 +24,7 @@ func TestBrokerOptions(t *testing.T) {
 	}
 	want := replica.BrokerOptions{
 		Dir: filepath.FromSlash("/var/lib/r/nats"), Node: "edge-7", URLs: []string{"nats://a:4222", "tls://b:4222"}, CredentialsFile: "c",
-		CA: "d", Cert: "e", Key: "f", Replicas: 3, Log: log,
+		CA: "d", Cert: "e", Key: "f", Replicas: 3, MaxAge: 36 * time.Hour, Log: log,
 	}
 	if got := brokerOptions(&cfg, log); !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, want %+v", got, want)
@@ -35,7 +36,7 @@ func TestBrokerOptions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := brokerOptions(&cfg, log); got.URLs != nil || got.Replicas != 1 || got.Dir == "" {
+	if got := brokerOptions(&cfg, log); got.URLs != nil || got.Replicas != 1 || got.MaxAge != 72*time.Hour || got.Dir == "" {
 		t.Errorf("defaults: %+v", got)
 	}
 }

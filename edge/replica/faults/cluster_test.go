@@ -5,25 +5,34 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
-// cluster is nodes that meet at one broker, each through a proxy of its own.
+// cluster is nodes that meet at one NATS server or at a cluster of them, each through proxies of its own.
 type cluster struct {
 	*load
 	dir     string
-	broker  *broker
-	proxies []*proxy
+	broker  *broker   // the first
+	brokers []*broker // all
+	proxies []*proxy  // one for each node and server, those of the first node first
 	random  *rand.Rand
+	named   int // nodes that were made
 }
 
-// newCluster starts three nodes.
-func newCluster(t *testing.T) *cluster {
+// newCluster starts three nodes and one server.
+func newCluster(t *testing.T) *cluster { return newClusterOf(t, 1) }
+
+// newClusterOf starts so many servers, and three nodes with more flags.
+func newClusterOf(t *testing.T, servers int, flags ...string) *cluster {
 	t.Helper()
 	random := scenario(t)
 	c := &cluster{dir: t.TempDir(), random: random}
-	c.broker = newBroker(t, c.dir)
-	c.broker.start(t)
+	c.brokers = newBrokers(t, c.dir, servers)
+	c.broker = c.brokers[0]
+	for _, b := range c.brokers {
+		b.start(t)
+	}
 	secret := make([]byte, 32)
 	for i := range secret {
 		secret[i] = byte(random.Uint32())
@@ -33,27 +42,37 @@ func newCluster(t *testing.T) *cluster {
 	}
 	var nodes []*node
 	for i := range 3 {
-		n := c.newNode(t, fmt.Sprintf("node-%d", i))
+		n := c.newNode(t, fmt.Sprintf("node-%d", i), flags...)
 		nodes = append(nodes, n)
 		n.launch(t)
 		n.awaitReady(t)
 	}
 	c.load = newLoad(nodes, random.Uint64(), 4, 25)
+	if servers > 1 {
+		c.awaitCopies(t)
+	}
 	return c
 }
 
 func (c *cluster) secret() string { return filepath.Join(c.dir, "secret") }
 
-// newNode makes a node with a proxy between it and the broker.
+// newNode makes a node with a proxy between it and each server. Of several servers each node has another first.
 func (c *cluster) newNode(t *testing.T, name string, flags ...string) *node {
 	t.Helper()
-	p, err := openProxy(c.broker.addr, c.random.Uint64())
-	if err != nil {
-		t.Fatal(err)
+	var urls []string
+	for i := range c.brokers {
+		p, err := openProxy(c.brokers[(c.named+i)%len(c.brokers)].addr, c.random.Uint64())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(p.close)
+		c.proxies = append(c.proxies, p)
+		urls = append(urls, "nats://"+p.addr())
 	}
-	t.Cleanup(p.close)
-	c.proxies = append(c.proxies, p)
-	return newNode(t, c.dir, name, append([]string{"--nats-urls", "nats://" + p.addr(), "--secret-file", c.secret()}, flags...)...)
+	c.named++
+	return newNode(t, c.dir, name, append([]string{
+		"--nats-urls", strings.Join(urls, ","), "--nats-replicas", fmt.Sprint(len(c.brokers)), "--secret-file", c.secret(),
+	}, flags...)...)
 }
 
 // heal takes back everything that a proxy does.

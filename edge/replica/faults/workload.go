@@ -16,7 +16,9 @@ const (
 	tightLimit       = 3
 	boughtCampaign   = "bought"
 	listedCampaign   = "listed"
-	memberList       = "members"
+	memberList       = "members" // replaced whole
+	addedCampaign    = "added"
+	addedList        = "late" // added to
 )
 
 // maxPerPair bounds the events of a person and a campaign well under the cap, where a count would stop to say how many there are. With so
@@ -26,7 +28,7 @@ const maxPerPair = 120
 func suitePolicy(extra string) string {
 	var b strings.Builder
 	b.WriteString("markets: [{name: all, require: none}]\nretention: {exposures: 90d, purchases: 400d}\n")
-	fmt.Fprintf(&b, "lists:\n  %s: {id: [user.id], source: first_party, basis: contract}\ncampaigns:\n", memberList)
+	fmt.Fprintf(&b, "lists:\n  %s: {id: [user.id], source: first_party, basis: contract}\n  %s: {id: [user.id], source: first_party, basis: contract}\ncampaigns:\n", memberList, addedList)
 	for i := range countedCampaigns {
 		fmt.Fprintf(&b, "  count-%d: {advertiser: counts, caps: [{per: campaign, limit: %d, within: 30d}]}\n", i, countLimit)
 	}
@@ -36,6 +38,7 @@ func suitePolicy(extra string) string {
 	fmt.Fprintf(&b, "  %s: {advertiser: tight, hold: 5s, caps: [{per: campaign, limit: %d, within: 24h}]}\n", tightCampaign, tightLimit)
 	fmt.Fprintf(&b, "  %s: {advertiser: shop, purchased: {item: 90d}}\n", boughtCampaign)
 	fmt.Fprintf(&b, "  %s: {advertiser: lists, purpose: acquisition, suppress: [%s]}\n", listedCampaign, memberList)
+	fmt.Fprintf(&b, "  %s: {advertiser: lists, purpose: acquisition, suppress: [%s]}\n", addedCampaign, addedList)
 	return b.String() + extra
 }
 

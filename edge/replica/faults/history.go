@@ -2,6 +2,7 @@ package faults
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"sync"
 )
@@ -169,6 +170,17 @@ func (h *history) bounds(k kind) map[pair]bounds {
 			b.most++
 		}
 		all[p.pair] = b
+	}
+	return all
+}
+
+// byNode is how many distinct events of each pair each node acknowledged.
+func (h *history) byNode(k kind) map[pair]map[string]int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	all := map[pair]map[string]int{}
+	for p, t := range h.counts[k] {
+		all[p] = maps.Clone(t.at)
 	}
 	return all
 }

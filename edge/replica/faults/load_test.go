@@ -171,7 +171,7 @@ func (w *worker) serve(s step) {
 		body = fmt.Sprintf(`{"type":"impression","id":%q,"token":%q,"campaign":%q}`, e.id, d.Token, s.pair.of)
 	}
 	w.send([]event{e}, body, w.nodes[s.second])
-	if w.random.IntN(5) == 0 { // reported twice
+	if !w.work.there && w.random.IntN(5) == 0 { // reported twice
 		w.send([]event{e}, body, w.nodes[w.random.IntN(len(w.nodes))])
 	}
 }

@@ -69,6 +69,7 @@ type workload struct {
 	users  int
 	nodes  int
 	sticky bool // a person's serve goes to one node always
+	there  bool // an impression is reported to the node that showed it, and to no other
 	made   int
 	counts map[pair]int
 	after  []event // events sent before, which are sent again some time
@@ -90,6 +91,9 @@ func (w *workload) next() step {
 		second := w.random.IntN(w.nodes)
 		if w.sticky {
 			node = len(user) * int(user[len(user)-1]) % w.nodes
+			second = node
+		}
+		if w.there {
 			second = node
 		}
 		return step{action: serve, pair: pair{user, tightCampaign}, node: node, second: second, alone: w.random.IntN(2) == 0}

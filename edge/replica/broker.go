@@ -128,7 +128,7 @@ func (b *broker) disconnects() uint64 { return b.lost.Load() }
 func (b *broker) problem() error {
 	for _, l := range b.links {
 		if err := l.problem(); err != nil {
-			return fmt.Errorf("connection to NATS: %w", err)
+			return fmt.Errorf("connection to NATS: %w", withMend(err))
 		}
 	}
 	return nil

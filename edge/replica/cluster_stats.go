@@ -11,6 +11,8 @@ type ClusterStats struct {
 	Embedded bool
 	// Connected: the broker can be reached.
 	Connected bool
+	// Problem, unless empty, is why it cannot, and what to do about it.
+	Problem string
 	// Fault, unless empty, says why the cluster does not take this node.
 	Fault string
 	// ClockServers is the servers' time when the local clocks were as ClockAsked says; zero while it is not known.
@@ -43,13 +45,17 @@ func (c *cluster) stats() *ClusterStats {
 	if err := c.refused(); err != nil {
 		fault = err.Error()
 	}
+	problem := ""
+	if err := c.broker.problem(); err != nil {
+		problem = err.Error()
+	}
 	var read clockRead
 	if r := c.clock.Load(); r != nil {
 		read = *r
 	}
 	return &ClusterStats{
 		ClockAsked: read.asked, ClockServers: read.servers,
-		Fault: fault, Embedded: c.broker.embedded != nil, Connected: c.broker.connected(),
+		Fault: fault, Embedded: c.broker.embedded != nil, Connected: problem == "", Problem: problem,
 		Events: c.events.stats(), Refusals: c.refusals.stats(),
 		Records: c.records.Load(), Sent: c.senders[0].sent.Load() + c.senders[1].sent.Load(),
 		Resent: c.senders[0].resent.Load() + c.senders[1].resent.Load(), Refused: c.senders[0].refused.Load() + c.senders[1].refused.Load(),

@@ -10,7 +10,7 @@ import (
 // agedCluster keeps events for the shortest time that a node may be told to.
 func agedCluster(t *testing.T) *cluster {
 	t.Helper()
-	c := newClusterOf(t, 1, "--nats-max-age", "12s")
+	c := newClusterOf(t, clusterOptions{flags: []string{"--nats-max-age", "12s"}})
 	if age := c.broker.streams()[eventsStream].Config.MaxAge; age != 12*time.Second {
 		t.Fatalf("the stream keeps events for %v, and was to be made with 12s", age)
 	}

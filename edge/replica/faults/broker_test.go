@@ -45,10 +45,10 @@ func newBroker(t testing.TB, dir, name, more string) *broker {
 }
 
 // newBrokers makes a NATS server, or several that are a cluster, as deploy/nats has it.
-func newBrokers(t testing.TB, dir string, n int) (all []*broker) {
+func newBrokers(t testing.TB, dir string, n int, config string) (all []*broker) {
 	t.Helper()
 	if n == 1 {
-		return []*broker{newBroker(t, dir, "broker", "")}
+		return []*broker{newBroker(t, dir, "broker", config)}
 	}
 	listens, routes := make([]string, n), make([]string, n)
 	for i := range n {

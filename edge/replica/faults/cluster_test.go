@@ -1,10 +1,12 @@
 package faults
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -17,18 +19,27 @@ type cluster struct {
 	brokers []*broker // all
 	proxies []*proxy  // one for each node and server, those of the first node first
 	random  *rand.Rand
+	options clusterOptions
 	named   int // nodes that were made
 }
 
-// newCluster starts three nodes and one server.
-func newCluster(t *testing.T) *cluster { return newClusterOf(t, 1) }
+// clusterOptions say what a cluster is. The zero value: one server that anybody may use.
+type clusterOptions struct {
+	servers int      // 0: one
+	config  string   // more for the configuration of a server that is alone
+	address string   // what stands before host and port in nats.urls; "": nats://
+	flags   []string // of every node
+}
 
-// newClusterOf starts so many servers, and three nodes with more flags.
-func newClusterOf(t *testing.T, servers int, flags ...string) *cluster {
+// newCluster starts three nodes and one server.
+func newCluster(t *testing.T) *cluster { return newClusterOf(t, clusterOptions{}) }
+
+// newClusterOf starts the servers, and three nodes.
+func newClusterOf(t *testing.T, o clusterOptions) *cluster {
 	t.Helper()
 	random := scenario(t)
-	c := &cluster{dir: t.TempDir(), random: random}
-	c.brokers = newBrokers(t, c.dir, servers)
+	c := &cluster{dir: t.TempDir(), random: random, options: o}
+	c.brokers = newBrokers(t, c.dir, max(1, o.servers), o.config)
 	c.broker = c.brokers[0]
 	for _, b := range c.brokers {
 		b.start(t)
@@ -42,13 +53,13 @@ func newClusterOf(t *testing.T, servers int, flags ...string) *cluster {
 	}
 	var nodes []*node
 	for i := range 3 {
-		n := c.newNode(t, fmt.Sprintf("node-%d", i), flags...)
+		n := c.newNode(t, fmt.Sprintf("node-%d", i))
 		nodes = append(nodes, n)
 		n.launch(t)
 		n.awaitReady(t)
 	}
 	c.load = newLoad(nodes, random.Uint64(), 4, 25)
-	if servers > 1 {
+	if len(c.brokers) > 1 {
 		c.awaitCopies(t)
 	}
 	return c
@@ -67,12 +78,12 @@ func (c *cluster) newNode(t *testing.T, name string, flags ...string) *node {
 		}
 		t.Cleanup(p.close)
 		c.proxies = append(c.proxies, p)
-		urls = append(urls, "nats://"+p.addr())
+		urls = append(urls, cmp.Or(c.options.address, "nats://")+p.addr())
 	}
 	c.named++
-	return newNode(t, c.dir, name, append([]string{
+	return newNode(t, c.dir, name, slices.Concat([]string{
 		"--nats-urls", strings.Join(urls, ","), "--nats-replicas", fmt.Sprint(len(c.brokers)), "--secret-file", c.secret(),
-	}, flags...)...)
+	}, c.options.flags, flags)...)
 }
 
 // heal takes back everything that a proxy does.

@@ -194,7 +194,7 @@ func (a *adds) differs(t *testing.T, nodes []*node) string {
 // Policies and lists are put while the server that leads what they are kept in is killed: each is live on all nodes or refused, never half,
 // and no member of the list gets through.
 func TestPutsDuringLeaderChange(t *testing.T) {
-	c := newClusterOf(t, 3)
+	c := newClusterOf(t, clusterOptions{servers: 3})
 	all, members := []*puts{policyPuts(), listPuts()}, &adds{}
 	for _, p := range all {
 		p.next(c.nodes[0])

@@ -30,7 +30,7 @@ func (c *cluster) withoutLeader(t *testing.T, stream string, meanwhile func()) {
 
 // The leader of each stream is killed with -9 under load, and comes back when another leads.
 func TestLeaderKilled(t *testing.T) {
-	c := newClusterOf(t, 3)
+	c := newClusterOf(t, clusterOptions{servers: 3})
 	for round := range rounds(2, 20) {
 		stream := []string{eventsStream, refusalsStream}[round%2]
 		c.during(t, func() {
@@ -45,7 +45,7 @@ func TestLeaderKilled(t *testing.T) {
 
 // Holds do not go by the streams: a node hears of another's while no server leads the stream of events.
 func TestHoldsWithoutLeader(t *testing.T) {
-	c := newClusterOf(t, 3)
+	c := newClusterOf(t, clusterOptions{servers: 3})
 	heard := 0
 	for round := 0; heard == 0 && round < rounds(6, 20); round++ {
 		c.during(t, func() {
@@ -93,7 +93,7 @@ func (c *cluster) holdsAll(t *testing.T, from, to *node, user string) bool {
 
 // Two of three servers are away: nothing can be stored, so events wait at the nodes, and changes of policy and lists are refused whole.
 func TestNoQuorum(t *testing.T) {
-	c := newClusterOf(t, 3)
+	c := newClusterOf(t, clusterOptions{servers: 3})
 	for range rounds(1, 10) {
 		left := c.brokers[c.random.IntN(3)]
 		version := c.nodes[0].policyVersion(t)
@@ -131,7 +131,7 @@ func TestNoQuorum(t *testing.T) {
 
 // A server loses its disk and comes back with nothing; then it is one of the two that are left.
 func TestServerLostItsStore(t *testing.T) {
-	c := newClusterOf(t, 3)
+	c := newClusterOf(t, clusterOptions{servers: 3})
 	for range rounds(1, 8) {
 		wiped := c.brokers[c.random.IntN(3)]
 		c.during(t, func() {
@@ -158,7 +158,7 @@ func TestServerLostItsStore(t *testing.T) {
 
 // All servers are restarted under load, one after the other, as for an update.
 func TestServersRestartedInTurn(t *testing.T) {
-	c := newClusterOf(t, 3)
+	c := newClusterOf(t, clusterOptions{servers: 3})
 	for range rounds(1, 10) {
 		led := map[string]bool{}
 		c.during(t, func() {
@@ -185,7 +185,7 @@ func TestServersRestartedInTurn(t *testing.T) {
 
 // Faults of servers and nodes in random order.
 func TestServersRandomFaults(t *testing.T) {
-	c := newClusterOf(t, 3)
+	c := newClusterOf(t, clusterOptions{servers: 3})
 	var faults []fault
 	for _, b := range c.brokers {
 		faults = append(faults, frozen(&b.process),

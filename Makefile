@@ -39,7 +39,7 @@ bench: ## the speed and memory marks, ten runs each
 	@$(GO) test -run '^$$' -bench 'BenchmarkMemoryPerCounter' -benchtime 1x -count 3 ./caps
 
 faults: ## break real nodes by a seeded schedule and check what they say afterwards: make faults SEED=7
-	@$(GO) test -count=1 -timeout 20m -parallel 4 -v ./edge/replica/faults -faults -seed $(SEED)
+	@$(GO) test -count=1 -timeout 20m -parallel 5 -v ./edge/replica/faults -faults -seed $(SEED)
 
 figures: ## measure three nodes over NATS: node to node, over-delivery, events a second
 	go test -count=1 -timeout 10m -v ./edge/replica/faults -faults -figures -run '^TestFigures$$'

@@ -205,7 +205,7 @@ func TestPutsDuringLeaderChange(t *testing.T) {
 		watched.watch(n, c.random.Uint64())
 	}
 	streams := c.random.Perm(3)
-	for round := range rounds(2, 30) {
+	for round := range rounds(1, 30) {
 		stream := []string{keysStream, objectsStream, refusalsStream}[streams[round%3]]
 		c.during(t, func() {
 			var putting sync.WaitGroup

@@ -31,8 +31,9 @@ func (c *cluster) withoutLeader(t *testing.T, stream string, meanwhile func()) {
 // The leader of each stream is killed with -9 under load, and comes back when another leads.
 func TestLeaderKilled(t *testing.T) {
 	c := newClusterOf(t, clusterOptions{servers: 3})
-	for round := range rounds(2, 20) {
-		stream := []string{eventsStream, refusalsStream}[round%2]
+	streams := c.random.Perm(2)
+	for round := range rounds(1, 20) {
+		stream := []string{eventsStream, refusalsStream}[streams[round%2]]
 		c.during(t, func() {
 			c.withoutLeader(t, stream, func() {})
 			c.awaitMore(t, 50)
@@ -185,6 +186,9 @@ func TestServersRestartedInTurn(t *testing.T) {
 
 // Faults of servers and nodes in random order.
 func TestServersRandomFaults(t *testing.T) {
+	if *faultsFlag && *durationFlag == 0 {
+		t.Skip("a minute for one round of all faults of servers: in the long form only (make faults-long)")
+	}
 	c := newClusterOf(t, clusterOptions{servers: 3})
 	var faults []fault
 	for _, b := range c.brokers {

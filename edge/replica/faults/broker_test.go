@@ -44,19 +44,20 @@ func newBroker(t testing.TB, dir, name, more string) *broker {
 	return b
 }
 
-// newBrokers makes a NATS server, or several that are a cluster, as deploy/nats has it.
-func newBrokers(t testing.TB, dir string, n int, config string) (all []*broker) {
+// newBrokers makes a NATS server, or several that are a cluster, as deploy/nats has it. config is for each of them, routes for what they
+// have with one another.
+func newBrokers(t testing.TB, dir string, n int, config, routes string) (all []*broker) {
 	t.Helper()
 	if n == 1 {
 		return []*broker{newBroker(t, dir, "broker", config)}
 	}
-	listens, routes := make([]string, n), make([]string, n)
+	listens, to := make([]string, n), make([]string, n)
 	for i := range n {
 		listens[i] = fmt.Sprintf("127.0.0.1:%d", freePort(t))
-		routes[i] = "nats-route://" + listens[i]
+		to[i] = "nats-route://" + listens[i]
 	}
 	for i := range n {
-		more := fmt.Sprintf("cluster { name: faults, listen: %q, routes: [%s] }\n", listens[i], strings.Join(routes, ", "))
+		more := fmt.Sprintf("%scluster {\nname: faults\nlisten: %q\nroutes: [%s]\n%s}\n", config, listens[i], strings.Join(to, ", "), routes)
 		all = append(all, newBroker(t, dir, fmt.Sprintf("broker-%d", i), more))
 	}
 	return all

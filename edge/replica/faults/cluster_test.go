@@ -26,7 +26,8 @@ type cluster struct {
 // clusterOptions say what a cluster is. The zero value: one server that anybody may use.
 type clusterOptions struct {
 	servers int      // 0: one
-	config  string   // more for the configuration of a server that is alone
+	config  string   // more for the configuration of each server
+	routes  string   // more for what the servers have with one another
 	address string   // what stands before host and port in nats.urls; "": nats://
 	flags   []string // of every node
 }
@@ -39,7 +40,7 @@ func newClusterOf(t *testing.T, o clusterOptions) *cluster {
 	t.Helper()
 	random := scenario(t)
 	c := &cluster{dir: t.TempDir(), random: random, options: o}
-	c.brokers = newBrokers(t, c.dir, max(1, o.servers), o.config)
+	c.brokers = newBrokers(t, c.dir, max(1, o.servers), o.config, o.routes)
 	c.broker = c.brokers[0]
 	for _, b := range c.brokers {
 		b.start(t)

@@ -17,22 +17,23 @@ import (
 // natsPassword is in nats.urls, and so may be nowhere else.
 const natsPassword = "hunter2-faults"
 
-// newSecured starts a cluster whose NATS server asks for a certificate, and for a user and a password.
-func newSecured(t *testing.T) (c *cluster, ours *authority) {
+// newSecured starts a cluster whose NATS servers ask for a certificate, also one another, and for a user and a password.
+func newSecured(t *testing.T, servers int) (c *cluster, ours *authority) {
 	t.Helper()
 	ours = newAuthority(t)
 	server, node := ours.issue(t, "server", time.Now().Add(time.Hour)), ours.issue(t, "node", time.Now().Add(time.Hour))
+	block := fmt.Sprintf("tls { ca_file: %q, cert_file: %q, key_file: %q, verify: true, timeout: 5 }\n", server.ca, server.cert, server.key)
 	return newClusterOf(t, clusterOptions{
-		config: fmt.Sprintf("tls { ca_file: %q, cert_file: %q, key_file: %q, verify: true, timeout: 5 }\nauthorization { user: edge, password: %q }\n",
-			server.ca, server.cert, server.key, natsPassword),
+		servers: servers, routes: block,
+		config:  block + fmt.Sprintf("authorization { user: edge, password: %q }\n", natsPassword),
 		address: "tls://edge:" + natsPassword + "@",
 		flags:   node.flags(),
 	}), ours
 }
 
-// Nodes that prove who they are to a NATS server that does, and speak TLS with it: as without, also over lost connections and a restart.
+// Nodes and NATS servers that prove to one another who they are, and speak TLS: as without, also over lost connections and a killed server.
 func TestNATSOverTLS(t *testing.T) {
-	c, _ := newSecured(t)
+	c, _ := newSecured(t, 3)
 	conn, err := net.DialTimeout("tcp4", c.broker.addr, time.Second)
 	if err != nil {
 		t.Fatal(err)
@@ -43,18 +44,17 @@ func TestNATSOverTLS(t *testing.T) {
 	}
 	c.during(t, func() {
 		reset := 0
-		for range rounds(3, 50) {
-			c.awaitMore(t, 50)
-			reset += c.proxies[c.random.IntN(3)].resetAll()
+		for range rounds(9, 50) {
+			c.awaitMore(t, 20)
+			reset += c.proxies[c.random.IntN(len(c.proxies))].resetAll()
 		}
 		if reset == 0 {
 			t.Error("no connection was reset")
 		}
-		c.broker.kill(t)
-		c.awaitMore(t, 100)
-		c.broker.start(t)
+		c.withoutLeader(t, eventsStream, func() {})
 	})
 	c.verify(t)
+	c.awaitCopies(t)
 	c.neverTold(t, c.nodes...)
 	c.summary(t)
 }
@@ -81,7 +81,7 @@ func (c *cluster) neverTold(t *testing.T, nodes ...*node) {
 // What a node shows the NATS server, or asks of it, is wrong: it is not ready, and says which setting it is. With the right files in the
 // same places it is ready without a restart.
 func TestNATSRefusesNode(t *testing.T) {
-	c, ours := newSecured(t)
+	c, ours := newSecured(t, 1)
 	hour := time.Now().Add(time.Hour)
 	right, other := ours.issue(t, "right", hour), newAuthority(t)
 	foreign := other.issue(t, "foreign", hour)

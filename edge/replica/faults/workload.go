@@ -70,6 +70,7 @@ type workload struct {
 	nodes  int
 	sticky bool // a person's serve goes to one node always
 	there  bool // an impression is reported to the node that showed it, and to no other
+	base   int // people who had enough of something and went; as many came
 	made   int
 	counts map[pair]int
 	after  []event // events sent before, which are sent again some time
@@ -147,6 +148,7 @@ func (w *workload) event() (event, bool) {
 		e.kind, e.pair.of, e.late = purchase, fmt.Sprintf("item-%d", w.random.IntN(boughtItems)), 0
 	}
 	if w.counts[e.pair]++; w.counts[e.pair] > maxPerPair {
+		w.base++
 		return e, false
 	}
 	if w.random.IntN(4) == 0 {
@@ -160,7 +162,7 @@ func (w *workload) event() (event, bool) {
 func (w *workload) user() string {
 	// Few people get much, many little: a bounded Pareto, as with people and pages.
 	n := int(float64(w.users) * w.random.Float64() * w.random.Float64())
-	return fmt.Sprintf("u-%s-%d", w.prefix, n)
+	return fmt.Sprintf("u-%s-%d", w.prefix, w.base+n)
 }
 
 func (w *workload) counted() string { return fmt.Sprintf("count-%d", w.random.IntN(countedCampaigns)) }

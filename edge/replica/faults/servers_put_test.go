@@ -223,10 +223,12 @@ func TestPutsDuringLeaderChange(t *testing.T) {
 					}
 				})
 			}
+			defer func() {
+				close(stop)
+				putting.Wait()
+			}()
 			<-anyTime(c.random, 200*time.Millisecond)
 			c.withoutLeader(t, stream, func() {})
-			close(stop)
-			putting.Wait()
 		})
 		for _, p := range all {
 			p.inForce(t, c.nodes)

@@ -70,7 +70,7 @@ type workload struct {
 	nodes  int
 	sticky bool // a person's serve goes to one node always
 	there  bool // an impression is reported to the node that showed it, and to no other
-	base   int // people who had enough of something and went; as many came
+	base   int  // people who had enough of something and went; as many came
 	made   int
 	counts map[pair]int
 	after  []event // events sent before, which are sent again some time

@@ -72,7 +72,10 @@ type shown struct {
 }
 
 // totals sum up a run.
-type totals struct{ events, reports, acknowledged, refused, unknown, reads int }
+type totals struct {
+	events, reports, acknowledged, refused, unknown int
+	reads, asked                                    int // of counts, whether something may be shown
+}
 
 func newHistory() *history {
 	return &history{events: map[string]*past{}, counts: map[kind]map[pair]*tally{impression: {}, purchase: {}, hide: {}}}
@@ -202,6 +205,12 @@ func (h *history) read() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.sum.reads++
+}
+
+func (h *history) ask() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.sum.asked++
 }
 
 func (h *history) totals() totals {

@@ -160,7 +160,11 @@ func (w *worker) serve(s step) {
 		acknowledged: w.history.acknowledged(impression, s.pair), own: w.history.acknowledgedBy(n.name, impression, s.pair),
 	}
 	d, err := n.decide(s.pair.user, fmt.Sprintf(`{"campaign":%q}`, s.pair.of), `,"want":1,"hold":true`)
-	if err != nil || len(d.Decisions) != 1 || !d.Decisions[0].Show {
+	if err != nil || len(d.Decisions) != 1 {
+		return
+	}
+	w.history.ask()
+	if !d.Decisions[0].Show {
 		return
 	}
 	w.history.show(show)

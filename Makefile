@@ -43,7 +43,7 @@ bench-long: ## lists of 1e7 and 1e8 members: look-ups beside plain bloom/v3, byt
 	$(GO) test -run '^$$' -bench 'Contains' -benchtime 300x -timeout 1h ./suppress -keys 100000000
 
 faults: ## break real nodes by a seeded schedule and check what they say afterwards: make faults SEED=7
-	@$(GO) test -count=1 -timeout 20m -parallel 4 -v ./edge/replica/faults -faults -seed $(SEED)
+	@$(GO) test -count=1 -timeout 20m -parallel 5 -v ./edge/replica/faults -faults -seed $(SEED)
 
 figures: ## measure three nodes over NATS: node to node, over-delivery, events a second
 	go test -count=1 -timeout 10m -v ./edge/replica/faults -faults -figures -run '^TestFigures$$'

@@ -66,6 +66,6 @@ echo "logs are $data/*.log; Ctrl-C stops all of them"
 while :; do
 	sleep 1 &
 	wait $! # a signal ends this wait, not a sleep
+	for n in 1 2 3; do eval "alive nats-$n \$nats_$n"; done # first: what is wrong with them is wrong with the nodes then
 	[ -z "$nodes" ] || for n in 1 2 3; do eval "alive edge-$n \$edge_$n"; done
-	for n in 1 2 3; do eval "alive nats-$n \$nats_$n"; done
 done

@@ -156,7 +156,11 @@ func (n *Node) changePolicy(ctx *fasthttp.RequestCtx, text []byte, from string, 
 
 // notShared is the answer to a change that the cluster did not take.
 func notShared(err error) *problem {
-	p := newProblem(fasthttp.StatusServiceUnavailable, err.Error()+"; the policy in force stays, and can be changed only while the cluster can be reached: look at it and put again")
+	stays := "; the policy in force stays, and can be changed only while the cluster can be reached: look at it and put again"
+	if errors.Is(err, ErrAway) {
+		stays = "; the policy in force stays, unless the cluster took this one and could not say so, and can be changed only while the cluster can be reached: look at it and put again"
+	}
+	p := newProblem(fasthttp.StatusServiceUnavailable, err.Error()+stays)
 	p.retryAfter = 5
 	return p
 }

@@ -40,6 +40,8 @@ type Replication struct {
 	// Broker is "embedded" or "cluster".
 	Broker    string `json:"broker"`
 	Connected bool   `json:"connected"`
+	// Problem says why it is not connected, and what to do about it.
+	Problem string `json:"problem,omitempty"`
 	// Degraded: the broker could not be reached since the start, so that the node
 	// knows of the others what its snapshot does.
 	Degraded bool `json:"degraded"`
@@ -103,12 +105,19 @@ func (r *Replication) ready(s *Stream, now time.Time, maxStale time.Duration) (o
 	case r.Connected:
 		return false, fmt.Sprintf("%d messages behind", s.Behind)
 	case s.Known.IsZero():
-		return false, "NATS cannot be reached, and there is no snapshot to go by"
+		return false, r.away() + ", and there is no snapshot to go by"
 	}
 	if stale := now.Sub(s.Known); stale > maxStale {
-		return false, fmt.Sprintf("NATS cannot be reached, and the snapshot is %s old; ready.max_stale allows %s", stale.Round(time.Second), maxStale)
+		return false, fmt.Sprintf("%s, and the snapshot is %s old; ready.max_stale allows %s", r.away(), stale.Round(time.Second), maxStale)
 	}
-	return true, "degraded: NATS cannot be reached; what other nodes did since the snapshot is not known"
+	return true, "degraded: " + r.away() + "; what other nodes did since the snapshot is not known"
+}
+
+func (r *Replication) away() string {
+	if r.Problem == "" {
+		return "NATS cannot be reached"
+	}
+	return "NATS cannot be reached (" + r.Problem + ")"
 }
 
 // gap says what is missing, and how it ends: by itself, or by accepting it.

@@ -149,7 +149,7 @@ func TestPolicyAway(t *testing.T) {
 	nodes, links := cluster(t, newStore(), testPolicy, testPolicy)
 	inForce(t, 1, testPolicy, nodes...)
 	links[0].cut(true)
-	nodes[0].refused(t, 503, "PUT", "/v1/policy", "", limit("2"), "while the cluster can be reached")
+	nodes[0].refused(t, 503, "PUT", "/v1/policy", "", limit("2"), "could not say so, and can be changed only while the cluster can be reached")
 	nodes[0].must(200, "PUT", "/v1/policy?dry_run=1", "", limit("2"), nil)
 	nodes[0].must(200, "PUT", "/v1/policy", "", testPolicy, nil) // is in force
 	inForce(t, 1, testPolicy, nodes[0])

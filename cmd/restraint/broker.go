@@ -21,6 +21,7 @@ func brokerOptions(cfg *Config, log *slog.Logger) replica.BrokerOptions {
 		Replicas:        cfg.NATS.Replicas,
 		SyncInterval:    cfg.NATS.SyncInterval,
 		AcceptGaps:      strings.FieldsFunc(cfg.Ready.AcceptGap, func(r rune) bool { return r == ',' || r == ' ' }),
+		MaxAge:          cfg.NATS.MaxAge,
 		Log:             log,
 	}
 }

@@ -24,6 +24,7 @@ type Config struct {
 		TLS             struct{ CA, Cert, Key string } // files; "" for none
 		Replicas        int
 		SyncInterval    time.Duration // of the servers; the embedded one is given it
+		MaxAge          time.Duration // of events in the stream, when it is made
 	}
 	Caps  struct{ Memory Bytes }
 	Lists struct {
@@ -69,6 +70,7 @@ func defaultConfig() Config {
 	c.SecretFile = "" // secret under Data: see settle
 	c.NATS.Replicas = 1
 	c.NATS.SyncInterval = 10 * time.Second
+	c.NATS.MaxAge = 72 * time.Hour
 	c.Caps.Memory = 2 * gib
 	c.Lists.MaxRejected = 0.01
 	c.Lists.MaxShrink = 0.5
@@ -113,6 +115,7 @@ func (c *Config) keys() []configKey {
 		{"nats.tls.key", (*text)(&c.NATS.TLS.Key), "Key of this node's certificate for NATS."},
 		{"nats.replicas", &count{&c.NATS.Replicas, 1, 5}, "Copies that NATS keeps, 1 to 5."},
 		{"nats.sync_interval", &span{&c.NATS.SyncInterval, 100 * time.Millisecond, 10 * time.Minute}, "Time between two syncs of the NATS servers' files, as their configuration has it; the embedded one is given it. Longer makes the outbox longer, since it keeps a change for twice this and 10s; shorter keeps the disk busy."},
+		{"nats.max_age", &span{&c.NATS.MaxAge, 12 * time.Second, 0}, "How long NATS keeps an event; counts when its stream is made. At least 12 times snapshot.every. A node that was away for longer takes a copy of another node's snapshot."},
 		{"caps.memory", &sized{&c.Caps.Memory, mib}, "Memory for exposures, such as 2GiB; at least 1MiB."},
 		{"lists.max_rejected", (*share)(&c.Lists.MaxRejected), "Share of rejected rows from which a replacement is refused, 0 to 1."},
 		{"lists.max_shrink", (*share)(&c.Lists.MaxShrink), "Share of lost members from which a replacement is refused, 0 to 1."},

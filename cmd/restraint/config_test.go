@@ -18,8 +18,8 @@ var samples = map[string]string{
 	"node": "edge-7", "listen": "127.0.0.1:9080", "admin.listen": "unix:/run/r.sock", "data": "/var/lib/r",
 	"policy": "p.yaml", "secret_file": "/etc/r/secret", "nats.urls": "nats://a:4222,tls://b:4222",
 	"nats.credentials_file": "c", "nats.tls.ca": "d", "nats.tls.cert": "e", "nats.tls.key": "f",
-	"nats.replicas": "3", "nats.sync_interval": "20s", "caps.memory": "3GiB", "lists.max_rejected": "0.02", "lists.max_shrink": "0.25",
-	"snapshot.every": "1m", "ready.max_stale": "2h", "ready.accept_gap": "RESTRAINT_EVENTS/1-9/1795306468", "limits.upload": "1GiB", "limits.connections": "5",
+	"nats.replicas": "3", "nats.sync_interval": "20s", "nats.max_age": "24h", "caps.memory": "3GiB", "lists.max_rejected": "0.02", "lists.max_shrink": "0.25",
+	"snapshot.every": "5s", "ready.max_stale": "2h", "ready.accept_gap": "RESTRAINT_EVENTS/1-9/1795306468", "limits.upload": "1GiB", "limits.connections": "5",
 	"tls.cert": "g", "tls.key": "h", "tls.client_ca": "i", "keys_file": "j", "log.level": "debug",
 }
 
@@ -67,7 +67,7 @@ func TestConfigPrecedence(t *testing.T) {
 			case *sized:
 				return fmt.Sprintf("%dMiB", 100+i)
 			case *span:
-				return fmt.Sprintf("%ds", 10+i)
+				return fmt.Sprintf("%dm", 2+i) // right with each other's samples
 			case *count:
 				return fmt.Sprint(3 + i)
 			case *share:
@@ -115,7 +115,7 @@ func TestConfigDefaults(t *testing.T) {
 	host, _ := os.Hostname()
 	if c.Node != host || c.Listen != "127.0.0.1:8080" || c.Admin.Listen != "127.0.0.1:8081" || c.Data != "./data" ||
 		c.Policy != "./policy.yaml" || c.SecretFile != "./data/secret" || len(c.NATS.URLs) != 0 || c.NATS.Replicas != 1 || c.NATS.SyncInterval != 10*time.Second ||
-		c.Caps.Memory != 2<<30 || c.Lists.MaxRejected != 0.01 || c.Lists.MaxShrink != 0.5 || c.Snapshot.Every != 30*time.Second ||
+		c.Caps.Memory != 2<<30 || c.NATS.MaxAge != 72*time.Hour || c.Lists.MaxRejected != 0.01 || c.Lists.MaxShrink != 0.5 || c.Snapshot.Every != 30*time.Second ||
 		c.Ready.MaxStale != time.Hour || c.Limits.Upload != 20<<30 || c.Limits.Connections != 10000 || c.KeysFile != "" || c.Log.Level != "info" {
 		t.Errorf("defaults: %+v", c)
 	}
@@ -242,6 +242,14 @@ func TestConfigFaultsOfKeysTogether(t *testing.T) {
 		{map[string]string{"nats.sync_interval": "0s"}, false, `"0s" is too short: the least is 100ms`},
 		{map[string]string{"nats.sync_interval": "-5s"}, false, "too short"},
 		{map[string]string{"nats.sync_interval": "10"}, false, "not a duration"},
+		{map[string]string{"nats.max_age": "6m"}, false, ""},
+		{map[string]string{"nats.max_age": "6m", "nats.urls": "nats://a:1"}, false, ""},
+		{map[string]string{"nats.max_age": "359s"}, false, "--nats-max-age: nats.max_age: events that NATS keeps for \"5m59s\" are too short with a snapshot every \"30s\""},
+		{map[string]string{"nats.max_age": "359s"}, false, "set snapshot.every to at most 29s"},
+		{map[string]string{"nats.max_age": "12s", "snapshot.every": "1s"}, false, ""},
+		{map[string]string{"nats.max_age": "11s", "snapshot.every": "1s"}, false, "nats.max_age: \"11s\" is too short: the least is 12s"},
+		{map[string]string{"snapshot.every": "7h"}, false, "--snapshot-every: snapshot.every: events that NATS keeps for \"72h\""},
+		{map[string]string{"snapshot.every": "2000000h"}, false, "at most 6h"},
 		{map[string]string{"nats.tls.key": "k", "nats.urls": "nats://a:1"}, false, "a key without its certificate"},
 		{map[string]string{"tls.client_ca": "ca"}, false, "over TLS only"},
 	} {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 )
 
 // configFault is one thing wrong with the configuration.
@@ -122,6 +123,10 @@ func (l *loader) readFile(path string) {
 	l.readYAML(path, content)
 }
 
+// snapshotsInAge is how many snapshots are taken, at least, while NATS keeps an event: what a copy of one is behind by must be a small part
+// of that time. Chosen: as many as copies.
+const snapshotsInAge = 12
+
 // check reports what is wrong with values that are each right by themselves.
 func (l *loader) check(c *Config) {
 	together := func(key, format string, args ...any) {
@@ -158,6 +163,14 @@ func (l *loader) check(c *Config) {
 			together(listener.key, "%q can be reached from other machines, which --clock=request does not allow: listen on 127.0.0.1", listener.addr)
 		}
 	}
+	if most := (c.NATS.MaxAge / snapshotsInAge).Truncate(time.Second); c.Snapshot.Every > most {
+		key := "nats.max_age"
+		if c.Given("snapshot.every") && !c.Given(key) {
+			key = "snapshot.every"
+		}
+		together(key, "events that NATS keeps for %q are too short with a snapshot every %q, since a node that was away for longer takes a copy of another's: set snapshot.every to at most %s, or nats.max_age to at least %d times snapshot.every",
+			shortDuration(c.NATS.MaxAge), shortDuration(c.Snapshot.Every), shortDuration(most), snapshotsInAge)
+	}
 	if len(c.NATS.URLs) > 0 {
 		if c.RequestClock {
 			together("nats.urls", "--clock=request is for the embedded NATS only: leave nats.urls out")
@@ -165,7 +178,9 @@ func (l *loader) check(c *Config) {
 		return
 	}
 	for _, k := range l.keys {
-		if strings.HasPrefix(k.name, "nats.") && k.name != "nats.urls" && k.name != "nats.sync_interval" && l.origins[k.name].where != "" &&
+		if strings.HasPrefix(k.name, "nats.") && k.name != "nats.urls" &&
+			k.name != "nats.sync_interval" && k.name != "nats.max_age" && // which the embedded server obeys
+			l.origins[k.name].where != "" &&
 			k.value.String() != "" && k.value.String() != "1" {
 			together(k.name, "%q is for a NATS cluster, and nats.urls names none: set nats.urls, or leave this out", k.value)
 		}

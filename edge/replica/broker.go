@@ -27,6 +27,9 @@ type BrokerOptions struct {
 	CA, Cert, Key string
 	// Replicas is how many servers keep each stream, 1 to 5. Default: 1. It counts when a stream is made, not later.
 	Replicas int
+	// MaxAge is how long the stream of events keeps one: what a node may be away for and come back by reading alone. Default: 72 hours. It
+	// counts when the stream is made, not later.
+	MaxAge time.Duration
 	// MaxStore bounds what the streams take on the disk of each server, in bytes. Default: 8 GiB. It is shared out when streams are made.
 	// A disk that is full stops a server; an embedded one is restarted when there is room again.
 	MaxStore int64
@@ -115,6 +118,9 @@ func (o *BrokerOptions) defaults() {
 	if o.Replicas == 0 {
 		o.Replicas = 1
 	}
+	if o.MaxAge == 0 {
+		o.MaxAge = defaultMaxAge
+	}
 	if o.MaxStore == 0 {
 		o.MaxStore = defaultMaxStore
 	}
@@ -136,7 +142,7 @@ func (b *broker) disconnects() uint64 { return b.lost.Load() }
 func (b *broker) problem() error {
 	for _, l := range b.links {
 		if err := l.problem(); err != nil {
-			return fmt.Errorf("connection to NATS: %w", err)
+			return fmt.Errorf("connection to NATS: %w", withMend(err))
 		}
 	}
 	return nil

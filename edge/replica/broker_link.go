@@ -43,7 +43,7 @@ func (l *link) down(err error) {
 	}
 	l.set(err)
 	l.b.lost.Add(1)
-	l.b.log.Warn("connection to NATS lost", "connection", l.use, "error", err.Error())
+	l.b.log.Warn("connection to NATS lost", "connection", l.use, "error", withMend(err).Error())
 	l.b.changed()
 }
 
@@ -53,7 +53,7 @@ func (l *link) failed(err error) {
 		return
 	}
 	if l.set(err) {
-		l.b.log.Warn("NATS", "connection", l.use, "error", err.Error())
+		l.b.log.Warn("NATS", "connection", l.use, "error", withMend(err).Error())
 	}
 }
 

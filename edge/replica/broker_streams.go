@@ -22,8 +22,8 @@ const (
 	membersBucket   = "restraint-members"        // what changes all the time
 	snapshotsBucket = "restraint-snapshots"
 
-	// eventsAge is how long events are kept: what a node may be away for and come back by reading. Chosen: a long weekend.
-	eventsAge = 72 * time.Hour
+	// defaultMaxAge is how long events are kept. Chosen: a long weekend.
+	defaultMaxAge = 72 * time.Hour
 )
 
 // ErrStream says that a stream of another use, or with other settings, has the name or the subjects of one of ours.
@@ -46,7 +46,7 @@ func (b *broker) ensure(ctx context.Context) error {
 	for _, want := range []jetstream.StreamConfig{
 		{
 			// A full stream drops its oldest: they are for nodes that come late, and new ones must not wait for them.
-			Name: eventsStream, Subjects: []string{eventsSubject + ".>"}, Discard: jetstream.DiscardOld, MaxAge: eventsAge,
+			Name: eventsStream, Subjects: []string{eventsSubject + ".>"}, Discard: jetstream.DiscardOld, MaxAge: o.MaxAge,
 			MaxBytes: o.share(eventsShare), Description: "changes to exposures",
 		},
 		{

@@ -11,6 +11,8 @@ type ClusterStats struct {
 	// Stuck, unless empty, says why the embedded server takes nothing; Restarts is how often it was restarted for that.
 	Stuck    string
 	Restarts uint64
+	// Problem, unless empty, is why it cannot, and what to do about it.
+	Problem string
 	// Fault, unless empty, says why the cluster does not take this node.
 	Fault string
 	// ClockServers is the servers' time when the local clocks were as ClockAsked says; zero while it is not known.
@@ -47,6 +49,10 @@ func (c *cluster) stats() *ClusterStats {
 	if err := c.refused(); err != nil {
 		fault = err.Error()
 	}
+	problem := ""
+	if err := c.broker.problem(); err != nil {
+		problem = err.Error()
+	}
 	var read clockRead
 	if r := c.clock.Load(); r != nil {
 		read = *r
@@ -59,7 +65,7 @@ func (c *cluster) stats() *ClusterStats {
 	return &ClusterStats{
 		Stuck: stuck, Restarts: restarts,
 		ClockAsked: read.asked, ClockServers: read.servers,
-		Fault: fault, Embedded: c.broker.embedded != nil, Connected: c.broker.connected(),
+		Fault: fault, Embedded: c.broker.embedded != nil, Connected: problem == "", Problem: problem,
 		Events: c.events.stats(), Refusals: c.refusals.stats(),
 		Records: c.records.Load(), Sent: c.senders[0].sent.Load() + c.senders[1].sent.Load(),
 		Resent: c.senders[0].resent.Load() + c.senders[1].resent.Load(), Refused: c.senders[0].refused.Load() + c.senders[1].refused.Load(),

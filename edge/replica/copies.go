@@ -23,8 +23,13 @@ import (
 // Copies of snapshots in the object store, for nodes that come after the stream has dropped what they would read. A copy is a snapshot
 // file in parts, objects that never change, and a manifest of it in the bucket of keys, written last.
 const (
-	// copyLease is how long a node has the right to copy.
+	// copyLease is how long a node has the right to copy, at most: with a short age, the time between two copies.
 	copyLease = 10 * time.Minute
+	// copiesInAge is how many copies are made while the stream keeps an event. Where the node that copied dies, another does after two of
+	// these times and the age of its own snapshot; the rest of the age is for making the copy, and for taking it. Chosen.
+	copiesInAge = 12
+	// orphanAge is how old parts of a copy are, at most, that no manifest names and that are kept for those who read or write them.
+	orphanAge = time.Hour
 
 	manifestPrefix = "snapshot."
 	copierKey      = "copier"
@@ -50,7 +55,8 @@ type copier struct {
 	keeper *Keeper
 	broker *broker
 	node   string
-	every  time.Duration
+	every  time.Duration    // at most
+	age    time.Duration    // of the stream of events, when it was last asked
 	whole  func() bool      // nothing of the streams is missing here
 	now    func() time.Time // the servers' time
 
@@ -63,14 +69,34 @@ func (c *copier) run(ctx context.Context) {
 		if err := c.copyIfDue(ctx); err != nil && ctx.Err() == nil {
 			c.keeper.log.Info("no copy of the snapshot was made for other nodes; it is tried again", "error", err.Error())
 		}
-		pauseFor(min(c.every/8, time.Minute), ctx.Done())
+		pauseFor(min(c.interval()/8, time.Minute), ctx.Done())
 		if ctx.Err() != nil {
 			return
 		}
 	}
 }
 
+// interval is the time between two copies.
+func (c *copier) interval() time.Duration {
+	if c.age == 0 {
+		return min(c.every, defaultMaxAge/copiesInAge)
+	}
+	return min(c.every, c.age/copiesInAge)
+}
+
+// askAge learns the age of the stream, which is not always what this node would have made it with.
+func (c *copier) askAge(ctx context.Context) error {
+	config, err := c.broker.streamConfig(ctx, eventsStream)
+	if err == nil {
+		c.age = config.MaxAge
+	}
+	return err
+}
+
 func (c *copier) copyIfDue(ctx context.Context) error {
+	if err := c.askAge(ctx); err != nil {
+		return err
+	}
 	kv, err := c.broker.keyValue(ctx)
 	if err != nil {
 		return err
@@ -80,7 +106,7 @@ func (c *copier) copyIfDue(ctx context.Context) error {
 		return err
 	}
 	for _, m := range copies {
-		if c.now().Sub(m.stored) < c.every {
+		if c.now().Sub(m.stored) < c.interval() {
 			return nil
 		}
 	}
@@ -106,7 +132,7 @@ func (c *copier) lease(ctx context.Context, kv jetstream.KeyValue) (bool, error)
 	if err != nil {
 		return false, err
 	}
-	if c.now().Sub(entry.Created()) < copyLease && string(entry.Value()) != c.node {
+	if c.now().Sub(entry.Created()) < min(copyLease, c.interval()) && string(entry.Value()) != c.node {
 		return false, nil
 	}
 	_, err = kv.Update(ctx, copierKey, []byte(c.node), entry.Revision())
@@ -194,8 +220,12 @@ func (c *copier) dropOld(ctx context.Context, objects jetstream.ObjectStore, kv 
 		return err
 	}
 	named := make(map[string]bool)
+	age := c.age
+	if age == 0 { // for ever, or not known
+		age = defaultMaxAge
+	}
 	for _, m := range copies {
-		if c.now().Sub(m.stored) > eventsAge {
+		if c.now().Sub(m.stored) > age {
 			if err := kv.Delete(ctx, manifestPrefix+nameKey(m.Node)); err != nil {
 				return err
 			}
@@ -212,7 +242,7 @@ func (c *copier) dropOld(ctx context.Context, objects jetstream.ObjectStore, kv 
 			continue
 		}
 		object := info.Name[:max(0, strings.LastIndexByte(info.Name, '.'))]
-		if !named[object] && c.now().Sub(info.ModTime) > time.Hour {
+		if !named[object] && c.now().Sub(info.ModTime) > min(orphanAge, age/2) {
 			if err := objects.Delete(ctx, info.Name); err != nil {
 				return err
 			}

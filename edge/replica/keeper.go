@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -36,7 +37,7 @@ type Options struct {
 	// SecretMade: this start made the identifier secret, which is then never the one of a cluster that has one.
 	SecretMade bool
 	// CopyEvery is the time between copies of a snapshot, of any node, for nodes that come after the stream of events has dropped what they
-	// would read. Default: 6 hours, a twelfth of the age of events.
+	// would read. Default: a twelfth of the age to which the stream keeps them, which is the most in any case.
 	CopyEvery time.Duration
 	// BrokerSync is after how long the broker's disk has what it acknowledged. Until then the outbox keeps it. Default: twice
 	// Broker.SyncInterval, since a server begins to sync that long after it has ended, and 10 seconds for the syncing itself.
@@ -132,7 +133,7 @@ func (o *Options) defaults() {
 		o.OutboxBytes = 1 << 30
 	}
 	if o.CopyEvery <= 0 {
-		o.CopyEvery = eventsAge / 12
+		o.CopyEvery = math.MaxInt64
 	}
 	if o.BrokerSync <= 0 {
 		interval := defaultSync

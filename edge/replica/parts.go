@@ -15,9 +15,17 @@ const (
 	// partBytes is the size of a part. Chosen: so that a slow reader ends within partWithin.
 	partBytes  = 32 << 20
 	partWithin = time.Minute
+	// partLeast is the time for a part of no size: an answer that a server took with it when it died is waited for that long. Chosen: about
+	// what an election takes.
+	partLeast = 5 * time.Second
 	// chunkBytes is the size of the messages of a part; a server takes less than 1 MiB.
 	chunkBytes = 512 << 10
 )
+
+// partTime is the time for a part of so many bytes.
+func partTime(bytes int64) time.Duration {
+	return partLeast + time.Duration(float64(partWithin-partLeast)*float64(bytes)/partBytes)
+}
 
 func partName(file string, i int64) string { return fmt.Sprintf("%s.%d", file, i) }
 
@@ -35,14 +43,14 @@ func putParts(ctx context.Context, objects jetstream.ObjectStore, file string, r
 	return nil
 }
 
-func putPart(ctx context.Context, objects jetstream.ObjectStore, name string, r io.Reader) error {
-	ctx, cancel := context.WithTimeout(ctx, partWithin)
+func putPart(ctx context.Context, objects jetstream.ObjectStore, name string, r *io.LimitedReader) error {
+	ctx, cancel := context.WithTimeout(ctx, partTime(r.N))
 	defer cancel()
 	_, err := objects.Put(ctx, jetstream.ObjectMeta{Name: name, Opts: &jetstream.ObjectMetaOptions{ChunkSize: chunkBytes}}, r)
 	return err
 }
 
-// partsReader reads a file part by part, each within partWithin of its own. The library checks the sum of each at its end.
+// partsReader reads a file part by part, each within a time of its own. The library checks the sum of each at its end.
 type partsReader struct {
 	ctx     context.Context
 	objects jetstream.ObjectStore
@@ -81,7 +89,7 @@ func (p *partsReader) Read(b []byte) (int, error) {
 }
 
 func (p *partsReader) open() error {
-	ctx, cancel := context.WithTimeout(p.ctx, partWithin)
+	ctx, cancel := context.WithTimeout(p.ctx, partTime(min(partBytes, p.size-p.next*partBytes)))
 	part, err := p.objects.Get(ctx, partName(p.file, p.next))
 	if err != nil {
 		cancel()

@@ -122,11 +122,30 @@ func measureOvershoot(shows []shown, limit int) overshoot {
 }
 
 // checkOvershoot: a node keeps a cap over what it acknowledged itself, whatever happens around it; on a single node that is no overshoot
-// at all. What nodes that are apart show together is measured and bounded by nothing but how long they are apart.
+// at all. What nodes that are apart show together is bounded by checkApart.
 func checkOvershoot(shows []shown, limit int) (wrong []string) {
 	for _, s := range shows {
 		if s.own >= limit {
 			wrong = append(wrong, fmt.Sprintf("node %s shows %s to user %s after it acknowledged %d impressions, the cap is %d", s.node, s.pair.of, s.pair.user, s.own, limit))
+		}
+	}
+	return wrong
+}
+
+// checkApart: nodes that knew the same of everybody, and then nothing of one another, each fill up what the cap had left, and no more. So
+// of a pair that had C impressions no node takes more than the cap less C, and N nodes together end at C + N * (cap - C) or less, which is
+// at most N * cap. It holds where an impression is reported to the node that showed it, and where nobody's requests overlap; of requests
+// that do, each node holds the place, so none is shown twice. Escrow (O'Neil, The Escrow Transactional Method, 1986) without shares: each
+// node takes the whole rest for its own.
+//
+// known is what all knew when they were parted; before and after are what each node had acknowledged itself, then and now.
+func checkApart(known map[pair]int, before, after map[pair]map[string]int, limit int) (wrong []string) {
+	for p, nodes := range after {
+		left := max(0, limit-known[p])
+		for node, n := range nodes {
+			if n -= before[p][node]; n > left {
+				wrong = append(wrong, fmt.Sprintf("apart from the others node %s shows %s to user %s %d times, after %d that were known to all: the cap is %d", node, p.of, p.user, n, known[p], limit))
+			}
 		}
 	}
 	return wrong

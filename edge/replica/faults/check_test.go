@@ -125,6 +125,28 @@ func TestOvershoot(t *testing.T) {
 	}
 }
 
+func TestApart(t *testing.T) {
+	p := pair{"u", "c"}
+	for _, c := range []struct {
+		known         int
+		before, after map[string]int
+		wrong         int
+	}{
+		{0, nil, map[string]int{"a": 3, "b": 3}, 0},
+		{0, nil, map[string]int{"a": 4, "b": 3}, 1},
+		{2, map[string]int{"a": 2}, map[string]int{"a": 3, "b": 1}, 0},
+		{2, map[string]int{"a": 2}, map[string]int{"a": 4, "b": 2}, 2},
+		{3, map[string]int{"b": 3}, map[string]int{"a": 1, "b": 3}, 1},
+		{5, map[string]int{"b": 5}, map[string]int{"b": 5}, 0}, // parted before
+		{5, map[string]int{"b": 5}, map[string]int{"b": 6}, 1},
+	} {
+		wrong := checkApart(map[pair]int{p: c.known}, map[pair]map[string]int{p: c.before}, map[pair]map[string]int{p: c.after}, 3)
+		if len(wrong) != c.wrong {
+			t.Errorf("%+v: %q", c, wrong)
+		}
+	}
+}
+
 func TestMembers(t *testing.T) {
 	for _, c := range []struct {
 		v     verdict

@@ -1,29 +1,50 @@
 package faults
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 )
 
-// cluster is nodes that meet at one broker, each through a proxy of its own.
+// cluster is nodes that meet at one NATS server or at a cluster of them, each through proxies of its own.
 type cluster struct {
 	*load
 	dir     string
-	broker  *broker
-	proxies []*proxy
+	broker  *broker   // the first
+	brokers []*broker // all
+	proxies []*proxy  // one for each node and server, those of the first node first
 	random  *rand.Rand
+	options clusterOptions
+	named   int // nodes that were made
 }
 
-// newCluster starts three nodes.
-func newCluster(t *testing.T) *cluster {
+// clusterOptions say what a cluster is. The zero value: one server that anybody may use.
+type clusterOptions struct {
+	servers int      // 0: one
+	config  string   // more for the configuration of each server
+	routes  string   // more for what the servers have with one another
+	address string   // what stands before host and port in nats.urls; "": nats://
+	flags   []string // of every node
+}
+
+// newCluster starts three nodes and one server.
+func newCluster(t *testing.T) *cluster { return newClusterOf(t, clusterOptions{}) }
+
+// newClusterOf starts the servers, and three nodes.
+func newClusterOf(t *testing.T, o clusterOptions) *cluster {
 	t.Helper()
 	random := scenario(t)
-	c := &cluster{dir: t.TempDir(), random: random}
-	c.broker = newBroker(t, c.dir)
-	c.broker.start(t)
+	c := &cluster{dir: t.TempDir(), random: random, options: o}
+	c.brokers = newBrokers(t, c.dir, max(1, o.servers), o.config, o.routes)
+	c.broker = c.brokers[0]
+	for _, b := range c.brokers {
+		b.start(t)
+	}
 	secret := make([]byte, 32)
 	for i := range secret {
 		secret[i] = byte(random.Uint32())
@@ -39,21 +60,31 @@ func newCluster(t *testing.T) *cluster {
 		n.awaitReady(t)
 	}
 	c.load = newLoad(nodes, random.Uint64(), 4, 25)
+	if len(c.brokers) > 1 {
+		c.awaitCopies(t)
+	}
 	return c
 }
 
 func (c *cluster) secret() string { return filepath.Join(c.dir, "secret") }
 
-// newNode makes a node with a proxy between it and the broker.
+// newNode makes a node with a proxy between it and each server. Of several servers each node has another first.
 func (c *cluster) newNode(t *testing.T, name string, flags ...string) *node {
 	t.Helper()
-	p, err := openProxy(c.broker.addr, c.random.Uint64())
-	if err != nil {
-		t.Fatal(err)
+	var urls []string
+	for i := range c.brokers {
+		p, err := openProxy(c.brokers[(c.named+i)%len(c.brokers)].addr, c.random.Uint64())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(p.close)
+		c.proxies = append(c.proxies, p)
+		urls = append(urls, cmp.Or(c.options.address, "nats://")+p.addr())
 	}
-	t.Cleanup(p.close)
-	c.proxies = append(c.proxies, p)
-	return newNode(t, c.dir, name, append([]string{"--nats-urls", "nats://" + p.addr(), "--secret-file", c.secret()}, flags...)...)
+	c.named++
+	return newNode(t, c.dir, name, slices.Concat([]string{
+		"--nats-urls", strings.Join(urls, ","), "--nats-replicas", fmt.Sprint(len(c.brokers)), "--secret-file", c.secret(),
+	}, c.options.flags, flags)...)
 }
 
 // heal takes back everything that a proxy does.

@@ -14,6 +14,8 @@
 //
 //	proxy.go      a TCP proxy that holds, swallows, delays, resets and refuses, and counts what it did
 //	process_test.go, node_test.go, broker_test.go   processes: start, kill -9, stop, go on
+//	cluster_test.go, streams_test.go   nodes with one server or three; how the servers see their streams: leaders, copies, what has gone
+//	certificates_test.go   an authority and its certificates, for TLS
 //	workload.go   what is sent: seeded, with doubled, late and reordered events
 //	history.go    what was sent and what came of it: acknowledged, refused, or unknown
 //	check.go      what must hold of the answers, each check with its source

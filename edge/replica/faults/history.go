@@ -2,6 +2,7 @@ package faults
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"sync"
 )
@@ -71,7 +72,10 @@ type shown struct {
 }
 
 // totals sum up a run.
-type totals struct{ events, reports, acknowledged, refused, unknown, reads int }
+type totals struct {
+	events, reports, acknowledged, refused, unknown int
+	reads, asked                                    int // of counts, whether something may be shown
+}
 
 func newHistory() *history {
 	return &history{events: map[string]*past{}, counts: map[kind]map[pair]*tally{impression: {}, purchase: {}, hide: {}}}
@@ -173,6 +177,17 @@ func (h *history) bounds(k kind) map[pair]bounds {
 	return all
 }
 
+// byNode is how many distinct events of each pair each node acknowledged.
+func (h *history) byNode(k kind) map[pair]map[string]int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	all := map[pair]map[string]int{}
+	for p, t := range h.counts[k] {
+		all[p] = maps.Clone(t.at)
+	}
+	return all
+}
+
 // show records a verdict to show.
 func (h *history) show(s shown) {
 	h.mu.Lock()
@@ -190,6 +205,12 @@ func (h *history) read() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.sum.reads++
+}
+
+func (h *history) ask() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.sum.asked++
 }
 
 func (h *history) totals() totals {

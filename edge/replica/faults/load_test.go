@@ -160,7 +160,11 @@ func (w *worker) serve(s step) {
 		acknowledged: w.history.acknowledged(impression, s.pair), own: w.history.acknowledgedBy(n.name, impression, s.pair),
 	}
 	d, err := n.decide(s.pair.user, fmt.Sprintf(`{"campaign":%q}`, s.pair.of), `,"want":1,"hold":true`)
-	if err != nil || len(d.Decisions) != 1 || !d.Decisions[0].Show {
+	if err != nil || len(d.Decisions) != 1 {
+		return
+	}
+	w.history.ask()
+	if !d.Decisions[0].Show {
 		return
 	}
 	w.history.show(show)
@@ -171,7 +175,7 @@ func (w *worker) serve(s step) {
 		body = fmt.Sprintf(`{"type":"impression","id":%q,"token":%q,"campaign":%q}`, e.id, d.Token, s.pair.of)
 	}
 	w.send([]event{e}, body, w.nodes[s.second])
-	if w.random.IntN(5) == 0 { // reported twice
+	if !w.work.there && w.random.IntN(5) == 0 { // reported twice
 		w.send([]event{e}, body, w.nodes[w.random.IntN(len(w.nodes))])
 	}
 }

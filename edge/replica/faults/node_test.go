@@ -132,8 +132,17 @@ func (n *node) ready(t testing.TB) (ready bool, unmet []condition) {
 	return answer.Ready, unmet
 }
 
-// do sends one request. An error that wraps errNotSent means that nothing was sent.
+// do sends one request, and waits for its answer as long as an ad server would. An error that wraps errNotSent means that nothing was sent.
 func (n *node) do(method, path, contentType, body string) (status int, answer string, err error) {
+	return n.doBy(n.client, method, path, contentType, body)
+}
+
+// doPatiently waits as long as somebody who changes a policy would.
+func (n *node) doPatiently(method, path, contentType, body string) (status int, answer string, err error) {
+	return n.doBy(&http.Client{Timeout: patience, Transport: n.client.Transport}, method, path, contentType, body)
+}
+
+func (n *node) doBy(client *http.Client, method, path, contentType, body string) (status int, answer string, err error) {
 	req, err := http.NewRequest(method, n.url+path, strings.NewReader(body))
 	if err != nil {
 		return 0, "", err
@@ -141,7 +150,7 @@ func (n *node) do(method, path, contentType, body string) (status int, answer st
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
 	}
-	resp, err := n.client.Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		var op *net.OpError
 		if errors.As(err, &op) && op.Op == "dial" {

@@ -16,7 +16,9 @@ const (
 	tightLimit       = 3
 	boughtCampaign   = "bought"
 	listedCampaign   = "listed"
-	memberList       = "members"
+	memberList       = "members" // replaced whole
+	addedCampaign    = "added"
+	addedList        = "late" // added to
 )
 
 // maxPerPair bounds the events of a person and a campaign well under the cap, where a count would stop to say how many there are. With so
@@ -26,7 +28,7 @@ const maxPerPair = 120
 func suitePolicy(extra string) string {
 	var b strings.Builder
 	b.WriteString("markets: [{name: all, require: none}]\nretention: {exposures: 90d, purchases: 400d}\n")
-	fmt.Fprintf(&b, "lists:\n  %s: {id: [user.id], source: first_party, basis: contract}\ncampaigns:\n", memberList)
+	fmt.Fprintf(&b, "lists:\n  %s: {id: [user.id], source: first_party, basis: contract}\n  %s: {id: [user.id], source: first_party, basis: contract}\ncampaigns:\n", memberList, addedList)
 	for i := range countedCampaigns {
 		fmt.Fprintf(&b, "  count-%d: {advertiser: counts, caps: [{per: campaign, limit: %d, within: 30d}]}\n", i, countLimit)
 	}
@@ -36,6 +38,7 @@ func suitePolicy(extra string) string {
 	fmt.Fprintf(&b, "  %s: {advertiser: tight, hold: 5s, caps: [{per: campaign, limit: %d, within: 24h}]}\n", tightCampaign, tightLimit)
 	fmt.Fprintf(&b, "  %s: {advertiser: shop, purchased: {item: 90d}}\n", boughtCampaign)
 	fmt.Fprintf(&b, "  %s: {advertiser: lists, purpose: acquisition, suppress: [%s]}\n", listedCampaign, memberList)
+	fmt.Fprintf(&b, "  %s: {advertiser: lists, purpose: acquisition, suppress: [%s]}\n", addedCampaign, addedList)
 	return b.String() + extra
 }
 
@@ -66,6 +69,8 @@ type workload struct {
 	users  int
 	nodes  int
 	sticky bool // a person's serve goes to one node always
+	there  bool // an impression is reported to the node that showed it, and to no other
+	base   int  // people who had enough of something and went; as many came
 	made   int
 	counts map[pair]int
 	after  []event // events sent before, which are sent again some time
@@ -87,6 +92,9 @@ func (w *workload) next() step {
 		second := w.random.IntN(w.nodes)
 		if w.sticky {
 			node = len(user) * int(user[len(user)-1]) % w.nodes
+			second = node
+		}
+		if w.there {
 			second = node
 		}
 		return step{action: serve, pair: pair{user, tightCampaign}, node: node, second: second, alone: w.random.IntN(2) == 0}
@@ -140,6 +148,7 @@ func (w *workload) event() (event, bool) {
 		e.kind, e.pair.of, e.late = purchase, fmt.Sprintf("item-%d", w.random.IntN(boughtItems)), 0
 	}
 	if w.counts[e.pair]++; w.counts[e.pair] > maxPerPair {
+		w.base++
 		return e, false
 	}
 	if w.random.IntN(4) == 0 {
@@ -153,7 +162,7 @@ func (w *workload) event() (event, bool) {
 func (w *workload) user() string {
 	// Few people get much, many little: a bounded Pareto, as with people and pages.
 	n := int(float64(w.users) * w.random.Float64() * w.random.Float64())
-	return fmt.Sprintf("u-%s-%d", w.prefix, n)
+	return fmt.Sprintf("u-%s-%d", w.prefix, w.base+n)
 }
 
 func (w *workload) counted() string { return fmt.Sprintf("count-%d", w.random.IntN(countedCampaigns)) }

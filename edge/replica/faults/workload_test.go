@@ -50,6 +50,20 @@ func TestWorkload(t *testing.T) {
 	if doubled < 50 || batches < 50 || late < 50 || len(actions) != 3 || len(kinds) != 3 {
 		t.Errorf("%d doubled, %d batches, %d late, %v, %v", doubled, batches, late, actions, kinds)
 	}
+	for range 100_000 {
+		w.next()
+	}
+	fresh := 0
+	for range 5000 {
+		for _, e := range w.next().events {
+			if reports[e.id]++; reports[e.id] == 1 {
+				fresh++
+			}
+		}
+	}
+	if fresh < 2000 {
+		t.Errorf("%d new events in 5000 steps of a long run", fresh)
+	}
 	if candidates, of := questions(); !json.Valid([]byte("["+candidates+"]")) || len(of) != countedCampaigns+hiddenCampaigns+boughtItems+1 {
 		t.Error(candidates)
 	}

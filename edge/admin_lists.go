@@ -248,7 +248,7 @@ func readUntil(value string) (uint32, error) {
 	}
 	t, err := time.Parse(time.RFC3339, value)
 	if err != nil || t.Unix() <= 0 || t.Unix() > math.MaxUint32 {
-		return 0, fmt.Errorf("until=%q: write Unix seconds, or a time as 2027-01-31T00:00:00Z", value)
+		return 0, fmt.Errorf("until=%q: write Unix seconds (not milliseconds), or a time as 2027-01-31T00:00:00Z", value)
 	}
 	return uint32(t.Unix()), nil
 }

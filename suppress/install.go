@@ -110,23 +110,24 @@ func (s *Store) install(l *list, sh *Shipment, keys io.Reader, replay *Replay) e
 	if err != nil {
 		return err
 	}
-	defer w.abandon()
+	defer func() { w.abandon() }()
 	m := manifest{deleted: sh.Deleted, shape: sh.shape(), generation: sh.Generation, start: sh.Start, uploaded: sh.Uploaded}
-	var over replaying
-	var all keyStream = newShipmentKeys(keys, sh, sha256.New())
-	if replay != nil {
-		over.store, over.sh, over.replay, over.base, over.of = s, sh, replay, all, sh.shape()
-		defer over.close()
-		if all, err = over.run(); err != nil {
-			return err
-		}
-		m.start = max(m.start, replay.Through)
-	}
+	all := newShipmentKeys(keys, sh, sha256.New())
 	if err := w.addAll(all); err != nil {
 		return err
 	}
-	if m.deleted && w.keys > 0 {
-		m.deleted, m.shape = false, over.of // by the changes since
+	w.leaves, w.leaving = leavesAt(sh.Until), all.leaving
+	if replay != nil {
+		over := replaying{store: s, list: l, sh: sh, replay: replay, of: sh.shape()}
+		with, err := over.run(w)
+		if err != nil {
+			return err
+		}
+		w = with
+		m.start = max(m.start, replay.Through)
+		if m.deleted && w.keys > 0 {
+			m.deleted, m.shape = false, over.of // by the changes since
+		}
 	}
 	n := nextBase{order: sh.Order, lost: loss{Changes: l.lost.Changes && replay == nil}}
 	if n.prev, err = s.before(l, m.shape); err != nil {

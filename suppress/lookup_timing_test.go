@@ -52,7 +52,7 @@ func BenchmarkContains(b *testing.B) {
 				at, i := v.List("l"), uint64(0)
 				for b.Loop() {
 					p.Reset(number(of.base + i*7919%n))
-					v.Contains(at, &p)
+					v.Contains(at, &p, 0)
 					i++
 				}
 			})
@@ -89,7 +89,7 @@ func BenchmarkLists(b *testing.B) {
 				p.Reset(number(1<<40 + n))
 				n++
 				for i := range lists {
-					v.Contains(i, &p)
+					v.Contains(i, &p, 0)
 				}
 			}
 		})
@@ -107,7 +107,7 @@ func BenchmarkExact(b *testing.B) {
 	i := uint64(0)
 	for b.Loop() {
 		p.Reset(number(i * 7919 % *benchKeys))
-		v.Contains(0, &p)
+		v.Contains(0, &p, 0)
 		i++
 	}
 }

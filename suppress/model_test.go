@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"path/filepath"
 	"strings"
@@ -58,17 +59,22 @@ func people(name string) suppress.Declaration {
 
 var plain = suppress.Import{Format: suppress.Plain, ID: "user.id"}
 
+// never is the second at which a member leaves that stays.
+const never = math.MaxUint32
+
 // modelChange is the model's whole history of a list: it drops nothing.
 type modelChange struct {
-	seq uint64
-	op  suppress.Op
-	ids []int
+	seq    uint64
+	op     suppress.Op
+	ids    []int
+	leaves uint32
 }
 
 // modelBase is an upload and the sequence at which it started.
 type modelBase struct {
-	ids   map[int]bool
-	start uint64
+	ids    map[int]bool
+	start  uint64
+	leaves uint32
 }
 
 type modelList struct {
@@ -76,31 +82,74 @@ type modelList struct {
 	changes   []modelChange
 }
 
-func (m *modelList) members() map[int]bool {
-	out := make(map[int]bool)
+// members says who is a member at a second: by the latest of the upload and the
+// additions since it and since the last removal.
+func (m *modelList) members(now uint32) map[int]bool {
 	start := uint64(0)
+	leaves := make(map[int]uint32)
 	if m.cur != nil {
 		start = m.cur.start
 		for id := range m.cur.ids {
-			out[id] = true
+			leaves[id] = m.cur.leaves
 		}
 	}
-	latest := make(map[int]modelChange)
+	removed := make(map[int]uint64)
 	for _, c := range m.changes {
 		for _, id := range c.ids {
-			if old := latest[id]; c.seq > start && (c.seq > old.seq || c.seq == old.seq && c.op == suppress.Add) {
-				latest[id] = c
+			if c.seq > start && c.op == suppress.Remove {
+				removed[id] = max(removed[id], c.seq)
+				leaves[id] = 0
 			}
 		}
 	}
-	for id, c := range latest {
-		if c.op == suppress.Add {
+	for _, c := range m.changes {
+		for _, id := range c.ids {
+			if c.seq > start && c.op == suppress.Add && c.seq >= removed[id] {
+				leaves[id] = max(leaves[id], c.leaves)
+			}
+		}
+	}
+	out := make(map[int]bool)
+	for id, at := range leaves {
+		if at > now {
 			out[id] = true
-		} else {
-			delete(out, id)
 		}
 	}
 	return out
+}
+
+// testClock is a clock that stands until it is set forward, and what is asked of it.
+type testClock struct{ at int64 }
+
+func newTestClock() *testClock { return &testClock{1_790_000_000} }
+
+func (c *testClock) now() time.Time { return time.Unix(c.at, 0) }
+
+// until is a second to leave at, at times: soon, or in days.
+func (c *testClock) until(rng *rand.Rand) uint32 {
+	switch rng.IntN(6) {
+	case 0, 1:
+		return uint32(c.at) + 1 + rng.Uint32N(20)
+	case 2:
+		return uint32(c.at) + 1 + rng.Uint32N(5*24*3600)
+	}
+	return 0
+}
+
+// pass lets some seconds pass, or days.
+func (c *testClock) pass(rng *rand.Rand) {
+	c.at += rng.Int64N(8)
+	if rng.IntN(8) == 0 {
+		c.at += rng.Int64N(3 * 24 * 3600)
+	}
+}
+
+// leavesAt is the second that an until stands for.
+func leavesAt(until uint32) uint32 {
+	if until == 0 {
+		return never
+	}
+	return until
 }
 
 const population = 1500
@@ -108,6 +157,7 @@ const population = 1500
 type model struct {
 	t     *testing.T
 	rng   *rand.Rand
+	clock *testClock
 	dir   string
 	s     *suppress.Store
 	lists map[string]*modelList
@@ -153,13 +203,13 @@ func (d *duringRead) Read(p []byte) (int, error) {
 func (m *model) replace(name string, l *modelList) {
 	ids := m.some(900)
 	m.note("replace %s %d ids", name, len(ids))
-	base := &modelBase{ids: make(map[int]bool), start: m.s.Sequence()}
+	im := plain
+	im.Force, im.Until = true, m.clock.until(m.rng)
+	base := &modelBase{ids: make(map[int]bool), start: m.s.Sequence(), leaves: leavesAt(im.Until)}
 	for _, id := range ids {
 		base.ids[id] = true
 	}
 	r := &duringRead{Reader: strings.NewReader(body(ids))}
-	im := plain
-	im.Force = true
 	if m.rng.IntN(3) == 0 {
 		r.do = func() { m.change(name, l, 20) }
 	}
@@ -202,8 +252,12 @@ func (*brokenReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
 func (m *model) change(name string, l *modelList, most int) {
 	ids, op := m.some(most), suppress.Op(1+m.rng.IntN(2))
-	m.note("change %s op %d %v", name, op, ids)
-	_, err := m.s.Change(name, op, strings.NewReader(body(ids)), plain)
+	im := plain
+	if op == suppress.Add {
+		im.Until = m.clock.until(m.rng)
+	}
+	m.note("change %s op %d %v until %d", name, op, ids, im.Until)
+	_, err := m.s.Change(name, op, strings.NewReader(body(ids)), im)
 	if errors.Is(err, suppress.ErrBusy) {
 		m.note("busy") // too many for memory, beside an upload
 		return
@@ -211,7 +265,7 @@ func (m *model) change(name string, l *modelList, most int) {
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	l.changes = append(l.changes, modelChange{m.s.Sequence(), op, ids})
+	l.changes = append(l.changes, modelChange{m.s.Sequence(), op, ids, leavesAt(im.Until)})
 }
 
 // apply joins changes in with sequences out of order, and some twice.
@@ -226,7 +280,11 @@ func (m *model) apply(name string, l *modelList) {
 	from := m.s.Sequence()
 	var batch []modelChange
 	for i := range uint64(4) {
-		batch = append(batch, modelChange{from + 1 + i, suppress.Op(1 + m.rng.IntN(2)), m.some(8)})
+		c := modelChange{from + 1 + i, suppress.Op(1 + m.rng.IntN(2)), m.some(8), never}
+		if c.op == suppress.Add {
+			c.leaves = leavesAt(m.clock.until(m.rng))
+		}
+		batch = append(batch, c)
 	}
 	m.note("apply %s %v", name, batch)
 	l.changes = append(l.changes, batch...)
@@ -237,13 +295,24 @@ func (m *model) apply(name string, l *modelList) {
 		for _, id := range c.ids {
 			keys = append(keys, testHash("user.id", fmt.Appendf(nil, "u%d", id)))
 		}
-		if err := m.s.Apply(name, c.seq, c.op, keys); err != nil {
+		change := &suppress.Change{List: name, Fingerprint: options("").Fingerprint, Op: c.op, Keys: keys}
+		if c.leaves != never {
+			change.Until = c.leaves
+		}
+		if err := m.s.ApplyChange(c.seq, change); err != nil {
 			m.t.Fatal(err)
 		}
 	}
 }
 
+func (m *model) open() {
+	o := options(m.dir)
+	o.Now = m.clock.now
+	m.s = open(m.t, o)
+}
+
 func (m *model) step() {
+	m.clock.pass(m.rng)
 	name := m.decls[m.rng.IntN(len(m.decls))].Name
 	l := m.lists[name]
 	switch n := m.rng.IntN(20); {
@@ -283,7 +352,7 @@ func (m *model) step() {
 		if err := m.s.Close(); err != nil {
 			m.t.Fatal(err)
 		}
-		m.s = open(m.t, options(m.dir))
+		m.open()
 		if n := m.s.Notices(); len(n) > 0 {
 			m.t.Fatalf("notices: %v", n)
 		}
@@ -310,12 +379,13 @@ func (m *model) compare() {
 	v := m.s.View()
 	var p suppress.Probe
 	for i, d := range m.decls {
-		want := m.lists[d.Name].members()
+		now := uint32(m.clock.at)
+		want := m.lists[d.Name].members(now)
 		at := v.List(d.Name)
 		wrong := 0
 		for id := range population {
 			p.Reset(testHash("user.id", fmt.Appendf(nil, "u%d", id)))
-			switch in := v.Contains(at, &p); {
+			switch in := v.Contains(at, &p, now); {
 			case want[id] && !in:
 				m.t.Fatalf("list %d: member u%d is let through", i, id)
 			case in && !want[id]:
@@ -337,12 +407,12 @@ func TestModel(t *testing.T) {
 		s = uint64(time.Now().UnixNano())
 	}
 	t.Logf("-seed=%d", s)
-	m := &model{t: t, rng: rand.New(rand.NewPCG(s, 1)), dir: t.TempDir(), lists: make(map[string]*modelList)}
+	m := &model{t: t, rng: rand.New(rand.NewPCG(s, 1)), clock: newTestClock(), dir: t.TempDir(), lists: make(map[string]*modelList)}
 	for _, name := range []string{"customers", "Opt.Outs ü", "third"} {
 		m.decls = append(m.decls, people(name))
 		m.lists[name] = new(modelList)
 	}
-	m.s = open(t, options(m.dir))
+	m.open()
 	declare(t, m.s, m.decls...)
 	defer func() {
 		if t.Failed() {

@@ -34,9 +34,9 @@ func TestWholeGenerations(t *testing.T) {
 				at, in := v.List("l"), 0
 				for n := range uint64(600) {
 					p.Reset(number(n))
-					if v.Contains(at, &p) {
+					if v.Contains(at, &p, 0) {
 						in++
-						if p.Reset(number((n + 300) % 600)); v.Contains(at, &p) {
+						if p.Reset(number((n + 300) % 600)); v.Contains(at, &p, 0) {
 							t.Errorf("a view has members of two generations")
 						}
 					}
@@ -79,7 +79,7 @@ func TestReadersBesideChanges(t *testing.T) {
 				v := s.View()
 				for i := range n {
 					p.Reset(number(i))
-					if !v.Contains(v.List("l"), &p) {
+					if !v.Contains(v.List("l"), &p, 0) {
 						t.Errorf("%d of %d is let through", i, n)
 						return
 					}
@@ -146,7 +146,7 @@ func TestMerge(t *testing.T) {
 		var p suppress.Probe
 		for n := range uint64(40) {
 			p.Reset(number(n))
-			got += fmt.Sprint(s.View().Contains(0, &p), " ")
+			got += fmt.Sprint(s.View().Contains(0, &p, 0), " ")
 		}
 		if want[upload] == "" {
 			want[upload] = got
@@ -192,7 +192,7 @@ func TestUndeclared(t *testing.T) {
 	v := s.View()
 	var p suppress.Probe
 	p.Reset(number(1))
-	if v.List("l") != -1 || v.Ready(at) || v.Contains(at, &p) || v.List("other") == at {
+	if v.List("l") != -1 || v.Ready(at) || v.Contains(at, &p, 0) || v.List("other") == at {
 		t.Fatal("an undeclared list is in use, or its index is")
 	}
 	if _, err := s.Rollback("l"); !errors.Is(err, suppress.ErrUnknownList) {
@@ -200,7 +200,7 @@ func TestUndeclared(t *testing.T) {
 	}
 	declare(t, s, people("other"), people("l"))
 	v = s.View()
-	if v.List("l") != at || !v.Ready(at) || !v.Contains(at, &p) || v.Ready(v.List("other")) {
+	if v.List("l") != at || !v.Ready(at) || !v.Contains(at, &p, 0) || v.Ready(v.List("other")) {
 		t.Fatal("the list has lost its members or its index")
 	}
 	for _, d := range []suppress.Declaration{

@@ -280,6 +280,8 @@ var listStatus = []struct {
 	{suppress.ErrCorrupt, fasthttp.StatusBadRequest},
 	{suppress.ErrRowTooLong, fasthttp.StatusBadRequest},
 	{suppress.ErrFull, fasthttp.StatusServiceUnavailable},
+	{suppress.ErrVersion, fasthttp.StatusServiceUnavailable},
+	{suppress.ErrFingerprint, fasthttp.StatusServiceUnavailable},
 	{suppress.ErrClosed, fasthttp.StatusServiceUnavailable},
 }
 
@@ -295,7 +297,11 @@ func listProblem(name string, err error) *problem {
 	if errors.Is(err, ErrAway) {
 		p.Detail += ": the list stays as it is, but for what NATS took without an answer; send it again"
 	}
-	if p.Status == fasthttp.StatusServiceUnavailable {
+	var busy *suppress.BusyError
+	if errors.As(err, &busy) {
+		p.Work = busy.Work
+	}
+	if p.Status == fasthttp.StatusServiceUnavailable || busy != nil {
 		p.retryAfter = 5
 	}
 	if p.Status == fasthttp.StatusNotFound {

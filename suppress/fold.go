@@ -19,10 +19,10 @@ func (s *Store) Compact(name string, through uint64) error {
 	if l == nil {
 		return fmt.Errorf("compact list: %w: %q has no members here", ErrUnknownList, name)
 	}
-	if err := l.tryBuild(); err != nil {
+	if err := s.tryBuild(l, workCompaction); err != nil {
 		return err
 	}
-	defer l.build.Unlock()
+	defer l.endBuild()
 	if len(*l.changes.sorted(l.floor(), through)) == 0 {
 		return nil
 	}

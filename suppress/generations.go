@@ -105,14 +105,6 @@ func (s *Store) openJournalLocked(l *list, of shape) error {
 	return nil
 }
 
-// tryBuild takes the right to make generations of l, or says who has it.
-func (l *list) tryBuild() error {
-	if !l.build.TryLock() {
-		return fmt.Errorf("%w: another upload to %q, or its compaction, is under way; try again when it has ended", ErrBusy, l.name)
-	}
-	return nil
-}
-
 // Rollback makes the previous generation current and the current one previous.
 // The changes after its upload started apply over it. It reads the whole key
 // file to build the filter.
@@ -126,10 +118,10 @@ func (s *Store) Rollback(name string) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	if err := l.tryBuild(); err != nil {
+	if err := s.tryBuild(l, workRollback); err != nil {
 		return Status{}, err
 	}
-	defer l.build.Unlock()
+	defer l.endBuild()
 	l.mu.Lock()
 	n := nextBase{cur: l.prev, prev: l.cur, decl: l.decl}
 	if l.previousLocked() == 0 {
@@ -183,10 +175,10 @@ func (s *Store) DeleteAs(name string, generation, start uint64) error {
 	if l == nil {
 		l = s.add(name) // an earlier upload may come later
 	}
-	if err := l.tryBuild(); err != nil {
+	if err := s.tryBuild(l, workDeletion); err != nil {
 		return err
 	}
-	defer l.build.Unlock()
+	defer l.endBuild()
 	l.mu.Lock()
 	again := generation != 0 && l.order == generation && l.cur != nil && l.cur.deleted && !l.lost.any()
 	m, err := s.numberLocked(l, Import{Generation: generation, Start: start})

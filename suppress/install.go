@@ -24,10 +24,10 @@ func (s *Store) Install(name string, sh *Shipment, keys io.Reader, replay *Repla
 	if err != nil {
 		return Status{}, fmt.Errorf("install generation of list %q: %w", name, err)
 	}
-	if err := l.tryBuild(); err != nil {
+	if err := s.tryBuild(l, workInstall); err != nil {
 		return Status{}, err
 	}
-	defer l.build.Unlock()
+	defer l.endBuild()
 	done, err := s.settle(l, sh.Publication, replay != nil)
 	if err == nil && !done {
 		err = s.install(l, sh, keys, replay)
@@ -176,10 +176,10 @@ func (s *Store) RollbackTo(name string, p Publication) (Status, error) {
 	if p.Generation < firstGeneration || p.Order < p.Generation || p.Order > maxNumber {
 		return Status{}, fmt.Errorf("roll back list %q: %w: generation %d by order %d", name, ErrImport, p.Generation, p.Order)
 	}
-	if err := l.tryBuild(); err != nil {
+	if err := s.tryBuild(l, workRollback); err != nil {
 		return Status{}, err
 	}
-	defer l.build.Unlock()
+	defer l.endBuild()
 	done, err := s.settle(l, p, false)
 	if err == nil && !done {
 		err = s.rollbackToNothing(l, p)

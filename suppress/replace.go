@@ -26,10 +26,10 @@ func (s *Store) ReplaceAs(name string, r io.Reader, im Import, publish func(*Exp
 	if err != nil {
 		return Report{List: name}, err
 	}
-	if err := l.tryBuild(); err != nil {
+	if err := s.tryBuild(l, workUpload); err != nil {
 		return Report{List: name}, err
 	}
-	defer l.build.Unlock()
+	defer l.endBuild()
 	l.mu.Lock()
 	decl := l.decl
 	m, err := s.numberLocked(l, im)
@@ -40,7 +40,7 @@ func (s *Store) ReplaceAs(name string, r io.Reader, im Import, publish func(*Exp
 	m.shape = shapeOf(decl.Items)
 	run := newSorter(s.tmp)
 	defer run.close()
-	rep, err := s.read(l, decl, Add, r, im, run)
+	rep, err := s.read(l, decl, Add, l.counted(r), im, run)
 	if err == nil {
 		err = s.replace(l, decl, im, m, run, &rep, publish)
 	}
@@ -223,10 +223,10 @@ func (s *Store) change(l *list, decl Declaration, op Op, im Import, run *sorter,
 			return err
 		}
 	}
-	if err := l.tryBuild(); err != nil {
+	if err := s.tryBuild(l, workChange); err != nil {
 		return err
 	}
-	defer l.build.Unlock()
+	defer l.endBuild()
 	l.mu.Lock()
 	seq := s.seq.Add(1)
 	l.mu.Unlock()

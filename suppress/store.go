@@ -32,7 +32,8 @@ type list struct {
 	dir   string
 	index int
 
-	build sync.Mutex
+	build   sync.Mutex
+	working atomic.Pointer[work] // what has build; nil: nothing, or it has just begun
 
 	mu        sync.Mutex
 	decl      Declaration // zero before the first declaration

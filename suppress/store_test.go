@@ -169,9 +169,14 @@ func TestBusy(t *testing.T) {
 	_, replace := s.Replace("l", &numbers{to: 30}, plain)
 	_, rollback := s.Rollback("l")
 	for _, err := range []error{replace, rollback, s.Delete("l"), s.Compact("l", 1)} {
-		if !errors.Is(err, suppress.ErrBusy) {
+		var busy *suppress.BusyError
+		if !errors.Is(err, suppress.ErrBusy) || !errors.As(err, &busy) || busy.Work == nil || busy.Work.What != "upload" ||
+			!strings.Contains(err.Error(), `upload of "l", under way since `+busy.Work.Since.UTC().Format(time.RFC3339)) {
 			t.Errorf("beside an upload: %v", err)
 		}
+	}
+	if st, _ := s.Status("l"); st.Work == nil || st.Work.What != "upload" {
+		t.Errorf("beside an upload: %+v", st)
 	}
 	if _, err := s.Change("l", suppress.Add, strings.NewReader("1000\n"), plain); err != nil {
 		t.Errorf("a change beside an upload: %v", err)
@@ -180,7 +185,7 @@ func TestBusy(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	if st, _ := s.Status("l"); st.Keys != 21 || st.Generation != 2 {
+	if st, _ := s.Status("l"); st.Keys != 21 || st.Generation != 2 || st.Work != nil {
 		t.Fatalf("got %+v", st)
 	}
 }

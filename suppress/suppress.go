@@ -84,6 +84,7 @@ type Key = [16]byte
 // what to do.
 var (
 	ErrUnknownList = errors.New("unknown list")
+	// ErrBusy is wrapped by every BusyError.
 	ErrBusy        = errors.New("list is busy")
 	ErrShrink      = errors.New("list would shrink too much")
 	ErrRejected    = errors.New("too many rejected rows")

@@ -100,13 +100,24 @@ func (n *Node) getList(ctx *fasthttp.RequestCtx, name string) {
 }
 
 func (n *Node) rollbackList(ctx *fasthttp.RequestCtx, name string) {
+	request, p := n.once(ctx)
+	if p != nil {
+		p.send(ctx)
+		return
+	}
+	defer request.end()
+	if request.again(ctx) {
+		return
+	}
 	status, err := n.rollBack(context.Background(), name)
 	if err != nil && !errors.Is(err, errListElsewhere) {
 		listProblem(name, err).send(ctx)
 		return
 	}
 	n.log.Info("list rolled back", "list", name)
-	sendJSON(ctx, listDone(fasthttp.StatusOK, err), status)
+	done := listDone(fasthttp.StatusOK, err)
+	request.done(request.reader(bodyReader(ctx)), done, status)
+	sendJSON(ctx, done, status)
 }
 
 func (n *Node) removeList(ctx *fasthttp.RequestCtx, name string) {
@@ -141,8 +152,19 @@ func (n *Node) upload(ctx *fasthttp.RequestCtx, name string, put func(string, io
 		p.send(ctx)
 		return
 	}
+	request, p := n.once(ctx)
+	if p != nil {
+		linger(ctx)
+		p.send(ctx)
+		return
+	}
+	defer request.end()
+	if request.again(ctx) {
+		return
+	}
 	before, _ := n.lists.Status(name)
-	report, err := put(name, bodyReader(ctx), asked)
+	body := request.reader(bodyReader(ctx))
+	report, err := put(name, body, asked)
 	elsewhere := errors.Is(err, errListElsewhere)
 	if elsewhere {
 		n.log.Error("list changed in the cluster and not yet here", "list", name, "error", err.Error())
@@ -160,6 +182,9 @@ func (n *Node) upload(ctx *fasthttp.RequestCtx, name string, put func(string, io
 	status := listDone(fasthttp.StatusOK, err)
 	if !elsewhere && before.Generation == 0 && ctx.IsPut() && !asked.DryRun {
 		status = fasthttp.StatusCreated
+	}
+	if !asked.DryRun {
+		request.done(body, status, report)
 	}
 	sendJSON(ctx, status, report)
 }

@@ -72,6 +72,7 @@ type Node struct {
 	keeper  Keeper
 	lists   *suppress.Store
 	listing listing
+	onces   onces
 	metrics *metrics
 
 	policies policies

@@ -87,7 +87,7 @@ func (n *Node) serveList(ctx *fasthttp.RequestCtx, rest string) {
 
 // getLists answers with every list.
 func (n *Node) getLists(ctx *fasthttp.RequestCtx) {
-	sendJSON(ctx, fasthttp.StatusOK, map[string]any{"lists": n.lists.StatusAll()})
+	sendJSON(ctx, fasthttp.StatusOK, map[string]any{"lists": n.listAnswers()})
 }
 
 func (n *Node) getList(ctx *fasthttp.RequestCtx, name string) {
@@ -96,7 +96,7 @@ func (n *Node) getList(ctx *fasthttp.RequestCtx, name string) {
 		listProblem(name, err).send(ctx)
 		return
 	}
-	sendJSON(ctx, fasthttp.StatusOK, status)
+	sendJSON(ctx, fasthttp.StatusOK, n.listAnswer(status, n.nodeLists()))
 }
 
 func (n *Node) rollbackList(ctx *fasthttp.RequestCtx, name string) {

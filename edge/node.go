@@ -73,6 +73,7 @@ type Node struct {
 	lists   *suppress.Store
 	listing listing
 	onces   onces
+	watch   watch
 	metrics *metrics
 
 	policies policies
@@ -120,6 +121,7 @@ func load(o Options) (*Node, error) {
 	if err := n.openLists(); err != nil {
 		return nil, err
 	}
+	n.openWatch(n.clock.at(time.Now(), 0))
 	if err := n.openPolicies(); err != nil {
 		n.lists.Close()
 		return nil, err
@@ -173,6 +175,7 @@ func (n *Node) Run(ctx context.Context) error {
 		}
 	}
 	running.Wait()
+	n.saveWatch(time.Now(), true)
 	if e := n.lists.Close(); e != nil && err == nil {
 		err = fmt.Errorf("close lists: %w", e)
 	}

@@ -210,7 +210,7 @@ func TestOpenAPISets(t *testing.T) {
 		t.Errorf("schemes %v, described are %v", suppress.Schemes(), schemes)
 	}
 	for name, value := range map[string]any{
-		"Check": edge.Check{}, "UploadReport": suppress.Report{}, "ListStatus": suppress.Status{},
+		"Check": edge.Check{}, "UploadReport": suppress.Report{}, "ListStatus": edge.ListAnswer{},
 		"Rejected": suppress.Rejected{}, "PolicyChange": policy.Change{},
 	} {
 		var fields, always, described []string
@@ -765,6 +765,8 @@ func listed(v any) []any {
 
 func isKind(kind string, value any) bool {
 	switch v := value.(type) {
+	case nil:
+		return kind == "null"
 	case string:
 		return kind == "string"
 	case bool:

@@ -19,6 +19,7 @@ type rules struct {
 	channels map[string]uint16  // that a cap names, numbered from 1
 	lists    []int              // by index of Policy.Lists: where the list stands in the suppress store
 	listTags []uint64           // likewise: the namespace of a list's items
+	watched  []*watchedSource   // of which it is noted when a request brought them
 }
 
 // plan is what is looked at of a campaign for every candidate, in 64 bytes: one

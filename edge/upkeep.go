@@ -29,6 +29,7 @@ func (n *Node) sweep(ctx context.Context) {
 				continue
 			}
 			n.checkClock(now)
+			n.saveWatch(now, false)
 			if _, wrong := n.clock.wrong(); !wrong {
 				n.caps.Sweep(caps.Second(n.clock.at(now, 0)), sweepShare)
 			}

@@ -157,6 +157,7 @@ func (n *Node) Run(ctx context.Context) error {
 		running.Go(func() { failed <- s.serve() })
 	}
 	running.Go(func() { n.sweep(ctx) })
+	running.Go(func() { n.forgetLeft(ctx) })
 	running.Go(func() { n.sharePolicy(ctx) })
 	running.Go(func() { n.shareLists(ctx) })
 	running.Go(func() { n.announce(ctx) })

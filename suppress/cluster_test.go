@@ -321,8 +321,13 @@ func (c *cluster) step() {
 		c.rollback(n)
 	case k < 17 && len(c.orders) > 0:
 		c.follow(n, c.orders[max(0, len(c.orders)-1-c.rng.IntN(4))])
-	case k < 19:
+	case k < 18:
 		c.compact(n)
+	case k < 19:
+		c.note("forget")
+		if err := n.s.Forget(n.through); err != nil {
+			c.t.Fatal(err)
+		}
 	default:
 		c.note("restart")
 		if err := n.s.Close(); err != nil {

@@ -250,6 +250,11 @@ func (m *model) step() {
 		if err := m.s.Compact(name, m.s.Sequence()-uint64(m.rng.IntN(3))); err != nil {
 			m.t.Fatal(err)
 		}
+	case n < 19 && m.rng.IntN(2) == 0:
+		m.note("forget")
+		if err := m.s.Forget(m.s.Sequence()); err != nil {
+			m.t.Fatal(err)
+		}
 	case n < 19:
 		m.note("declare anew")
 		m.redeclare()

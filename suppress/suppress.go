@@ -34,8 +34,8 @@
 // one that lasts longest holds, and it holds beside what the upload says, so who
 // was added for good is not shortened by a later addition with an end. A generation
 // has one until for all its keys, and says of each other key when it leaves
-// (leaving.go: 20 bytes of memory each). Who has left goes from the files when
-// changes are folded in a day later, or with the next upload.
+// (leaving.go: 20 bytes of memory each). Who has left goes from the files a day
+// later (Forget, or when changes are folded in), or with the next upload.
 //
 // # Several nodes
 //

@@ -12,7 +12,7 @@ import (
 const never = math.MaxUint32
 
 // keepLeft is for how many seconds members that have left stay in the files, for
-// clocks that are set back: a day (chosen). They go with the next fold after that.
+// clocks that are set back: a day (chosen). They go with the next fold or Forget after that.
 const keepLeft = 24 * 60 * 60
 
 // MaxUntil is how far ahead Import.Until may be (chosen: ten years). What is

@@ -1,10 +1,13 @@
 package suppress_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -153,6 +156,98 @@ func testUntil(t *testing.T, d suppress.Declaration) {
 	}
 	if st, _ := s.Status("l"); st.DiskBytes > 2000 || st.Leaving != 0 {
 		t.Fatalf("who left a day ago is still in the files: %+v", st)
+	}
+}
+
+// TestForget: those who left a day ago are in no file any more, of the generation
+// before neither; nobody else is touched, and it can be rolled back as before.
+func TestForget(t *testing.T) {
+	clock, dir := newTestClock(), t.TempDir()
+	begun := clock.at
+	s := untilStore(t, dir, clock, people("l"))
+	put := func(seconds int64, ids string) {
+		t.Helper()
+		if _, err := s.Replace("l", strings.NewReader(ids), untilOf(clock, seconds)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	add := func(seconds int64, ids string) {
+		t.Helper()
+		if _, err := s.Change("l", suppress.Add, strings.NewReader(ids), untilOf(clock, seconds)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(100, "a\nb\n")
+	add(0, "b\nc\n")
+	put(0, "d\n")
+	add(100, "e\nf\n")
+	if err := s.Compact("l", s.Sequence()); err != nil {
+		t.Fatal(err)
+	}
+	add(200, "f\ng\n") // a journal
+	forget := func() {
+		t.Helper()
+		if err := s.Forget(s.Sequence()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	held := func(want string) {
+		t.Helper()
+		var in []string
+		for _, id := range strings.Fields("a b c d e f g") {
+			key := testHash("user.id", []byte(id))
+			files, err := filepath.Glob(filepath.Join(dir, "lists", "l", "*"))
+			if err != nil || len(files) < 3 {
+				t.Fatalf("%q, %v", files, err)
+			}
+			for _, file := range files {
+				if b, err := os.ReadFile(file); err != nil {
+					t.Fatal(err)
+				} else if bytes.Contains(b, key[:]) {
+					in = append(in, id)
+					break
+				}
+			}
+		}
+		if got := strings.Join(in, " "); got != want {
+			t.Fatalf("%d seconds later the files hold %q, want %q", clock.at-begun, got, want)
+		}
+	}
+	sizes := func() (cur, prev int64) {
+		t.Helper()
+		st, _ := s.Status("l")
+		if _, err := s.Rollback("l"); err != nil {
+			t.Fatal(err)
+		}
+		back, _ := s.Status("l")
+		if _, err := s.Rollback("l"); err != nil {
+			t.Fatal(err)
+		}
+		return st.Keys, back.Keys
+	}
+	forget()
+	held("a b c d e f g")
+	clock.at = begun + 100 + 24*3600 - 1
+	forget()
+	held("a b c d e f g")
+	clock.at++
+	forget()
+	held("b c d f g")
+	for range 2 {
+		if cur, prev := sizes(); cur != 1 || prev != 2 {
+			t.Fatalf("%d members, %d of the generation before", cur, prev)
+		}
+		s.Close()
+		s = untilStore(t, dir, clock, people("l"))
+	}
+	clock.at += 100
+	forget()
+	held("b c d")
+	if st, _ := s.Status("l"); st.Keys != 1 || st.Changes != 0 {
+		t.Fatalf("%+v", st)
+	}
+	if got := at(s, clock.at, "a", "b", "c", "d", "e", "f", "g"); got != "d" {
+		t.Fatalf("members are %q", got)
 	}
 }
 

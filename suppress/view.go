@@ -53,7 +53,11 @@ func (v *View) Contains(list int, p *Probe, now uint32) bool {
 	if said.removed || !e.filter.maybe(p) {
 		return false
 	}
-	if e.leaving.of(pair{p.x, p.y}, e.leaves) <= now {
+	leaves := e.leaves
+	if e.leaving != nil {
+		leaves = e.leaving.of(pair{p.x, p.y}, leaves)
+	}
+	if leaves <= now {
 		return false
 	}
 	if e.exact == nil {

@@ -2,19 +2,19 @@ package main
 
 import (
 	"fmt"
+	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 )
 
-// Additions, removals, purchases and returns act on all three nodes, wherever they
-// are sent; what changes during an upload holds over it, and over what it replaced.
-// How long it takes is logged, not judged.
-func TestListsOnThreeNodes(t *testing.T) {
+// threeNodes are nodes on one NATS server, under a policy with a list.
+func threeNodes(t *testing.T) (nodes []*served, until func(user, campaign, reason string) time.Duration) {
+	t.Helper()
 	url, _ := startNats(t)
 	dir := t.TempDir()
-	nodes := []*served{startServed(t, dir, "--node", "a", "--nats-urls", url)}
+	nodes = []*served{startServed(t, dir, "--node", "a", "--nats-urls", url)}
 	for _, name := range []string{"b", "c"} {
 		nodes = append(nodes, startServed(t, t.TempDir(), "--node", name, "--nats-urls", url, "--secret-file", filepath.Join(dir, "data", "secret")))
 	}
@@ -24,6 +24,19 @@ func TestListsOnThreeNodes(t *testing.T) {
 	if status, answer := nodes[0].putPolicy(t, policy); status != 200 {
 		t.Fatalf("put policy: %d %s", status, answer)
 	}
+	until = func(user, campaign, reason string) time.Duration {
+		t.Helper()
+		return untilAll(t, nodes, fmt.Sprintf(`{"user":{"id":%q},"candidates":[{"campaign":%q,"item":"sku"}]}`, user, campaign), reason)
+	}
+	until("x", "only", "") // the policy is in force on all
+	return nodes, until
+}
+
+// Additions, removals, purchases and returns act on all three nodes, wherever they
+// are sent; what changes during an upload holds over it, and over what it replaced.
+// How long it takes is logged, not judged.
+func TestListsOnThreeNodes(t *testing.T) {
+	nodes, until := threeNodes(t)
 	const list = "/v1/lists/customers"
 	must := func(s *served, want int, method, path, body string) {
 		t.Helper()
@@ -31,11 +44,6 @@ func TestListsOnThreeNodes(t *testing.T) {
 			t.Fatalf("%s %s: %d %s", method, path, status, answer)
 		}
 	}
-	until := func(user, campaign, reason string) time.Duration {
-		t.Helper()
-		return untilAll(t, nodes, fmt.Sprintf(`{"user":{"id":%q},"candidates":[{"campaign":%q,"item":"sku"}]}`, user, campaign), reason)
-	}
-	until("x", "only", "") // the policy is in force on all
 	must(nodes[0], 201, "PUT", list, "x\ny\n")
 	until("x", "only", "suppressed")
 
@@ -85,6 +93,64 @@ func TestListsOnThreeNodes(t *testing.T) {
 	until("late", "only", "suppressed")
 	until("r1-999", "only", "")
 	until("y", "only", "")
+	for _, s := range nodes {
+		s.stop(t)
+	}
+}
+
+// Over a real broker: an upload that is sent again with its key, to another node, is
+// not done again; a member with an until leaves every node at that second; and the
+// table of lists says how the list stands on all.
+func TestListsOnceAndUntil(t *testing.T) {
+	nodes, until := threeNodes(t)
+	keyed := func(s *served) (status int, replayed string) {
+		t.Helper()
+		req, err := http.NewRequest("PUT", s.url+"/v1/lists/customers", strings.NewReader("x\ny\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "text/plain")
+		req.Header.Set("Idempotency-Key", "5e1f")
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return resp.StatusCode, resp.Header.Get("Idempotency-Replayed")
+	}
+	if status, replayed := keyed(nodes[0]); status != 201 || replayed != "" {
+		t.Fatalf("upload: %d, replayed %q", status, replayed)
+	}
+	until("y", "only", "suppressed")
+	if status, answer := nodes[2].send(t, "POST", "/v1/lists/customers/remove", "text/plain", "y\n"); status != 200 {
+		t.Fatalf("remove: %d %s", status, answer)
+	}
+	until("y", "only", "")
+	if status, replayed := keyed(nodes[1]); status != 201 || replayed != "true" {
+		t.Errorf("upload again, to another node: %d, replayed %q", status, replayed)
+	}
+	until("x", "only", "suppressed")
+	until("y", "only", "")
+
+	addr := strings.TrimPrefix(nodes[1].url, "http://")
+	leaves := time.Now().Add(3 * time.Second).Truncate(time.Second)
+	inProcess(t, nil, "z\n", "push", "--addr", addr, "--list", "customers", "--add", "--until", leaves.UTC().Format(time.RFC3339), "--id", "user.id", "--format", "text", "-").must(t, 0, "customers")
+	until("z", "only", "suppressed")
+	until("z", "only", "")
+	if now := time.Now(); now.Before(leaves) {
+		t.Errorf("z left %v before its second", leaves.Sub(now))
+	} else {
+		t.Logf("z had left all nodes %v after its second", now.Sub(leaves))
+	}
+	for since := time.Now(); ; {
+		r := inProcess(t, nil, "", "lists", "--addr", addr)
+		if strings.Contains(r.stdout, "3 of 3") {
+			break
+		}
+		if time.Since(since) > 20*time.Second {
+			t.Fatalf("lists: %s %s", r.stdout, r.stderr)
+		}
+	}
 	for _, s := range nodes {
 		s.stop(t)
 	}

@@ -157,7 +157,7 @@ func (n *Node) Run(ctx context.Context) error {
 		running.Go(func() { failed <- s.serve() })
 	}
 	running.Go(func() { n.sweep(ctx) })
-	running.Go(func() { n.forgetLeft(ctx) })
+	running.Go(func() { n.keepLists(ctx) })
 	running.Go(func() { n.sharePolicy(ctx) })
 	running.Go(func() { n.shareLists(ctx) })
 	running.Go(func() { n.announce(ctx) })
@@ -176,7 +176,7 @@ func (n *Node) Run(ctx context.Context) error {
 		}
 	}
 	running.Wait()
-	n.saveWatch(time.Now(), true)
+	n.saveWatch(time.Now())
 	if e := n.lists.Close(); e != nil && err == nil {
 		err = fmt.Errorf("close lists: %w", e)
 	}

@@ -29,7 +29,6 @@ func (n *Node) sweep(ctx context.Context) {
 				continue
 			}
 			n.checkClock(now)
-			n.saveWatch(now, false)
 			if _, wrong := n.clock.wrong(); !wrong {
 				n.caps.Sweep(caps.Second(n.clock.at(now, 0)), sweepShare)
 			}
@@ -41,15 +40,20 @@ func (n *Node) sweep(ctx context.Context) {
 // for in the files. Chosen.
 const forgetEvery = time.Hour
 
-// forgetLeft takes members who have left from the files of lists, until ctx ends.
-func (n *Node) forgetLeft(ctx context.Context) {
-	ticker := time.NewTicker(forgetEvery)
-	defer ticker.Stop()
+// keepLists writes when requests last brought the sources of lists, and takes
+// members who have left from their files, until ctx ends.
+func (n *Node) keepLists(ctx context.Context) {
+	save, forget := time.NewTicker(watchSaveEvery), time.NewTicker(forgetEvery)
+	defer save.Stop()
+	defer forget.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
+		case now := <-save.C:
+			n.saveWatch(now)
+			continue
+		case <-forget.C:
 		}
 		through := n.lists.Sequence()
 		if n.options.Lists != nil {

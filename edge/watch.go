@@ -54,7 +54,6 @@ func (w *watchedSource) silent(now uint32) uint32 {
 type watch struct {
 	mu      sync.Mutex
 	sources map[string]*watchedSource
-	written time.Time
 }
 
 // watchDocument is what is written of them.
@@ -125,16 +124,11 @@ func (n *Node) watched(p *policy.Policy) (all []*watchedSource) {
 	return all
 }
 
-// saveWatch writes what was noted, at most once in watchSaveEvery unless at the end.
-func (n *Node) saveWatch(now time.Time, end bool) {
+// saveWatch writes what was noted. One goroutine calls it at a time.
+func (n *Node) saveWatch(now time.Time) {
 	w := &n.watch
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if !end && now.Sub(w.written) < watchSaveEvery {
-		return
-	}
-	w.written = now
 	d := watchDocument{Version: 1, Saved: n.clock.at(now, 0), Sources: make(map[string]watchedFields)}
+	w.mu.Lock()
 	for name, s := range w.sources {
 		f := watchedFields{Since: s.since, Seen: s.seen.Load(), Down: s.down}
 		if f.Seen > s.opened {
@@ -142,6 +136,7 @@ func (n *Node) saveWatch(now time.Time, end bool) {
 		}
 		d.Sources[name] = f
 	}
+	w.mu.Unlock()
 	text, err := json.Marshal(d)
 	var staged staged
 	if err == nil {

@@ -66,13 +66,13 @@ func TestWatchKept(t *testing.T) {
 		t.Fatalf("%d sources, %+v", len(all), all)
 	}
 	all[0].note(second)
-	n.saveWatch(now, true)
+	n.saveWatch(now)
 	n = open(second + 3600)
 	again := n.watched(lists("user.id", "buyeruid"))
 	if len(again) != 2 || again[0].seen.Load() != second || again[0].silent(second+3700) != 100 || again[1].since < second || again[1].seen.Load() != 0 {
 		t.Errorf("after an hour: %+v", again[0])
 	}
-	n.saveWatch(now.Add(time.Hour), true)
+	n.saveWatch(now.Add(time.Hour))
 	n = open(second + 7200)
 	if again = n.watched(lists("user.id")); again[0].silent(second+7200) != 0 || again[0].down < 3600 || len(n.watch.sources) != 1 {
 		t.Errorf("after another hour: %+v", again[0])

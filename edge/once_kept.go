@@ -20,9 +20,10 @@ const (
 	// onceMost answers are in one document; the oldest go first. So 8,192 are kept, and
 	// of some thousand a day hardly one goes before its time. Chosen.
 	onceMost = 32
-	// onceBytes bounds an answer: with more its sample of rejected rows is left out, so
-	// that a document stays under half of the megabyte which NATS takes. Chosen.
-	onceBytes = 15 << 10
+	// onceBytes bounds an answer, without its sample of rejected rows where that makes
+	// it longer, onceDocumentBytes a document: all of them take 16 MiB at most. Chosen.
+	onceBytes         = 4 << 10
+	onceDocumentBytes = 64 << 10
 )
 
 // onceAnswer is a request that was done.
@@ -59,6 +60,17 @@ func (d *onceDocument) with(a onceAnswer, now time.Time) {
 	})
 	d.Answers = append(d.Answers, a)
 	d.Answers = d.Answers[max(0, len(d.Answers)-onceMost):]
+}
+
+// encode lets go of the oldest answers where all do not fit.
+func (d *onceDocument) encode() ([]byte, error) {
+	for {
+		text, err := json.Marshal(d)
+		if err != nil || len(text) <= onceDocumentBytes || len(d.Answers) < 2 {
+			return text, err
+		}
+		d.Answers = d.Answers[1:]
+	}
 }
 
 func onceDocumentName(key string) string { return oncePrefix + key[:2] }
@@ -128,7 +140,7 @@ func (n *Node) keepOnceTry(a onceAnswer) error {
 		return err
 	}
 	d.with(a, time.Now())
-	text, err := json.Marshal(d)
+	text, err := d.encode()
 	if err != nil {
 		return err
 	}

@@ -33,6 +33,19 @@ func TestOnceDocument(t *testing.T) {
 	}
 }
 
+// Long answers take no more room than is meant: the oldest go.
+func TestOnceDocumentBytes(t *testing.T) {
+	now := time.Unix(1_790_000_000, 0)
+	var d onceDocument
+	for i := range onceMost {
+		d.with(onceAnswer{Key: fmt.Sprint("k", i), At: now.Unix(), Answer: []byte(`"` + strings.Repeat("x", onceBytes) + `"`)}, now)
+	}
+	text, err := d.encode()
+	if err != nil || len(text) > onceDocumentBytes || len(text) < onceDocumentBytes-2*onceBytes || d.find(fmt.Sprint("k", onceMost-1), now) == nil || d.find("k0", now) != nil {
+		t.Errorf("%d bytes, %d answers, %v", len(text), len(d.Answers), err)
+	}
+}
+
 // An answer that is too long is kept without its sample of rows.
 func TestOnceLongAnswer(t *testing.T) {
 	n := &Node{options: Options{Dir: t.TempDir()}}

@@ -87,7 +87,7 @@ func (n *Node) serveList(ctx *fasthttp.RequestCtx, rest string) {
 
 // getLists answers with every list.
 func (n *Node) getLists(ctx *fasthttp.RequestCtx) {
-	sendJSON(ctx, fasthttp.StatusOK, map[string]any{"lists": n.lists.StatusAll()})
+	sendJSON(ctx, fasthttp.StatusOK, map[string]any{"lists": n.listAnswers()})
 }
 
 func (n *Node) getList(ctx *fasthttp.RequestCtx, name string) {
@@ -96,17 +96,28 @@ func (n *Node) getList(ctx *fasthttp.RequestCtx, name string) {
 		listProblem(name, err).send(ctx)
 		return
 	}
-	sendJSON(ctx, fasthttp.StatusOK, status)
+	sendJSON(ctx, fasthttp.StatusOK, n.listAnswer(status, n.nodeLists()))
 }
 
 func (n *Node) rollbackList(ctx *fasthttp.RequestCtx, name string) {
+	request, p := n.once(ctx)
+	if p != nil {
+		p.send(ctx)
+		return
+	}
+	defer request.end()
+	if request.again(ctx) {
+		return
+	}
 	status, err := n.rollBack(context.Background(), name)
 	if err != nil && !errors.Is(err, errListElsewhere) {
 		listProblem(name, err).send(ctx)
 		return
 	}
 	n.log.Info("list rolled back", "list", name)
-	sendJSON(ctx, listDone(fasthttp.StatusOK, err), status)
+	done := listDone(fasthttp.StatusOK, err)
+	request.done(request.reader(bodyReader(ctx)), done, status)
+	sendJSON(ctx, done, status)
 }
 
 func (n *Node) removeList(ctx *fasthttp.RequestCtx, name string) {
@@ -141,8 +152,19 @@ func (n *Node) upload(ctx *fasthttp.RequestCtx, name string, put func(string, io
 		p.send(ctx)
 		return
 	}
+	request, p := n.once(ctx)
+	if p != nil {
+		linger(ctx)
+		p.send(ctx)
+		return
+	}
+	defer request.end()
+	if request.again(ctx) {
+		return
+	}
 	before, _ := n.lists.Status(name)
-	report, err := put(name, bodyReader(ctx), asked)
+	body := request.reader(bodyReader(ctx))
+	report, err := put(name, body, asked)
 	elsewhere := errors.Is(err, errListElsewhere)
 	if elsewhere {
 		n.log.Error("list changed in the cluster and not yet here", "list", name, "error", err.Error())
@@ -160,6 +182,9 @@ func (n *Node) upload(ctx *fasthttp.RequestCtx, name string, put func(string, io
 	status := listDone(fasthttp.StatusOK, err)
 	if !elsewhere && before.Generation == 0 && ctx.IsPut() && !asked.DryRun {
 		status = fasthttp.StatusCreated
+	}
+	if !asked.DryRun {
+		request.done(body, status, report)
 	}
 	sendJSON(ctx, status, report)
 }
@@ -248,7 +273,7 @@ func readUntil(value string) (uint32, error) {
 	}
 	t, err := time.Parse(time.RFC3339, value)
 	if err != nil || t.Unix() <= 0 || t.Unix() > math.MaxUint32 {
-		return 0, fmt.Errorf("until=%q: write Unix seconds, or a time as 2027-01-31T00:00:00Z", value)
+		return 0, fmt.Errorf("until=%q: write Unix seconds (not milliseconds), or a time as 2027-01-31T00:00:00Z", value)
 	}
 	return uint32(t.Unix()), nil
 }
@@ -280,6 +305,8 @@ var listStatus = []struct {
 	{suppress.ErrCorrupt, fasthttp.StatusBadRequest},
 	{suppress.ErrRowTooLong, fasthttp.StatusBadRequest},
 	{suppress.ErrFull, fasthttp.StatusServiceUnavailable},
+	{suppress.ErrVersion, fasthttp.StatusServiceUnavailable},
+	{suppress.ErrFingerprint, fasthttp.StatusServiceUnavailable},
 	{suppress.ErrClosed, fasthttp.StatusServiceUnavailable},
 }
 
@@ -295,7 +322,11 @@ func listProblem(name string, err error) *problem {
 	if errors.Is(err, ErrAway) {
 		p.Detail += ": the list stays as it is, but for what NATS took without an answer; send it again"
 	}
-	if p.Status == fasthttp.StatusServiceUnavailable {
+	var busy *suppress.BusyError
+	if errors.As(err, &busy) {
+		p.Work = busy.Work
+	}
+	if p.Status == fasthttp.StatusServiceUnavailable || busy != nil {
 		p.retryAfter = 5
 	}
 	if p.Status == fasthttp.StatusNotFound {

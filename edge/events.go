@@ -110,7 +110,7 @@ func (n *Node) readPerson(x *exchange, r *report, e *openrtb.Event, rules *rules
 		r.issued = x.grant.Issued
 	} else {
 		var dropped int
-		x.spans.keys, dropped = n.identify(x, x.spans.keys, e.Identifiers, rules.Policy)
+		x.spans.keys, dropped = n.identify(x, x.spans.keys, e.Identifiers, rules.Policy, nil, 0)
 		n.metrics.identifiersDropped.Add(dropped + e.IdentifiersDropped)
 	}
 	r.keys = span{from, len(x.spans.keys)}

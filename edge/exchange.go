@@ -45,7 +45,10 @@ type exchange struct {
 // identify turns the request's identifiers into at most maxKeys user keys, in
 // the policy's order of sources, and returns how many were left out: those beyond
 // maxKeys, and what is no identifier of its source (an email that is not hashed).
-func (n *Node) identify(x *exchange, dst []caps.Key, ids []openrtb.Identifier, p *policy.Policy) (keys []caps.Key, dropped int) {
+//
+// watched are the sources of which it is noted that they were brought at now; nil
+// notes nothing.
+func (n *Node) identify(x *exchange, dst []caps.Key, ids []openrtb.Identifier, p *policy.Policy, watched []*watchedSource, now uint32) (keys []caps.Key, dropped int) {
 	if len(ids) > maxKeys {
 		sortByRank(ids, p)
 	}
@@ -61,6 +64,12 @@ func (n *Node) identify(x *exchange, dst []caps.Key, ids []openrtb.Identifier, p
 			continue
 		}
 		x.canonical = id
+		for _, w := range watched {
+			if w.name == source {
+				w.note(now)
+				break
+			}
+		}
 		dst = append(dst, n.hasher.Key(source, id))
 	}
 	return dst, dropped
@@ -89,7 +98,7 @@ func sortByRank(ids []openrtb.Identifier, p *policy.Policy) {
 func (n *Node) decide(x *exchange, now uint32) {
 	rules := n.rules.Load()
 	var dropped int
-	x.keys, dropped = n.identify(x, x.keys[:0], x.req.Identifiers, rules.Policy)
+	x.keys, dropped = n.identify(x, x.keys[:0], x.req.Identifiers, rules.Policy, rules.watched, now)
 	n.metrics.identifiersDropped.Add(dropped + x.req.IdentifiersDropped)
 	x.begin(n, rules, now)
 

@@ -100,7 +100,7 @@ func (n *Node) putListOnce(ctx context.Context, d *listDocument, build func(old 
 		return err
 	}
 	if old != nil && old.Order >= d.Order {
-		return fmt.Errorf("%w: another node changed list %q meanwhile", suppress.ErrOlder, d.List)
+		return fmt.Errorf("%w: an upload, a rollback or the deletion of list %q began later on another node and has ended: look at the list, and send this again if it is to hold", suppress.ErrOlder, d.List)
 	}
 	document, err := appendListDocument(nil, d)
 	if err != nil {

@@ -62,8 +62,10 @@ func (n *Node) shareLists(ctx context.Context) {
 	ticker := time.NewTicker(settleEvery)
 	defer ticker.Stop()
 	swept := time.Now()
+	var told nodeDocument
 	for {
 		n.settleLists(ctx)
+		told = n.tellLists(ctx, told)
 		if time.Since(swept) > sweepListsEvery {
 			swept = time.Now()
 			n.sweepLists(ctx)

@@ -104,6 +104,10 @@ func (m *metrics) stateGauges(n *Node) {
 		vm.WriteCounterUint64(w, "restraint_keeper_notices_total", kept.Notices)
 		writeReplication(w, kept.Replication)
 		writeLists(w, n.lists.StatusAll())
+		now := n.clock.at(time.Now(), 0)
+		for _, s := range n.rules.Load().watched {
+			vm.WriteGaugeFloat64(w, `restraint_list_source_silent_seconds{source=`+strconv.Quote(s.name)+`}`, float64(s.silent(now)))
+		}
 		if n.options.Lists != nil {
 			s, _ := n.options.Lists.Stream()
 			writeStream(w, "lists", &s)

@@ -77,6 +77,8 @@ type Node struct {
 	keeper   Keeper
 	lists    *suppress.Store
 	listing  listing
+	onces    onces
+	watch    watch
 	metrics  *metrics
 
 	policies policies
@@ -136,6 +138,7 @@ func load(o Options) (*Node, error) {
 		n.consent.Close()
 		return nil, err
 	}
+	n.openWatch(n.clock.at(time.Now(), 0))
 	if err := n.openPolicies(); err != nil {
 		n.close()
 		return nil, err
@@ -171,6 +174,7 @@ func (n *Node) Run(ctx context.Context) error {
 		running.Go(func() { failed <- s.serve() })
 	}
 	running.Go(func() { n.sweep(ctx) })
+	running.Go(func() { n.keepLists(ctx) })
 	running.Go(func() { n.sharePolicy(ctx) })
 	running.Go(func() { n.shareLists(ctx) })
 	running.Go(func() { n.announce(ctx) })
@@ -189,6 +193,7 @@ func (n *Node) Run(ctx context.Context) error {
 		}
 	}
 	running.Wait()
+	n.saveWatch(time.Now())
 	if e := n.close(); e != nil && err == nil {
 		err = fmt.Errorf("close lists: %w", e)
 	}

@@ -210,7 +210,7 @@ func TestOpenAPISets(t *testing.T) {
 		t.Errorf("schemes %v, described are %v", suppress.Schemes(), schemes)
 	}
 	for name, value := range map[string]any{
-		"Check": edge.Check{}, "UploadReport": suppress.Report{}, "ListStatus": suppress.Status{},
+		"Check": edge.Check{}, "UploadReport": suppress.Report{}, "ListStatus": edge.ListAnswer{},
 		"Rejected": suppress.Rejected{}, "PolicyChange": policy.Change{},
 	} {
 		var fields, always, described []string
@@ -432,7 +432,7 @@ func TestOpenAPIProblems(t *testing.T) {
 		{404, "GET", "/v1/lists/nobodys", "", ""},
 		{404, "PUT", "/v1/lists/nobodys?id=user.id", "text/plain", "u-1\n"},
 		{400, "PUT", "/v1/lists/acme-customers?sources=user.id", "text/plain", "u-1\n"},
-		{400, "PUT", "/v1/lists/acme-customers?id=user.id&until=1800000000", "text/plain", "u-1\n"},
+		{400, "PUT", "/v1/lists/acme-customers?id=user.id&until=1500000000", "text/plain", "u-1\n"},
 		{413, "PUT", "/v1/lists/acme-customers?map=a:user.id", "text/csv", large(1 << 20)},
 		{415, "PUT", "/v1/lists/acme-customers", "application/pdf", "x"},
 		{422, "PUT", "/v1/lists/acme-customers?id=email_sha256", "text/plain", "not a hash\n"},
@@ -805,6 +805,8 @@ func listed(v any) []any {
 
 func isKind(kind string, value any) bool {
 	switch v := value.(type) {
+	case nil:
+		return kind == "null"
 	case string:
 		return kind == "string"
 	case bool:

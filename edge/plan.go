@@ -22,6 +22,7 @@ type rules struct {
 	listTags []uint64           // likewise: the namespace of a list's items
 	settles  bool               // a campaign has lists that are settled in their key files
 	choices  []choiceFields     // by Campaign.Index; read only for people of whom refusals are held
+	watched  []*watchedSource   // of which it is noted when a request brought them
 
 	markets      []market // by index of Policy.Markets
 	surroundings surroundings

@@ -237,6 +237,7 @@ func (n *Node) enforce(p, before *policy.Policy, keep func() error) error {
 		r.lists = append(r.lists, view.List(p.Lists[i].Name))
 		r.listTags = append(r.listTags, n.tags.Tag(identity.KindList, 0, p.Lists[i].Name))
 	}
+	r.watched = n.watched(p)
 	n.rules.Store(r)
 	if err := n.declare(p, nil); err != nil { // the policy is in force all the same
 		n.log.Warn("lists of the policy before stay in memory", "error", err.Error())

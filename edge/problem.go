@@ -24,6 +24,8 @@ type problem struct {
 
 	// Report is how far a refused upload came, with its rejected rows.
 	Report *suppress.Report `json:"report,omitempty"`
+	// Work is what is under way in a list and in the way of the request.
+	Work *suppress.Work `json:"work,omitempty"`
 
 	retryAfter int // seconds, sent as Retry-After when above 0
 }

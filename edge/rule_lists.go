@@ -77,7 +77,7 @@ func (j *judge) ask(list int, probes []suppress.Probe) membership {
 		return unknown
 	}
 	for i := range probes {
-		if j.lists.Contains(list, &probes[i]) {
+		if j.lists.Contains(list, &probes[i], j.now) {
 			return inside
 		}
 	}

@@ -36,6 +36,35 @@ func (n *Node) sweep(ctx context.Context) {
 	}
 }
 
+// forgetEvery is how often members of lists that have left by themselves are looked
+// for in the files. Chosen.
+const forgetEvery = time.Hour
+
+// keepLists writes when requests last brought the sources of lists, and takes
+// members who have left from their files, until ctx ends.
+func (n *Node) keepLists(ctx context.Context) {
+	save, forget := time.NewTicker(watchSaveEvery), time.NewTicker(forgetEvery)
+	defer save.Stop()
+	defer forget.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-save.C:
+			n.saveWatch(now)
+			continue
+		case <-forget.C:
+		}
+		through := n.lists.Sequence()
+		if n.options.Lists != nil {
+			through = n.listing.followed.Load() // all before it has been applied
+		}
+		if err := n.lists.Forget(through); err != nil && ctx.Err() == nil {
+			n.log.Warn("members of lists who have left stay in the files; it is tried again", "error", err.Error())
+		}
+	}
+}
+
 // checkClock looks whether the wall clock can be believed, and logs when that changes.
 func (n *Node) checkClock(now time.Time) {
 	var asked, servers time.Time

@@ -13,7 +13,7 @@ import (
 // When Apply returns, the change outlives the end of this process, and after
 // Sync a power cut. ErrFull asks for Compact; nothing was applied then.
 func (s *Store) Apply(name string, seq uint64, op Op, keys []Key) error {
-	return s.apply(name, change{seq, op}, shapeUnknown, keys)
+	return s.apply(name, newChange(seq, op, 0), shapeUnknown, keys)
 }
 
 // apply takes keys of no known shape for what is declared, or is there.
@@ -47,7 +47,7 @@ func (s *Store) apply(name string, c change, of shape, keys []Key) error {
 
 // Member settles in changes and key file, whatever the filter says, whether the
 // key is a member of a list, declared or not: for the look-up of a person. An
-// unknown list has no members. At most one pread of 4 KiB.
+// unknown list has no members. Who has left by Options.Now is none. At most one pread of 4 KiB.
 func (s *Store) Member(name string, key Key) (bool, error) {
 	s.mu.Lock()
 	l := s.lists[name]
@@ -57,14 +57,13 @@ func (s *Store) Member(name string, key Key) (bool, error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if c, ok := l.changes.m[key]; ok && c.seq > l.startLocked() {
-		return c.op == Add, nil
+	now := uint32(max(0, s.o.Now().Unix()))
+	said, _ := l.changes.standing(&key, l.startLocked(), keptUnknown)
+	if said.removed || said.leaves > now {
+		return said.leaves > now, nil
 	}
-	if l.cur == nil {
-		return false, nil
-	}
-	in, err := l.cur.contains(&key)
-	return in, outward(err)
+	leaves, err := l.cur.settle(&key)
+	return leaves > now, outward(err)
 }
 
 // journalSlack bytes of journal are never worth a rewrite (chosen).
@@ -90,11 +89,11 @@ func (s *Store) applyLocked(l *list, c change, of shape, keys []Key, sync bool) 
 	news := make([]Key, 0, len(keys))
 	more := 0
 	for _, key := range keys {
-		old, had := l.changes.m[key]
-		if !had || c.beats(old) {
-			news = append(news, key)
+		if !l.changes.tells(&key, c) {
+			continue
 		}
-		if !had {
+		news = append(news, key)
+		if _, had := l.changes.m[key]; !had || c.leaves != never && c.op == Add {
 			more++
 		}
 	}
@@ -112,19 +111,13 @@ func (s *Store) applyLocked(l *list, c change, of shape, keys []Key, sync bool) 
 	}
 	l.shape = of
 	wasReady := l.entry.Load().ready
-	start := l.startLocked()
 	var p Probe
 	for _, key := range news {
-		before := s.memberLocked(l, &key, start)
+		before := s.standsLocked(l, &key)
 		p.Reset(key)
 		l.changes.put(&p, c)
-		after := s.memberLocked(l, &key, start)
-		switch {
-		case after && !before:
-			l.members++
-		case before && !after:
-			l.members--
-		}
+		l.census.add(before, -1)
+		l.census.add(s.standsLocked(l, &key), 1)
 	}
 	l.changedAt.Store(uint64(s.o.Now().Unix()))
 	if l.log.size > journalSlack+4*int64(l.changes.len())*(frameHead+keySize) {
@@ -135,13 +128,6 @@ func (s *Store) applyLocked(l *list, c change, of shape, keys []Key, sync bool) 
 		s.publish()
 	}
 	return nil
-}
-
-func (s *Store) memberLocked(l *list, key *Key, start uint64) bool {
-	if c, ok := l.changes.m[*key]; ok && c.seq > start {
-		return c.op == Add
-	}
-	return s.inBaseLocked(l, key)
 }
 
 // journalLocked makes the journal on the first change, and anew for members of

@@ -1,6 +1,7 @@
 package suppress
 
 import (
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -15,17 +16,6 @@ const (
 	Remove Op = 2
 )
 
-// change is the latest that was said about a key. The higher sequence wins; at
-// the same sequence Add does, as the more restrictive.
-type change struct {
-	seq uint64
-	op  Op
-}
-
-func (c change) beats(d change) bool {
-	return c.seq > d.seq || c.seq == d.seq && c.op < d.op
-}
-
 // changes are the changes of a list since its oldest kept generation: an exact
 // map behind a sieve. Readers pass the sieve without a lock and take the lock
 // only for a key that has been changed, or seems to have been.
@@ -36,22 +26,63 @@ type changes struct {
 	sieve atomic.Pointer[sieve] // nil: no changes
 
 	mu sync.RWMutex
-	m  map[Key]change
+	m  map[Key]change // the latest
+	// earlier has, the latest first, what earlier changes of a key still say: only
+	// where an addition with an end came over them.
+	earlier  map[Key][]change
+	earliers int // in all
 }
 
-// get is the change to the key with a sequence above start.
-func (c *changes) get(p *Probe, start uint64) (Op, bool) {
+// get is what changes with a sequence above start come to for the key.
+func (c *changes) get(p *Probe, start uint64) standing {
 	s := c.sieve.Load()
 	if s == nil || !s.maybe(p) {
-		return 0, false
+		return standing{}
 	}
 	c.mu.RLock()
-	d, ok := c.m[p.key]
+	st, _ := c.standing(&p.key, start, math.MaxUint64)
 	c.mu.RUnlock()
-	if !ok || d.seq <= start {
-		return 0, false
+	return st
+}
+
+// standing is what changes above start and up to through come to for the key, and
+// false where there are none. The caller has mu, or is the writer.
+func (c *changes) standing(key *Key, start, through uint64) (standing, bool) {
+	d, ok := c.m[*key]
+	if !ok {
+		return standing{}, false
 	}
-	return d.op, true
+	var earlier []change
+	if d.leaves != never && d.op == Add {
+		earlier = c.earlier[*key]
+	}
+	return standingOf(d, earlier, start, through)
+}
+
+// tells says whether a change to the key would tell anything new.
+func (c *changes) tells(key *Key, d change) bool {
+	last, had := c.m[*key]
+	if !had {
+		return true
+	}
+	_, _, news := joined(last, c.earlier[*key], d)
+	return news
+}
+
+// all gives every change that is held.
+func (c *changes) all(yield func(Key, change) bool) {
+	for key, d := range c.m {
+		if !yield(key, d) {
+			return
+		}
+	}
+	for key, earlier := range c.earlier {
+		for _, d := range earlier {
+			if !yield(key, d) {
+				return
+			}
+		}
+	}
 }
 
 // put joins one change in and says whether it told anything new. The map entry
@@ -62,10 +93,14 @@ func (c *changes) put(p *Probe, d change) bool {
 	if c.m == nil {
 		c.m = make(map[Key]change)
 	}
-	old, had := c.m[p.key]
-	news := !had || d.beats(old)
-	if news {
+	last, had := c.m[p.key]
+	news := !had
+	if !had {
 		c.m[p.key] = d
+	} else if last, earlier, more := joined(last, c.earlier[p.key], d); more {
+		news = true
+		c.m[p.key] = last
+		c.setEarlier(p.key, earlier)
 	}
 	n := len(c.m)
 	c.mu.Unlock()
@@ -87,17 +122,30 @@ func (c *changes) put(p *Probe, d change) bool {
 	return true
 }
 
+func (c *changes) setEarlier(key Key, earlier []change) {
+	c.earliers += len(earlier) - len(c.earlier[key])
+	if len(earlier) == 0 {
+		delete(c.earlier, key)
+		return
+	}
+	if c.earlier == nil {
+		c.earlier = make(map[Key][]change)
+	}
+	c.earlier[key] = earlier
+}
+
+// len is the number of changes that are held.
 func (c *changes) len() int {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return len(c.m)
+	return len(c.m) + c.earliers
 }
 
 // after copies the changes with a sequence above floor.
 func (c *changes) after(floor uint64) *changes {
 	d := new(changes)
 	var p Probe
-	for key, e := range c.m {
+	for key, e := range c.all {
 		if e.seq > floor {
 			p.Reset(key)
 			d.put(&p, e)
@@ -106,35 +154,36 @@ func (c *changes) after(floor uint64) *changes {
 	return d
 }
 
-// sorted gives the changes above start and up to through by key, for a merge
-// over a base.
+// sorted gives what the changes above start and up to through come to by key, for
+// a merge over a base.
 func (c *changes) sorted(start, through uint64) *changeSlice {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	s := make(changeSlice, 0, len(c.m))
-	for key, e := range c.m {
-		if e.seq > start && e.seq <= through {
-			s = append(s, changedKey{pairOf(&key), e})
+	for key := range c.m {
+		if said, ok := c.standing(&key, start, through); ok {
+			s = append(s, changedKey{pairOf(&key), said})
 		}
 	}
 	slices.SortFunc(s, func(a, b changedKey) int { return comparePairs(a.pair, b.pair) })
 	return &s
 }
 
+// changedKey is a key and what was said about it.
 type changedKey struct {
 	pair
-	change
+	standing
 }
 
 type changeSlice []changedKey
 
-func (c *changeSlice) nextChange() (pair, bool, bool, error) {
+func (c *changeSlice) nextChange() (changedKey, bool, error) {
 	if len(*c) == 0 {
-		return pair{}, false, false, nil
+		return changedKey{}, false, nil
 	}
 	e := (*c)[0]
 	*c = (*c)[1:]
-	return e.pair, e.op == Add, true, nil
+	return e, true, nil
 }
 
 // sieve is a bloom filter of four probes and at least 16 bits a key: it lets

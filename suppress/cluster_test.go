@@ -24,6 +24,7 @@ type streamed struct {
 	seq     uint64
 	op      suppress.Op
 	ids     []int
+	leaves  uint32
 	message []byte
 }
 
@@ -45,6 +46,7 @@ type node struct {
 type cluster struct {
 	t       *testing.T
 	rng     *rand.Rand
+	clock   *testClock
 	seq     uint64 // of the last message of the stream
 	stream  []streamed
 	objects map[uint64]*shipped
@@ -61,7 +63,7 @@ func (c *cluster) note(format string, args ...any) {
 
 func (c *cluster) open(n *node) {
 	o := options(n.dir)
-	o.MaxChanges = 40
+	o.MaxChanges, o.Now = 40, c.clock.now
 	n.s = open(c.t, o)
 	if notices := n.s.Notices(); len(notices) > 0 {
 		c.t.Fatalf("notices: %v", notices)
@@ -72,7 +74,7 @@ func (c *cluster) open(n *node) {
 }
 
 func newCluster(t *testing.T, seed uint64) *cluster {
-	c := &cluster{t: t, rng: rand.New(rand.NewPCG(seed, 2)), seq: 1, objects: map[uint64]*shipped{1: {base: modelBase{ids: map[int]bool{}}}}}
+	c := &cluster{t: t, rng: rand.New(rand.NewPCG(seed, 2)), clock: newTestClock(), seq: 1, objects: map[uint64]*shipped{1: {base: modelBase{ids: map[int]bool{}}}}}
 	for range 3 {
 		n := &node{dir: t.TempDir(), applied: make(map[uint64]bool), held: suppress.Publication{Generation: 1}}
 		c.open(n)
@@ -92,7 +94,11 @@ func (c *cluster) ids(most int) []int {
 // publish puts a change into the stream, as a node's prepared import makes it.
 func (c *cluster) publish(n *node) {
 	ids, op := c.ids(8), suppress.Op(1+c.rng.IntN(2))
-	p, _, err := n.s.Prepare("l", op, strings.NewReader(body(ids)), plain)
+	im := plain
+	if op == suppress.Add {
+		im.Until = c.clock.until(c.rng)
+	}
+	p, _, err := n.s.Prepare("l", op, strings.NewReader(body(ids)), im)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -102,8 +108,8 @@ func (c *cluster) publish(n *node) {
 			c.t.Fatal(err)
 		}
 		c.seq++
-		c.stream = append(c.stream, streamed{c.seq, op, ids, slices.Clone(b)})
-		c.note("change %d op %d %v", c.seq, op, ids)
+		c.stream = append(c.stream, streamed{c.seq, op, ids, leavesAt(im.Until), slices.Clone(b)})
+		c.note("change %d op %d %v until %d", c.seq, op, ids, im.Until)
 	}
 }
 
@@ -167,7 +173,9 @@ func (c *cluster) upload(n *node) {
 			c.compact(other)
 		}
 	}}
-	_, err := n.s.Replace("l", r, numbered(generation, start))
+	im := numbered(generation, start)
+	im.Until = c.clock.until(c.rng)
+	_, err := n.s.Replace("l", r, im)
 	c.note("upload %d of %v: %v", generation, ids, err)
 	if errors.Is(err, suppress.ErrReplay) {
 		return // it was refused before a byte was read
@@ -176,7 +184,7 @@ func (c *cluster) upload(n *node) {
 		c.t.Fatal(err)
 	}
 	n.held = suppress.Publication{Order: generation, Generation: generation}
-	up := &shipped{base: modelBase{ids: make(map[int]bool), start: start}}
+	up := &shipped{base: modelBase{ids: make(map[int]bool), start: start, leaves: leavesAt(im.Until)}}
 	for _, id := range ids {
 		up.base.ids[id] = true
 	}
@@ -281,15 +289,16 @@ func (c *cluster) compare(n *node) {
 	m := modelList{cur: base}
 	for _, e := range c.stream {
 		if n.applied[e.seq] || e.seq <= st.Start {
-			m.changes = append(m.changes, modelChange{e.seq, e.op, e.ids})
+			m.changes = append(m.changes, modelChange{e.seq, e.op, e.ids, e.leaves})
 		}
 	}
-	want := m.members()
+	now := uint32(c.clock.at)
+	want := m.members(now)
 	v := n.s.View()
 	var p suppress.Probe
 	for id := range crowd {
 		p.Reset(testHash("user.id", fmt.Appendf(nil, "u%d", id)))
-		if in := v.Contains(v.List("l"), &p); in != want[id] {
+		if in := v.Contains(v.List("l"), &p, now); in != want[id] {
 			c.t.Fatalf("%s: u%d is a member: %v, want %v, by %+v, %+v", n.dir[len(n.dir)-3:], id, in, want[id], n.held, st)
 		}
 	}
@@ -299,6 +308,7 @@ func (c *cluster) compare(n *node) {
 }
 
 func (c *cluster) step() {
+	c.clock.pass(c.rng)
 	n := c.nodes[c.rng.IntN(len(c.nodes))]
 	switch k := c.rng.IntN(20); {
 	case k < 5:
@@ -311,8 +321,13 @@ func (c *cluster) step() {
 		c.rollback(n)
 	case k < 17 && len(c.orders) > 0:
 		c.follow(n, c.orders[max(0, len(c.orders)-1-c.rng.IntN(4))])
-	case k < 19:
+	case k < 18:
 		c.compact(n)
+	case k < 19:
+		c.note("forget")
+		if err := n.s.Forget(n.through); err != nil {
+			c.t.Fatal(err)
+		}
 	default:
 		c.note("restart")
 		if err := n.s.Close(); err != nil {

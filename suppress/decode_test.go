@@ -16,6 +16,8 @@ func sampleManifest() manifest {
 func FuzzManifest(f *testing.F) {
 	m := sampleManifest()
 	f.Add(m.append(nil))
+	m.until, m.leaving = 1_900_000_000, true
+	f.Add(m.append(nil))
 	f.Add([]byte(manifestMagic))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := parseManifest(b)
@@ -42,10 +44,13 @@ func FuzzPointer(f *testing.F) {
 
 func FuzzJournal(f *testing.F) {
 	head := appendJournalHead(nil, "l", "f", shapePlain)
-	one := appendFrame(bytes.Clone(head), change{5, Add}, []Key{{1}, {2}})
+	one := appendFrame(bytes.Clone(head), newChange(5, Add, 0), []Key{{1}, {2}})
 	f.Add(one)
-	f.Add(appendFrame(bytes.Clone(one), change{6, Remove}, []Key{{1}}))
+	f.Add(appendFrame(bytes.Clone(one), newChange(6, Remove, 0), []Key{{1}}))
 	f.Add(one[:len(one)-1])
+	until := appendFrame(bytes.Clone(one), newChange(6, Add, 1_900_000_000), []Key{{1}})
+	f.Add(until)
+	f.Add(until[:len(until)-20])
 	f.Add(append(bytes.Clone(one), frameMagic...))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if _, err := parseJournalHead(b, "l", "f"); err != nil {
@@ -89,6 +94,10 @@ func FuzzKeyFile(f *testing.F) {
 	f.Add(whole)
 	f.Add(whole[:len(whole)-1])
 	f.Add(append(bytes.Clone(whole), 0))
+	whole = leavingFile(f, dir)
+	f.Add(whole)
+	f.Add(whole[:len(whole)-1])
+	f.Add(append(bytes.Clone(whole), 0))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		path := filepath.Join(t.TempDir(), "k")
 		if err := os.WriteFile(path, b, 0o600); err != nil {
@@ -103,11 +112,43 @@ func FuzzKeyFile(f *testing.F) {
 		for n := uint64(0); n < k.keys; n++ {
 			p, ok, err := keys.next()
 			key := p.key()
-			if in, e := k.contains(&key); !ok || err != nil || !in || e != nil {
+			if in, e := k.contains(&key); !ok || err != nil || !in || e != nil || k.leaves(&key) == 0 && k.leaving == nil {
 				t.Fatalf("key %d of %d: %v %v %v %v", n, k.keys, ok, err, in, e)
 			}
 		}
 	})
+}
+
+// leavingFile is a key file of which some keys leave by themselves.
+func leavingFile(t testing.TB, dir string) []byte {
+	t.Helper()
+	w, err := newKeyWriter(dir, syncDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.leaves = 1_900_000_000
+	over := &overlay{
+		base: &staying{keys: &sliceStream{{1, 1}, {2, 2}, {3, 3}, {4, 4}}, leaves: w.leaves},
+		changes: &changeSlice{
+			{pair{1, 1}, standing{leaves: never}}, {pair{2, 2}, standing{leaves: w.leaves - 9}}, {pair{3, 3}, standing{removed: true}}, {pair{9, 9}, standing{leaves: 7}},
+		},
+	}
+	if err := w.addMembers(over); err != nil {
+		t.Fatal(err)
+	}
+	k, err := w.finish(sampleManifest(), filepath.Join(dir, "leaving"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.file.Close()
+	if k.keys != 4 || k.leaving.len() != 2 {
+		t.Fatalf("%d keys, %+v", k.keys, k.leaving)
+	}
+	whole, err := os.ReadFile(k.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return whole
 }
 
 // FuzzImport reads any bytes in any form. What it makes members of is told by

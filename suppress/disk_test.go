@@ -171,7 +171,7 @@ func TestClosed(t *testing.T) {
 	s.Close()
 	l.mu.Lock()
 	journal := s.journalLocked(l, shapePlain)
-	apply := s.applyLocked(l, change{1, Add}, shapePlain, nil, true)
+	apply := s.applyLocked(l, newChange(1, Add, 0), shapePlain, nil, true)
 	s.rewriteJournalLocked(l)
 	reopened := l.log != nil
 	l.mu.Unlock()

@@ -19,10 +19,10 @@ func (s *Store) Compact(name string, through uint64) error {
 	if l == nil {
 		return fmt.Errorf("compact list: %w: %q has no members here", ErrUnknownList, name)
 	}
-	if err := l.tryBuild(); err != nil {
+	if err := s.tryBuild(l, workCompaction); err != nil {
 		return err
 	}
-	defer l.build.Unlock()
+	defer l.endBuild()
 	if len(*l.changes.sorted(l.floor(), through)) == 0 {
 		return nil
 	}
@@ -32,16 +32,16 @@ func (s *Store) Compact(name string, through uint64) error {
 	if of == shapeUnknown {
 		return fmt.Errorf("compact list: %w: %q was never declared", ErrUnknownList, name)
 	}
-	if err := s.fold(l, through, of, nil, 0); err != nil {
+	if err := s.fold(l, through, of, nil, standing{}); err != nil {
 		return outward(fmt.Errorf("compact list %q: %w", name, err))
 	}
 	return nil
 }
 
 // fold makes generations with the changes up to through in them, and over those
-// the keys of run, if any. All are of one shape. l.build is held. What was lost
+// the keys of run, if any, of which is said said. All are of one shape. l.build is held. What was lost
 // would be lost in the new generation too, and nothing would tell.
-func (s *Store) fold(l *list, through uint64, of shape, run *sorter, op Op) error {
+func (s *Store) fold(l *list, through uint64, of shape, run *sorter, said standing) error {
 	l.mu.Lock()
 	generation, decl, declared := uint64(firstGeneration), l.decl, l.declared
 	refused := l.takes(of)
@@ -66,11 +66,11 @@ func (s *Store) fold(l *list, through uint64, of shape, run *sorter, op Op) erro
 		}
 	}
 	var err error
-	if n.cur, err = s.foldOne(l, l.cur, manifest{generation: generation, start: through, shape: of}, run, op); err != nil {
+	if n.cur, err = s.foldOne(l, l.cur, manifest{generation: generation, start: through, shape: of}, run, said); err != nil {
 		return err
 	}
 	if l.prev != nil {
-		if n.prev, err = s.foldOne(l, l.prev, manifest{generation: l.prev.generation, start: through, shape: of}, run, op); err != nil {
+		if n.prev, err = s.foldOne(l, l.prev, manifest{generation: l.prev.generation, start: through, shape: of}, run, said); err != nil {
 			undo()
 			return err
 		}
@@ -89,29 +89,30 @@ func (s *Store) fold(l *list, through uint64, of shape, run *sorter, op Op) erro
 }
 
 // foldOne folds into one generation; base nil is the empty one.
-func (s *Store) foldOne(l *list, base *keyFile, m manifest, run *sorter, op Op) (*keyFile, error) {
-	var keys keyStream = new(sliceStream)
-	start := uint64(0)
+func (s *Store) foldOne(l *list, base *keyFile, m manifest, run *sorter, said standing) (*keyFile, error) {
+	var members memberStream = &staying{keys: new(sliceStream)}
+	start, leaves := uint64(0), uint32(never)
 	if base != nil {
 		if base.start >= m.start {
 			return base, nil
 		}
-		keys = base.stream()
-		m.uploaded, start = base.uploaded, base.start
+		members = base.members()
+		m.uploaded, start, leaves = base.uploaded, base.start, leavesAt(base.until)
 	}
-	keys = &overlay{base: keys, changes: l.changes.sorted(start, m.start)}
+	members = &overlay{base: members, changes: l.changes.sorted(start, m.start), past: s.past()}
 	if run != nil {
 		sorted, err := run.sorted()
 		if err != nil {
 			return nil, err
 		}
-		keys = &overlay{base: keys, changes: &changeRun{sorted, op == Add}}
+		members = &overlay{base: members, changes: &changeRun{sorted, said}}
 	}
 	w, err := s.newBase(l)
 	if err != nil {
 		return nil, err
 	}
-	if err := w.addAll(keys); err != nil {
+	w.leaves = leaves
+	if err := w.addMembers(members); err != nil {
 		w.abandon()
 		return nil, err
 	}

@@ -74,48 +74,6 @@ func (s *Store) commit(l *list, n nextBase) error {
 	return nil
 }
 
-// recountLocked counts the members and sets the readers' entry.
-func (s *Store) recountLocked(l *list) {
-	l.members = 0
-	if l.cur != nil {
-		l.members = int64(l.cur.keys)
-	}
-	start := l.startLocked()
-	for key, c := range l.changes.m {
-		if c.seq <= start {
-			continue
-		}
-		in := s.inBaseLocked(l, &key)
-		switch {
-		case c.op == Add && !in:
-			l.members++
-		case c.op == Remove && in:
-			l.members--
-		}
-	}
-	l.setEntryLocked()
-}
-
-func (l *list) startLocked() uint64 {
-	if l.cur == nil {
-		return 0
-	}
-	return l.cur.start
-}
-
-// inBaseLocked settles whether the key is in the current base. It is for the
-// count of members: a key that cannot be read counts as absent.
-func (s *Store) inBaseLocked(l *list, key *Key) bool {
-	if l.cur == nil {
-		return false
-	}
-	in, err := l.cur.contains(key)
-	if err != nil {
-		s.notice(l.name, "the number of members may be wrong, and look-ups are answered with yes where they fail: %v; mend the disk and upload the list again", outward(err))
-	}
-	return in
-}
-
 // rewriteJournalLocked drops the changes that every kept generation holds. The
 // journal that stands is a superset, so failing here loses nothing.
 func (s *Store) rewriteJournalLocked(l *list) {
@@ -132,7 +90,7 @@ func (s *Store) rewriteJournalLocked(l *list) {
 // the file before it has no name any more. While a power cut may bring that one
 // back, no change is acknowledged as outliving it (journal.sync).
 func (s *Store) openJournalLocked(l *list, of shape) error {
-	content := encodeJournal(l.name, s.o.Fingerprint, of, l.changes.m)
+	content := encodeJournal(l.name, s.o.Fingerprint, of, l.changes)
 	f, err := s.replaceFile(filepath.Join(l.dir, journalName), content)
 	if f == nil {
 		return err
@@ -143,14 +101,6 @@ func (s *Store) openJournalLocked(l *list, of shape) error {
 	l.log = &journal{file: f, shape: of, size: int64(len(content)), syncDir: s.syncDir}
 	if err != nil {
 		l.log.unsynced = l.dir
-	}
-	return nil
-}
-
-// tryBuild takes the right to make generations of l, or says who has it.
-func (l *list) tryBuild() error {
-	if !l.build.TryLock() {
-		return fmt.Errorf("%w: another upload to %q, or its compaction, is under way; try again when it has ended", ErrBusy, l.name)
 	}
 	return nil
 }
@@ -168,10 +118,10 @@ func (s *Store) Rollback(name string) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	if err := l.tryBuild(); err != nil {
+	if err := s.tryBuild(l, workRollback); err != nil {
 		return Status{}, err
 	}
-	defer l.build.Unlock()
+	defer l.endBuild()
 	l.mu.Lock()
 	n := nextBase{cur: l.prev, prev: l.cur, decl: l.decl}
 	if l.previousLocked() == 0 {
@@ -225,10 +175,10 @@ func (s *Store) DeleteAs(name string, generation, start uint64) error {
 	if l == nil {
 		l = s.add(name) // an earlier upload may come later
 	}
-	if err := l.tryBuild(); err != nil {
+	if err := s.tryBuild(l, workDeletion); err != nil {
 		return err
 	}
-	defer l.build.Unlock()
+	defer l.endBuild()
 	l.mu.Lock()
 	again := generation != 0 && l.order == generation && l.cur != nil && l.cur.deleted && !l.lost.any()
 	m, err := s.numberLocked(l, Import{Generation: generation, Start: start})

@@ -53,8 +53,10 @@ type Import struct {
 	DryRun bool
 	// Force lets a replacement lose more than Options.MaxShrink of the members.
 	Force bool
-	// Until is when these members leave by themselves. It is not supported yet:
-	// other than 0 it is refused.
+	// Until is the Unix second at which these members leave by themselves; 0 means
+	// never. Those that were added for longer, or are in the upload that is in use,
+	// stay as long as that says. It is refused in the past, more than MaxUntil ahead,
+	// and for Remove.
 	Until uint32
 	// Start is the change sequence at which the upload started; 0 means the
 	// highest that the store has seen. Changes above it apply over the upload,
@@ -83,8 +85,9 @@ type Report struct {
 	Generation        uint64     `json:"generation"` // of a dry run: what it would have been
 	Keys              uint64     `json:"keys"`       // different members in the upload
 	Duplicates        uint64     `json:"duplicates"`
-	Empty             uint64     `json:"empty"`    // cells and lines without an identifier
-	Rejected          uint64     `json:"rejected"` // rows with an identifier that cannot be used
+	Until             uint32     `json:"until,omitempty"` // Unix second at which they leave by themselves
+	Empty             uint64     `json:"empty"`           // cells and lines without an identifier
+	Rejected          uint64     `json:"rejected"`        // rows with an identifier that cannot be used
 	RejectedSample    []Rejected `json:"rejected_sample,omitempty"`
 	FalsePositiveRate float64    `json:"false_positive_rate"`
 	Bytes             int64      `json:"bytes"` // memory of the filter and its index
@@ -146,8 +149,6 @@ func (i *importer) check() error {
 	switch {
 	case im.Format != CSV && im.Format != NDJSON && im.Format != Plain:
 		return fault("format %q is none of %q, %q, %q", im.Format, CSV, NDJSON, Plain)
-	case im.Until != 0:
-		return fault("until %d: members that leave by themselves are not supported yet; leave until out and remove them later", im.Until)
 	case !slices.Contains(Schemes(), im.scheme()):
 		return fault("normalize %q is none of %q", im.Normalize, Schemes())
 	case im.Column != "" && im.ID == "":
@@ -170,6 +171,9 @@ func (i *importer) check() error {
 			return fault("list %q has the sources %q; say which one the file is of with id=SOURCE", i.list, i.decl.Sources)
 		}
 		im.ID = i.decl.Sources[0]
+	}
+	if err := checkUntil(im.Until, i.o.Now(), i.removes); err != nil {
+		return err
 	}
 	for _, c := range im.Map {
 		if err := i.checkSource(c.Source); err != nil {

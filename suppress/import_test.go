@@ -38,7 +38,7 @@ func has(t *testing.T, s *suppress.Store, list, source, id string) bool {
 	var p suppress.Probe
 	p.Reset(testHash(source, canonical))
 	v := s.View()
-	return v.Contains(v.List(list), &p)
+	return v.Contains(v.List(list), &p, 0)
 }
 
 var customers = suppress.Declaration{Name: "customers", Sources: []string{"email_sha256", "user.id", "ifa"}, Exact: true}
@@ -177,7 +177,7 @@ func TestItems(t *testing.T) {
 	}{{"u1", "shoe", true}, {"u2", "hat", true}, {"u1", "hat", false}, {"u2", "shoe", false}} {
 		var p suppress.Probe
 		p.Reset(suppress.ItemKey(testHash("user.id", []byte(c.user)), o.Item("orders", []byte(c.item))))
-		if got := v.Contains(v.List("orders"), &p); got != c.in {
+		if got := v.Contains(v.List("orders"), &p, 0); got != c.in {
 			t.Errorf("%s, %s: %v", c.user, c.item, got)
 		}
 	}

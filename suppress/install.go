@@ -24,10 +24,10 @@ func (s *Store) Install(name string, sh *Shipment, keys io.Reader, replay *Repla
 	if err != nil {
 		return Status{}, fmt.Errorf("install generation of list %q: %w", name, err)
 	}
-	if err := l.tryBuild(); err != nil {
+	if err := s.tryBuild(l, workInstall); err != nil {
 		return Status{}, err
 	}
-	defer l.build.Unlock()
+	defer l.endBuild()
 	done, err := s.settle(l, sh.Publication, replay != nil)
 	if err == nil && !done {
 		err = s.install(l, sh, keys, replay)
@@ -110,23 +110,24 @@ func (s *Store) install(l *list, sh *Shipment, keys io.Reader, replay *Replay) e
 	if err != nil {
 		return err
 	}
-	defer w.abandon()
+	defer func() { w.abandon() }()
 	m := manifest{deleted: sh.Deleted, shape: sh.shape(), generation: sh.Generation, start: sh.Start, uploaded: sh.Uploaded}
-	var over replaying
-	var all keyStream = newShipmentKeys(keys, sh, sha256.New())
-	if replay != nil {
-		over.store, over.sh, over.replay, over.base, over.of = s, sh, replay, all, sh.shape()
-		defer over.close()
-		if all, err = over.run(); err != nil {
-			return err
-		}
-		m.start = max(m.start, replay.Through)
-	}
+	all := newShipmentKeys(keys, sh, sha256.New())
 	if err := w.addAll(all); err != nil {
 		return err
 	}
-	if m.deleted && w.keys > 0 {
-		m.deleted, m.shape = false, over.of // by the changes since
+	w.leaves, w.leaving = leavesAt(sh.Until), all.leaving
+	if replay != nil {
+		over := replaying{store: s, list: l, sh: sh, replay: replay, of: sh.shape()}
+		with, err := over.run(w)
+		if err != nil {
+			return err
+		}
+		w = with
+		m.start = max(m.start, replay.Through)
+		if m.deleted && w.keys > 0 {
+			m.deleted, m.shape = false, over.of // by the changes since
+		}
 	}
 	n := nextBase{order: sh.Order, lost: loss{Changes: l.lost.Changes && replay == nil}}
 	if n.prev, err = s.before(l, m.shape); err != nil {
@@ -175,10 +176,10 @@ func (s *Store) RollbackTo(name string, p Publication) (Status, error) {
 	if p.Generation < firstGeneration || p.Order < p.Generation || p.Order > maxNumber {
 		return Status{}, fmt.Errorf("roll back list %q: %w: generation %d by order %d", name, ErrImport, p.Generation, p.Order)
 	}
-	if err := l.tryBuild(); err != nil {
+	if err := s.tryBuild(l, workRollback); err != nil {
 		return Status{}, err
 	}
-	defer l.build.Unlock()
+	defer l.endBuild()
 	done, err := s.settle(l, p, false)
 	if err == nil && !done {
 		err = s.rollbackToNothing(l, p)

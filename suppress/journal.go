@@ -2,6 +2,7 @@ package suppress
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
@@ -19,15 +20,17 @@ import (
 //	       16  first half of SHA-256 of the list's name
 //	        4  checksum of the 64 bytes before
 //	frame   4  magic "CHNG"
-//	        1  1 add, 2 remove
+//	        1  1 add, 2 remove, 3 add until a second
 //	        3  zero
 //	        8  sequence
 //	        4  number of keys, 1 to 1<<20
-//	        4  checksum of the keys
+//	        4  checksum of what follows the head
 //	        4  checksum of the 24 bytes before
+//	        4  where members are added until a second: that, in Unix seconds
 //	           the keys, 16 bytes each
 //
-// A frame is one change: it counts whole or not at all.
+// A frame is one change: it counts whole or not at all. Programs that do not know
+// the third kind take it for damage, and the list as one that is not trusted.
 const (
 	journalMagic   = "restrchg"
 	journalVersion = 1
@@ -35,6 +38,7 @@ const (
 	frameMagic     = "CHNG"
 	frameHead      = 28
 	maxFrameKeys   = 1 << 20
+	frameAddUntil  = 3
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -81,12 +85,18 @@ func (f *frame) key(i int) Key { return Key(f.keys[i*keySize:]) }
 func (f *frame) len() int      { return len(f.keys) / keySize }
 
 func appendFrame(dst []byte, c change, keys []Key) []byte {
-	from := len(dst)
+	from, op := len(dst), byte(c.op)
+	if c.op == Add && c.leaves != never {
+		op = frameAddUntil
+	}
 	dst = append(dst, frameMagic...)
-	dst = append(dst, byte(c.op), 0, 0, 0)
+	dst = append(dst, op, 0, 0, 0)
 	dst = binary.BigEndian.AppendUint64(dst, c.seq)
 	dst = binary.BigEndian.AppendUint32(dst, uint32(len(keys)))
 	dst = append(dst, make([]byte, 8)...)
+	if op == frameAddUntil {
+		dst = binary.BigEndian.AppendUint32(dst, c.leaves)
+	}
 	for i := range keys {
 		dst = append(dst, keys[i][:]...)
 	}
@@ -103,15 +113,30 @@ func parseFrame(b []byte) (f frame, size int, ok bool) {
 		crc32.Checksum(b[:24], castagnoli) != binary.BigEndian.Uint32(b[24:]) {
 		return f, 0, false
 	}
-	f.op = Op(b[4])
-	f.seq = binary.BigEndian.Uint64(b[8:])
 	n := binary.BigEndian.Uint32(b[16:])
-	if (f.op != Add && f.op != Remove) || n == 0 || n > maxFrameKeys || len(b)-frameHead < int(n)*keySize {
+	if b[4] < byte(Add) || b[4] > frameAddUntil || n == 0 || n > maxFrameKeys || len(b) < frameSize(b) {
 		return f, 0, false
 	}
-	size = frameHead + int(n)*keySize
-	f.keys = b[frameHead:size]
-	return f, size, crc32.Checksum(f.keys, castagnoli) == binary.BigEndian.Uint32(b[20:])
+	size = frameSize(b)
+	body := b[frameHead:size]
+	f.keys = body[len(body)-int(n)*keySize:]
+	f.change = newChange(binary.BigEndian.Uint64(b[8:]), Op(b[4]), 0)
+	if b[4] == frameAddUntil {
+		f.op, f.leaves = Add, binary.BigEndian.Uint32(body)
+	}
+	if b[4] == frameAddUntil && (f.leaves == 0 || f.leaves == never) {
+		return f, 0, false
+	}
+	return f, size, crc32.Checksum(body, castagnoli) == binary.BigEndian.Uint32(b[20:])
+}
+
+// frameSize is how many bytes the frame takes whose head is at the start of b.
+func frameSize(b []byte) int {
+	size := frameHead + int(binary.BigEndian.Uint32(b[16:]))*keySize
+	if b[4] == frameAddUntil {
+		size += 4
+	}
+	return size
 }
 
 // parsedJournal says how far a journal could be read.
@@ -159,7 +184,7 @@ func tornFrame(b []byte) bool {
 		return false
 	}
 	n := binary.BigEndian.Uint32(b[16:])
-	return n <= maxFrameKeys && len(b)-frameHead < int(n)*keySize
+	return n <= maxFrameKeys && len(b) < frameSize(b)
 }
 
 // journal is the open file, at its end.
@@ -209,17 +234,23 @@ func (j *journal) append(c change, keys []Key, sync bool) error {
 }
 
 // encodeJournal writes the changes as few frames as they allow, by sequence.
-func encodeJournal(list, fingerprint string, of shape, m map[Key]change) []byte {
-	all := make([]changedKey, 0, len(m))
-	for k, c := range m {
-		all = append(all, changedKey{pairOf(&k), c})
+func encodeJournal(list, fingerprint string, of shape, c *changes) []byte {
+	type said struct {
+		pair
+		change
 	}
-	slices.SortFunc(all, func(a, b changedKey) int {
-		if a.change != b.change {
-			if b.change.beats(a.change) {
-				return -1
-			}
+	all := make([]said, 0, len(c.m))
+	for k, d := range c.all {
+		all = append(all, said{pairOf(&k), d})
+	}
+	slices.SortFunc(all, func(a, b said) int {
+		switch {
+		case b.later(a.change):
+			return -1
+		case a.later(b.change):
 			return 1
+		case a.leaves != b.leaves:
+			return cmp.Compare(a.leaves, b.leaves)
 		}
 		return comparePairs(a.pair, b.pair)
 	})

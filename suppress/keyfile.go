@@ -25,6 +25,8 @@ type keyFile struct {
 	path  string
 	file  *os.File
 	index []pair
+	// leaving has the keys that leave at another second than manifest.until.
+	leaving *leaving
 }
 
 // openKeyFile opens the file and verifies all of it: head, checksum, order, count.
@@ -62,7 +64,14 @@ func (k *keyFile) verify(list, fingerprint string) error {
 	if err != nil {
 		return err
 	}
-	if want := manifestSize + int64(m.keys)*keySize; st.Size() != want {
+	want := m.bytes()
+	if m.leaving && st.Size() > want {
+		if k.leaving, err = readLeaving(io.NewSectionReader(k.file, want, st.Size()-want), head, m.keys); err != nil {
+			return err
+		}
+		want += leavingSize(uint64(k.leaving.len()))
+	}
+	if st.Size() != want || m.leaving && k.leaving == nil {
 		return fmt.Errorf("%w: it has %d bytes, its head says %d", ErrDamaged, st.Size(), want)
 	}
 	sum := sha256.New()
@@ -94,6 +103,17 @@ func (k *keyFile) verify(list, fingerprint string) error {
 func (k *keyFile) section() *io.SectionReader {
 	return io.NewSectionReader(k.file, manifestSize, int64(k.keys)*keySize)
 }
+
+// members are all keys, as stream reads them, with the seconds at which they leave.
+func (k *keyFile) members() memberStream {
+	return &leavingKeys{keys: k.stream(), all: leavesAt(k.until), l: k.leaving}
+}
+
+// size is that of the file, in bytes.
+func (k *keyFile) size() int64 { return k.bytes() + leavingSize(uint64(k.leaving.len())) }
+
+// leaves is the second at which the key leaves, if it is in the file.
+func (k *keyFile) leaves(key *Key) uint32 { return k.leaving.of(pairOf(key), leavesAt(k.until)) }
 
 // stream reads all keys in order, and fails at their end when they are not those
 // that were verified: a generation or a filter made of them would lack members,

@@ -17,6 +17,9 @@ type keyWriter struct {
 	sum   hash.Hash
 	keys  uint64
 	index []pair
+
+	leaves  uint32   // when keys leave, but for those in leaving
+	leaving *leaving // nil: none
 }
 
 func newKeyWriter(tmp string, sync func(dir string) error) (*keyWriter, error) {
@@ -24,7 +27,7 @@ func newKeyWriter(tmp string, sync func(dir string) error) (*keyWriter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write key file: %w", err)
 	}
-	w := &keyWriter{file: f, sync: sync, sum: sha256.New(), buf: make([]byte, 0, 256<<10)}
+	w := &keyWriter{file: f, sync: sync, sum: sha256.New(), buf: make([]byte, 0, 256<<10), leaves: never}
 	if _, err := f.Write(make([]byte, manifestSize)); err != nil {
 		w.abandon()
 		return nil, fmt.Errorf("write key file: %w", err)
@@ -59,6 +62,26 @@ func (w *keyWriter) addAll(s keyStream) error {
 	}
 }
 
+// addMembers takes every member of the stream.
+func (w *keyWriter) addMembers(s memberStream) error {
+	for {
+		m, ok, err := s.nextMember()
+		if err != nil || !ok {
+			return err
+		}
+		if err := w.add(m.pair); err != nil {
+			return err
+		}
+		if m.leaves == w.leaves {
+			continue
+		}
+		if w.leaving == nil {
+			w.leaving = new(leaving)
+		}
+		w.leaving.add(m)
+	}
+}
+
 func (w *keyWriter) flush() error {
 	w.sum.Write(w.buf)
 	if _, err := w.file.Write(w.buf); err != nil {
@@ -74,9 +97,15 @@ func (w *keyWriter) finish(m manifest, path string) (*keyFile, error) {
 	if err := w.flush(); err != nil {
 		return nil, err
 	}
-	m.keys = w.keys
+	m.keys, m.until, m.leaving = w.keys, untilOf(w.leaves), w.leaving.len() > 0
 	w.sum.Sum(m.sum[:0])
-	if _, err := w.file.WriteAt(m.append(nil), 0); err != nil {
+	head := m.append(nil)
+	if m.leaving {
+		if err := w.leaving.writeTo(w.file, head); err != nil {
+			return nil, fmt.Errorf("write key file: %w", err)
+		}
+	}
+	if _, err := w.file.WriteAt(head, 0); err != nil {
 		return nil, fmt.Errorf("write key file: %w", err)
 	}
 	if err := w.file.Sync(); err != nil {
@@ -89,7 +118,21 @@ func (w *keyWriter) finish(m manifest, path string) (*keyFile, error) {
 		os.Remove(path)
 		return nil, fmt.Errorf("write key file: %w", err)
 	}
-	k := &keyFile{manifest: m, path: path, file: w.file, index: w.index}
+	k := &keyFile{manifest: m, path: path, file: w.file, index: w.index, leaving: w.leaving}
+	w.file = nil
+	return k, nil
+}
+
+// unnamed ends a file that nobody else is to see. It has no head.
+func (w *keyWriter) unnamed() (*keyFile, error) {
+	if err := w.flush(); err != nil {
+		return nil, err
+	}
+	if err := os.Remove(w.file.Name()); err != nil {
+		return nil, fmt.Errorf("write key file: %w", err)
+	}
+	k := &keyFile{manifest: manifest{keys: w.keys, until: untilOf(w.leaves)}, path: w.file.Name(), file: w.file, index: w.index, leaving: w.leaving}
+	w.sum.Sum(k.manifest.sum[:0])
 	w.file = nil
 	return k, nil
 }

@@ -41,7 +41,7 @@ func BenchmarkContains(b *testing.B) {
 			at, p := v.List("l"), new(suppress.Probe)
 			contestants = append(contestants, contestant{name: kind, built: built, bytes: float64(st.Bytes) / float64(n), ask: func(k *suppress.Key) bool {
 				p.Reset(*k)
-				return v.Contains(at, p)
+				return v.Contains(at, p, 0)
 			}})
 		}
 		b.ResetTimer()
@@ -139,7 +139,7 @@ func BenchmarkLists(b *testing.B) {
 				p.Reset(number(1<<40 + n))
 				n++
 				for i := range lists {
-					v.Contains(i, &p)
+					v.Contains(i, &p, 0)
 				}
 			}
 		})
@@ -157,7 +157,7 @@ func BenchmarkExact(b *testing.B) {
 	i := uint64(0)
 	for b.Loop() {
 		p.Reset(number(i * 7919 % *benchKeys))
-		v.Contains(0, &p)
+		v.Contains(0, &p, 0)
 		i++
 	}
 }

@@ -11,23 +11,28 @@ import (
 //
 //	offset size
 //	     0    8  magic "restrkey"
-//	     8    4  version, 1
-//	    12    4  flags: 1 deleted, 2 of identifiers, 4 of identifiers and items
+//	     8    4  version: 2 where keys leave by themselves, else 1
+//	    12    4  flags: 1 deleted, 2 of identifiers, 4 of identifiers and items,
+//	             8 some keys leave at a second of their own (leaving.go)
 //	    16    8  generation
 //	    24    8  start: changes up to this sequence are in the keys
 //	    32    8  number of keys
-//	    40    8  uploaded, Unix seconds
+//	    40    4  when the keys leave, Unix seconds; 0: never
+//	    44    4  uploaded, Unix seconds
 //	    48   32  fingerprint of the identifier secret, padded with zero bytes
 //	    80   16  first half of SHA-256 of the list's name
 //	    96   32  SHA-256 of the keys
 //	   128   32  SHA-256 of the 128 bytes before
 //	   160       the keys, 16 bytes each, strictly ascending
+//	             what leaving.go says, where the flags say so
 type manifest struct {
 	deleted     bool
 	shape       shape
 	generation  uint64
 	start       uint64
 	keys        uint64
+	until       uint32 // 0: never
+	leaving     bool
 	uploaded    uint64
 	fingerprint string
 	list        [16]byte
@@ -36,7 +41,7 @@ type manifest struct {
 
 const (
 	manifestMagic   = "restrkey"
-	manifestVersion = 1
+	manifestVersion = 2
 	manifestSize    = 160
 	fingerprintSize = 32
 	keySize         = 16
@@ -53,13 +58,19 @@ func nameTag(list string) (tag [16]byte) {
 func (m *manifest) append(dst []byte) []byte {
 	from := len(dst)
 	dst = append(dst, manifestMagic...)
-	dst = binary.BigEndian.AppendUint32(dst, manifestVersion)
-	flags := uint32(m.shape) << 1
+	version, flags := uint32(1), uint32(m.shape)<<1
 	if m.deleted {
 		flags |= 1
 	}
+	if m.leaving {
+		flags |= 8
+	}
+	if m.until != 0 || m.leaving {
+		version = 2
+	}
+	dst = binary.BigEndian.AppendUint32(dst, version)
 	dst = binary.BigEndian.AppendUint32(dst, flags)
-	for _, n := range [...]uint64{m.generation, m.start, m.keys, m.uploaded} {
+	for _, n := range [...]uint64{m.generation, m.start, m.keys, uint64(m.until)<<32 | m.uploaded} {
 		dst = binary.BigEndian.AppendUint64(dst, n)
 	}
 	dst = appendFingerprint(dst, m.fingerprint)
@@ -80,24 +91,29 @@ func parseManifest(b []byte) (m manifest, err error) {
 	if v := binary.BigEndian.Uint32(b[8:]); string(b[:8]) == manifestMagic && v > manifestVersion {
 		return m, fmt.Errorf("parse key file head: %w: %w: version %d, this program reads %d", ErrDamaged, ErrVersion, v, manifestVersion)
 	}
-	if string(b[:8]) != manifestMagic || binary.BigEndian.Uint32(b[8:]) != manifestVersion {
+	version := binary.BigEndian.Uint32(b[8:])
+	if string(b[:8]) != manifestMagic || version == 0 {
 		return m, fmt.Errorf("parse key file head %q version %d: %w: this program reads %q version %d",
-			b[:8], binary.BigEndian.Uint32(b[8:]), ErrDamaged, manifestMagic, manifestVersion)
+			b[:8], version, ErrDamaged, manifestMagic, manifestVersion)
 	}
 	flags := binary.BigEndian.Uint32(b[12:])
-	m.deleted, m.shape = flags&1 != 0, shape(flags>>1)
+	m.deleted, m.leaving, m.shape = flags&1 != 0, flags&8 != 0, shape(flags>>1&^4)
 	m.generation = binary.BigEndian.Uint64(b[16:])
 	m.start = binary.BigEndian.Uint64(b[24:])
 	m.keys = binary.BigEndian.Uint64(b[32:])
-	m.uploaded = binary.BigEndian.Uint64(b[40:])
+	m.until = binary.BigEndian.Uint32(b[40:])
+	m.uploaded = uint64(binary.BigEndian.Uint32(b[44:]))
 	m.fingerprint = string(bytes.TrimRight(b[48:80], "\x00"))
 	copy(m.list[:], b[80:])
 	copy(m.sum[:], b[96:])
-	if m.shape > shapeItems || m.keys > maxKeys || m.uploaded>>32 != 0 {
+	if m.shape > shapeItems || m.keys > maxKeys || (version == 2) != (m.until != 0 || m.leaving) {
 		return m, fmt.Errorf("parse key file head of %d keys: %w: a field is out of bounds", m.keys, ErrDamaged)
 	}
 	return m, nil
 }
+
+// bytes are those of head and keys.
+func (m *manifest) bytes() int64 { return manifestSize + int64(m.keys)*keySize }
 
 // appendFingerprint pads with zero bytes; Open has checked the length.
 func appendFingerprint(dst []byte, fingerprint string) []byte {

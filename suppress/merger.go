@@ -72,73 +72,82 @@ func (m *merger) down(i int) {
 	}
 }
 
-// overlay is a base with sorted changes over it. A key that is added is in, one
-// that is removed is not, every other is as in the base.
+// overlay is a base with sorted changes over it: a key that is added is in, one
+// that is removed is not, every other is as in the base. Members that have left by
+// the second past are left out.
 type overlay struct {
-	base    keyStream
+	base    memberStream
 	changes changeStream
+	past    uint32
 
-	key      pair
+	key      member
 	keyOK    bool
-	change   pair
-	add      bool
+	change   changedKey
 	changeOK bool
 	begun    bool
 }
 
 // changeStream gives changed keys in ascending order, each once.
 type changeStream interface {
-	nextChange() (p pair, add bool, ok bool, err error)
+	nextChange() (changedKey, bool, error)
 }
 
 func (o *overlay) readBase() (err error) {
-	o.key, o.keyOK, err = o.base.next()
+	o.key, o.keyOK, err = o.base.nextMember()
 	return err
 }
 
 func (o *overlay) readChange() (err error) {
-	o.change, o.add, o.changeOK, err = o.changes.nextChange()
+	o.change, o.changeOK, err = o.changes.nextChange()
 	return err
 }
 
-func (o *overlay) next() (pair, bool, error) {
+func (o *overlay) nextMember() (member, bool, error) {
 	if !o.begun {
 		o.begun = true
 		if err := o.readBase(); err != nil {
-			return pair{}, false, err
+			return member{}, false, err
 		}
 		if err := o.readChange(); err != nil {
-			return pair{}, false, err
+			return member{}, false, err
 		}
 	}
 	for o.keyOK || o.changeOK {
-		if o.keyOK && (!o.changeOK || o.key.less(o.change)) {
-			p := o.key
-			return p, true, o.readBase()
+		m, err := o.step()
+		if err != nil {
+			return member{}, false, err
 		}
-		p, add := o.change, o.add
-		if o.keyOK && o.key == p {
-			if err := o.readBase(); err != nil {
-				return pair{}, false, err
-			}
-		}
-		if err := o.readChange(); err != nil {
-			return pair{}, false, err
-		}
-		if add {
-			return p, true, nil
+		if m.leaves > o.past {
+			return m, true, nil
 		}
 	}
-	return pair{}, false, nil
+	return member{}, false, nil
+}
+
+// step takes the lowest key; one that leaves at 0 is not a member.
+func (o *overlay) step() (member, error) {
+	if o.keyOK && (!o.changeOK || o.key.less(o.change.pair)) {
+		m := o.key
+		return m, o.readBase()
+	}
+	c := o.change
+	m := member{pair: c.pair, leaves: c.over(0)}
+	if o.keyOK && o.key.pair == c.pair {
+		m.leaves = c.over(o.key.leaves)
+		if err := o.readBase(); err != nil {
+			return m, err
+		}
+	}
+	return m, o.readChange()
 }
 
 // changeRun is a change whose keys come sorted from an upload.
 type changeRun struct {
 	keys keyStream
-	add  bool
+	said standing
 }
 
-func (c *changeRun) nextChange() (pair, bool, bool, error) {
+func (c *changeRun) nextChange() (changedKey, bool, error) {
 	p, ok, err := c.keys.next()
-	return p, c.add, ok, err
+	return changedKey{p, c.said}, ok, err
 }

@@ -58,56 +58,12 @@ func people(name string) suppress.Declaration {
 
 var plain = suppress.Import{Format: suppress.Plain, ID: "user.id"}
 
-// modelChange is the model's whole history of a list: it drops nothing.
-type modelChange struct {
-	seq uint64
-	op  suppress.Op
-	ids []int
-}
-
-// modelBase is an upload and the sequence at which it started.
-type modelBase struct {
-	ids   map[int]bool
-	start uint64
-}
-
-type modelList struct {
-	cur, prev *modelBase
-	changes   []modelChange
-}
-
-func (m *modelList) members() map[int]bool {
-	out := make(map[int]bool)
-	start := uint64(0)
-	if m.cur != nil {
-		start = m.cur.start
-		for id := range m.cur.ids {
-			out[id] = true
-		}
-	}
-	latest := make(map[int]modelChange)
-	for _, c := range m.changes {
-		for _, id := range c.ids {
-			if old := latest[id]; c.seq > start && (c.seq > old.seq || c.seq == old.seq && c.op == suppress.Add) {
-				latest[id] = c
-			}
-		}
-	}
-	for id, c := range latest {
-		if c.op == suppress.Add {
-			out[id] = true
-		} else {
-			delete(out, id)
-		}
-	}
-	return out
-}
-
 const population = 1500
 
 type model struct {
 	t     *testing.T
 	rng   *rand.Rand
+	clock *testClock
 	dir   string
 	s     *suppress.Store
 	lists map[string]*modelList
@@ -153,13 +109,13 @@ func (d *duringRead) Read(p []byte) (int, error) {
 func (m *model) replace(name string, l *modelList) {
 	ids := m.some(900)
 	m.note("replace %s %d ids", name, len(ids))
-	base := &modelBase{ids: make(map[int]bool), start: m.s.Sequence()}
+	im := plain
+	im.Force, im.Until = true, m.clock.until(m.rng)
+	base := &modelBase{ids: make(map[int]bool), start: m.s.Sequence(), leaves: leavesAt(im.Until)}
 	for _, id := range ids {
 		base.ids[id] = true
 	}
 	r := &duringRead{Reader: strings.NewReader(body(ids))}
-	im := plain
-	im.Force = true
 	if m.rng.IntN(3) == 0 {
 		r.do = func() { m.change(name, l, 20) }
 	}
@@ -202,8 +158,12 @@ func (*brokenReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
 func (m *model) change(name string, l *modelList, most int) {
 	ids, op := m.some(most), suppress.Op(1+m.rng.IntN(2))
-	m.note("change %s op %d %v", name, op, ids)
-	_, err := m.s.Change(name, op, strings.NewReader(body(ids)), plain)
+	im := plain
+	if op == suppress.Add {
+		im.Until = m.clock.until(m.rng)
+	}
+	m.note("change %s op %d %v until %d", name, op, ids, im.Until)
+	_, err := m.s.Change(name, op, strings.NewReader(body(ids)), im)
 	if errors.Is(err, suppress.ErrBusy) {
 		m.note("busy") // too many for memory, beside an upload
 		return
@@ -211,7 +171,7 @@ func (m *model) change(name string, l *modelList, most int) {
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	l.changes = append(l.changes, modelChange{m.s.Sequence(), op, ids})
+	l.changes = append(l.changes, modelChange{m.s.Sequence(), op, ids, leavesAt(im.Until)})
 }
 
 // apply joins changes in with sequences out of order, and some twice.
@@ -226,7 +186,11 @@ func (m *model) apply(name string, l *modelList) {
 	from := m.s.Sequence()
 	var batch []modelChange
 	for i := range uint64(4) {
-		batch = append(batch, modelChange{from + 1 + i, suppress.Op(1 + m.rng.IntN(2)), m.some(8)})
+		c := modelChange{from + 1 + i, suppress.Op(1 + m.rng.IntN(2)), m.some(8), never}
+		if c.op == suppress.Add {
+			c.leaves = leavesAt(m.clock.until(m.rng))
+		}
+		batch = append(batch, c)
 	}
 	m.note("apply %s %v", name, batch)
 	l.changes = append(l.changes, batch...)
@@ -237,13 +201,24 @@ func (m *model) apply(name string, l *modelList) {
 		for _, id := range c.ids {
 			keys = append(keys, testHash("user.id", fmt.Appendf(nil, "u%d", id)))
 		}
-		if err := m.s.Apply(name, c.seq, c.op, keys); err != nil {
+		change := &suppress.Change{List: name, Fingerprint: options("").Fingerprint, Op: c.op, Keys: keys}
+		if c.leaves != never {
+			change.Until = c.leaves
+		}
+		if err := m.s.ApplyChange(c.seq, change); err != nil {
 			m.t.Fatal(err)
 		}
 	}
 }
 
+func (m *model) open() {
+	o := options(m.dir)
+	o.Now = m.clock.now
+	m.s = open(m.t, o)
+}
+
 func (m *model) step() {
+	m.clock.pass(m.rng)
 	name := m.decls[m.rng.IntN(len(m.decls))].Name
 	l := m.lists[name]
 	switch n := m.rng.IntN(20); {
@@ -275,6 +250,11 @@ func (m *model) step() {
 		if err := m.s.Compact(name, m.s.Sequence()-uint64(m.rng.IntN(3))); err != nil {
 			m.t.Fatal(err)
 		}
+	case n < 19 && m.rng.IntN(2) == 0:
+		m.note("forget")
+		if err := m.s.Forget(m.s.Sequence()); err != nil {
+			m.t.Fatal(err)
+		}
 	case n < 19:
 		m.note("declare anew")
 		m.redeclare()
@@ -283,7 +263,7 @@ func (m *model) step() {
 		if err := m.s.Close(); err != nil {
 			m.t.Fatal(err)
 		}
-		m.s = open(m.t, options(m.dir))
+		m.open()
 		if n := m.s.Notices(); len(n) > 0 {
 			m.t.Fatalf("notices: %v", n)
 		}
@@ -310,12 +290,13 @@ func (m *model) compare() {
 	v := m.s.View()
 	var p suppress.Probe
 	for i, d := range m.decls {
-		want := m.lists[d.Name].members()
+		now := uint32(m.clock.at)
+		want := m.lists[d.Name].members(now)
 		at := v.List(d.Name)
 		wrong := 0
 		for id := range population {
 			p.Reset(testHash("user.id", fmt.Appendf(nil, "u%d", id)))
-			switch in := v.Contains(at, &p); {
+			switch in := v.Contains(at, &p, now); {
 			case want[id] && !in:
 				m.t.Fatalf("list %d: member u%d is let through", i, id)
 			case in && !want[id]:
@@ -337,12 +318,12 @@ func TestModel(t *testing.T) {
 		s = uint64(time.Now().UnixNano())
 	}
 	t.Logf("-seed=%d", s)
-	m := &model{t: t, rng: rand.New(rand.NewPCG(s, 1)), dir: t.TempDir(), lists: make(map[string]*modelList)}
+	m := &model{t: t, rng: rand.New(rand.NewPCG(s, 1)), clock: newTestClock(), dir: t.TempDir(), lists: make(map[string]*modelList)}
 	for _, name := range []string{"customers", "Opt.Outs ü", "third"} {
 		m.decls = append(m.decls, people(name))
 		m.lists[name] = new(modelList)
 	}
-	m.s = open(t, options(m.dir))
+	m.open()
 	declare(t, m.s, m.decls...)
 	defer func() {
 		if t.Failed() {

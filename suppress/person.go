@@ -19,7 +19,7 @@ func (s *Store) RemoveKeys(name string, keys []Key) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := s.applyLocked(l, change{s.seq.Add(1), Remove}, shapePlain, keys, true); err != nil {
+	if err := s.applyLocked(l, newChange(s.seq.Add(1), Remove, 0), shapePlain, keys, true); err != nil {
 		return outward(fmt.Errorf("remove keys from list %q: %w", name, err))
 	}
 	return nil

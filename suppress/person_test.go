@@ -21,7 +21,7 @@ func TestRemoveKeys(t *testing.T) {
 		var p suppress.Probe
 		p.Reset(number(n))
 		v := s.View()
-		if seen := v.Contains(v.List("l"), &p); seen != member {
+		if seen := v.Contains(v.List("l"), &p, 0); seen != member {
 			t.Errorf("%d: readers see %v, the look-up says %v", n, seen, member)
 		}
 		return member

@@ -33,7 +33,7 @@ func (s *Store) Prepare(name string, op Op, r io.Reader, im Import) (*Prepared, 
 	decl := l.declaration()
 	p := &Prepared{
 		store: s, run: newSorter(s.tmp), empty: im.DryRun,
-		c: Change{List: name, Fingerprint: s.o.Fingerprint, Op: op, Items: decl.Items},
+		c: Change{List: name, Fingerprint: s.o.Fingerprint, Op: op, Items: decl.Items, Until: im.Until},
 	}
 	rep, err := s.read(l, decl, op, r, im, p.run)
 	if err == nil {

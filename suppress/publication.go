@@ -130,7 +130,7 @@ func (l *list) previousLocked() uint64 {
 	}
 	l.changes.mu.RLock()
 	defer l.changes.mu.RUnlock()
-	for _, c := range l.changes.m {
+	for _, c := range l.changes.all {
 		if c.seq > l.prev.start && c.seq <= l.startLocked() {
 			return l.prev.generation
 		}

@@ -104,7 +104,7 @@ func measure(t *testing.T, s *suppress.Store, keys uint64, exact bool) {
 	var p suppress.Probe
 	for n := range keys {
 		p.Reset(number(n))
-		if !v.Contains(at, &p) {
+		if !v.Contains(at, &p, 0) {
 			t.Fatalf("member %d is let through", n)
 		}
 	}
@@ -114,7 +114,7 @@ func measure(t *testing.T, s *suppress.Store, keys uint64, exact bool) {
 	}
 	for n := range strangers {
 		p.Reset(number(1<<40 + n))
-		if v.Contains(at, &p) {
+		if v.Contains(at, &p, 0) {
 			wrong++
 		}
 	}
@@ -145,7 +145,7 @@ func TestAllocations(t *testing.T) {
 				if got := testing.AllocsPerRun(100, func() {
 					v := s.View()
 					p.Reset(key)
-					v.Contains(v.List("l"), &p)
+					v.Contains(v.List("l"), &p, 0)
 				}); got >= 1 {
 					t.Errorf("%s, exact %v, key %d: %v allocations", kind, exact, n, got)
 				}

@@ -18,10 +18,13 @@ type shipmentKeys struct {
 	whole hash.Hash // of the file
 	sum   hash.Hash // of the keys
 
-	head manifest
-	keys *keyReader // nil: the head was not read
-	last pair
-	n    uint64
+	head    manifest
+	form    []byte // of the head
+	file    io.Reader
+	keys    *keyReader // nil: the head was not read
+	last    pair
+	n       uint64
+	leaving *leaving // at the end: what the keys are followed by
 	// unsealed says that the shipment's own sum is not known yet.
 	unsealed bool
 }
@@ -66,7 +69,7 @@ func (k *shipmentKeys) begin() error {
 	}
 	sh := k.of
 	want := manifest{
-		deleted: sh.Deleted, shape: sh.shape(), generation: sh.Generation, start: sh.Start, keys: sh.Keys, uploaded: sh.Uploaded,
+		deleted: sh.Deleted, shape: sh.shape(), generation: sh.Generation, start: sh.Start, keys: sh.Keys, uploaded: sh.Uploaded, until: sh.Until, leaving: sh.Leaving > 0,
 		fingerprint: sh.Fingerprint, list: nameTag(sh.List), sum: m.sum,
 	}
 	switch {
@@ -77,8 +80,8 @@ func (k *shipmentKeys) begin() error {
 	case m != want:
 		return fmt.Errorf("%w: its head says generation %d, start %d, %d keys, and the shipment another", ErrDamaged, m.generation, m.start, m.keys)
 	}
-	k.head = m
-	k.keys = newKeyReader(io.TeeReader(file, k.sum))
+	k.head, k.form, k.file = m, head, file
+	k.keys = newKeyReader(io.TeeReader(io.LimitReader(file, int64(m.keys)*keySize), k.sum))
 	return nil
 }
 
@@ -86,6 +89,16 @@ func (k *shipmentKeys) begin() error {
 func (k *shipmentKeys) end() error {
 	if k.n < k.of.Keys {
 		return k.short(manifestSize + int64(k.n)*keySize)
+	}
+	if k.head.leaving {
+		l, err := readLeaving(k.file, k.form, k.n)
+		if err != nil {
+			return err
+		}
+		if uint64(l.len()) != k.of.Leaving {
+			return fmt.Errorf("%w: %d of its keys leave at a second of their own, the shipment says %d", ErrDamaged, l.len(), k.of.Leaving)
+		}
+		k.leaving = l
 	}
 	if n, err := io.ReadFull(k.in, make([]byte, 1)); n > 0 || err != io.EOF {
 		if n == 0 {

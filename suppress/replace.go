@@ -26,10 +26,10 @@ func (s *Store) ReplaceAs(name string, r io.Reader, im Import, publish func(*Exp
 	if err != nil {
 		return Report{List: name}, err
 	}
-	if err := l.tryBuild(); err != nil {
+	if err := s.tryBuild(l, workUpload); err != nil {
 		return Report{List: name}, err
 	}
-	defer l.build.Unlock()
+	defer l.endBuild()
 	l.mu.Lock()
 	decl := l.decl
 	m, err := s.numberLocked(l, im)
@@ -40,7 +40,7 @@ func (s *Store) ReplaceAs(name string, r io.Reader, im Import, publish func(*Exp
 	m.shape = shapeOf(decl.Items)
 	run := newSorter(s.tmp)
 	defer run.close()
-	rep, err := s.read(l, decl, Add, r, im, run)
+	rep, err := s.read(l, decl, Add, l.counted(r), im, run)
 	if err == nil {
 		err = s.replace(l, decl, im, m, run, &rep, publish)
 	}
@@ -54,7 +54,7 @@ func (s *Store) ReplaceAs(name string, r io.Reader, im Import, publish func(*Exp
 
 // read runs the importer into the sorter.
 func (s *Store) read(l *list, decl Declaration, op Op, r io.Reader, im Import, run *sorter) (Report, error) {
-	rep := Report{List: l.name}
+	rep := Report{List: l.name, Until: im.Until}
 	i := importer{
 		list: l.name, decl: decl, im: im, o: &s.o, add: run.add, rep: &rep, removes: op == Remove,
 		scratch: make([]byte, 0, maxIdentifierBytes),
@@ -74,6 +74,7 @@ func (s *Store) replace(l *list, decl Declaration, im Import, m manifest, run *s
 	if err != nil {
 		return err
 	}
+	w.leaves = leavesAt(im.Until)
 	if err := w.addAll(keys); err != nil {
 		return err
 	}
@@ -143,7 +144,7 @@ func publishBase(name string, k *keyFile, decl Declaration, publish func(*Export
 func (s *Store) keepChanges(l *list, m manifest) (uint64, error) {
 	whole := !l.lost.any() && l.shape == m.shape
 	if whole && !l.hasBase() && len(*l.changes.sorted(l.floor(), m.start)) > 0 {
-		if err := s.fold(l, m.start, m.shape, nil, 0); err != nil {
+		if err := s.fold(l, m.start, m.shape, nil, standing{}); err != nil {
 			return 0, err
 		}
 	}
@@ -154,7 +155,7 @@ func (s *Store) keepChanges(l *list, m manifest) (uint64, error) {
 
 func (s *Store) checkShrink(l *list, keys uint64, force bool) error {
 	l.mu.Lock()
-	members := l.members
+	members := s.countedLocked(l)
 	l.mu.Unlock()
 	if force || float64(keys) >= float64(members)*(1-s.o.MaxShrink) {
 		return nil
@@ -216,29 +217,30 @@ func (s *Store) change(l *list, decl Declaration, op Op, im Import, run *sorter,
 		return s.countChange(l, run, rep)
 	}
 	if whole {
-		done, err := s.changeInMemory(l, decl, op, keys)
+		done, err := s.changeInMemory(l, decl, newChange(0, op, im.Until), keys)
 		if done || err != nil {
 			l.describe(rep)
 			return err
 		}
 	}
-	if err := l.tryBuild(); err != nil {
+	if err := s.tryBuild(l, workChange); err != nil {
 		return err
 	}
-	defer l.build.Unlock()
+	defer l.endBuild()
 	l.mu.Lock()
 	seq := s.seq.Add(1)
 	l.mu.Unlock()
 	if err := s.countChange(l, run, rep); err != nil {
 		return err
 	}
-	err = s.fold(l, seq, shapeOf(decl.Items), run, op)
+	said, _ := standingOf(newChange(seq, op, im.Until), nil, 0, seq)
+	err = s.fold(l, seq, shapeOf(decl.Items), run, said)
 	l.describe(rep)
 	return err
 }
 
 // changeInMemory reports false when the changes have no room for the keys.
-func (s *Store) changeInMemory(l *list, decl Declaration, op Op, keys []Key) (bool, error) {
+func (s *Store) changeInMemory(l *list, decl Declaration, c change, keys []Key) (bool, error) {
 	if len(keys) == 0 {
 		return true, nil
 	}
@@ -247,7 +249,8 @@ func (s *Store) changeInMemory(l *list, decl Declaration, op Op, keys []Key) (bo
 	if l.changes.len()+len(keys) > s.o.MaxChanges {
 		return false, nil
 	}
-	return true, s.applyLocked(l, change{s.seq.Add(1), op}, shapeOf(decl.Items), keys, true)
+	c.seq = s.seq.Add(1)
+	return true, s.applyLocked(l, c, shapeOf(decl.Items), keys, true)
 }
 
 func firstKeys(sorted keyStream, most int) (keys []Key, whole bool, err error) {

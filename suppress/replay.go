@@ -2,7 +2,6 @@ package suppress
 
 import (
 	"fmt"
-	"os"
 )
 
 // Replay is what Install is given when it answered with a *ReplayError.
@@ -35,22 +34,27 @@ func (s *Store) replayNeededLocked(l *list, start uint64, replay *Replay) error 
 // in memory.
 type replaying struct {
 	store  *Store
+	list   *list
 	sh     *Shipment
 	replay *Replay
 
-	base keyStream
-	file *os.File // what base reads, after the first pass
+	base *keyFile // without a name
 	over changes
 	seq  uint64
 	of   shape // of the keys; of a deleted list, of the first change
 }
 
-// run reads the changes and gives the keys with them.
-func (r *replaying) run() (keyStream, error) {
+// run reads the changes and gives the keys that were written with them.
+func (r *replaying) run(w *keyWriter) (*keyWriter, error) {
+	var err error
+	if r.base, err = w.unnamed(); err != nil {
+		return nil, err
+	}
+	defer func() { r.base.file.Close() }()
 	if err := r.replay.Changes(r.take); err != nil {
 		return nil, fmt.Errorf("replay changes: %w", err)
 	}
-	return &overlay{base: r.base, changes: r.over.sorted(0, r.seq)}, nil
+	return r.write()
 }
 
 func (r *replaying) take(seq uint64, c *Change) error {
@@ -75,29 +79,36 @@ func (r *replaying) take(seq uint64, c *Change) error {
 	var p Probe
 	for _, key := range c.Keys {
 		p.Reset(key)
-		r.over.put(&p, change{seq, c.Op})
+		r.over.put(&p, newChange(seq, c.Op, c.Until))
 	}
 	return nil
 }
 
-// spill writes the keys with the changes so far to a file without a name.
+// write writes the keys with the changes so far.
+func (r *replaying) write() (*keyWriter, error) {
+	w, err := r.store.newBase(r.list)
+	if err != nil {
+		return nil, err
+	}
+	w.leaves = leavesAt(r.base.until)
+	if err := w.addMembers(&overlay{base: r.base.members(), changes: r.over.sorted(0, r.seq), past: r.store.past()}); err != nil {
+		w.abandon()
+		return nil, err
+	}
+	return w, nil
+}
+
+// spill makes room for more changes.
 func (r *replaying) spill() error {
-	run := sorter{tmp: r.store.tmp}
-	f, err := run.writeRun(&overlay{base: r.base, changes: r.over.sorted(0, r.seq)})
+	w, err := r.write()
 	if err != nil {
 		return err
 	}
-	r.close()
-	r.file = f
-	if _, err := f.Seek(0, 0); err != nil {
+	base, err := w.unnamed()
+	if err != nil {
 		return err
 	}
-	r.base, r.over = newKeyReader(f), changes{}
+	r.base.file.Close()
+	r.base, r.over = base, changes{}
 	return nil
-}
-
-func (r *replaying) close() {
-	if r.file != nil {
-		r.file.Close()
-	}
 }

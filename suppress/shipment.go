@@ -19,7 +19,7 @@ import (
 // In binary form it is a line of hexadecimal SHA-256 and a line of JSON that
 // this is the sum of.
 type Shipment struct {
-	Version int    `json:"version"` // 1
+	Version int    `json:"version"` // 2 where keys leave by themselves, else 1
 	List    string `json:"list"`
 	// Publication makes the generation the one in use. Order is the generation's
 	// number; for a rollback to it, set it to the rollback's.
@@ -35,7 +35,12 @@ type Shipment struct {
 	Sources []string `json:"sources,omitempty"`
 	Filter  string   `json:"filter,omitempty"`
 
-	Keys        uint64 `json:"keys"`
+	Keys uint64 `json:"keys"`
+	// Until is when the keys leave, in Unix seconds, 0: never, but for so many as
+	// Leaving says, which leave at a second of their own.
+	Until   uint32 `json:"until,omitempty"`
+	Leaving uint64 `json:"leaving,omitempty"`
+
 	Uploaded    uint64 `json:"uploaded"` // Unix seconds; 0: never
 	Fingerprint string `json:"fingerprint"`
 	Bytes       int64  `json:"bytes"`  // of the key file
@@ -43,7 +48,7 @@ type Shipment struct {
 }
 
 const (
-	shipmentVersion = 1
+	shipmentVersion = 2
 	// MaxShipmentBytes is the size of the largest Shipment in binary form (chosen).
 	MaxShipmentBytes = 64 << 10
 )
@@ -99,16 +104,24 @@ func (sh *Shipment) check() error {
 	switch {
 	case !utf8.ValidString(sh.List) || !utf8.ValidString(sh.Fingerprint) || !isFingerprint(sh.Fingerprint):
 		return fmt.Errorf("%w: the list's name or the fingerprint cannot be sent", errShipment)
-	case sh.Version != shipmentVersion:
+	case sh.Version != sh.version():
 		return fmt.Errorf("%w: version %d", errShipment, sh.Version)
 	case sh.Generation < firstGeneration || sh.Order < sh.Generation || sh.Order > maxNumber:
 		return fmt.Errorf("%w: generation %d, order %d", errShipment, sh.Generation, sh.Order)
-	case sh.Keys > maxKeys || sh.Bytes != manifestSize+int64(sh.Keys)*keySize || sh.Deleted && (sh.Keys > 0 || sh.Items):
+	case sh.Keys > maxKeys || sh.Leaving > sh.Keys || sh.Bytes != manifestSize+int64(sh.Keys)*keySize+leavingSize(sh.Leaving) || sh.Deleted && (sh.Keys > 0 || sh.Items):
 		return fmt.Errorf("%w: %d keys in %d bytes", errShipment, sh.Keys, sh.Bytes)
 	case err != nil || len(sum) != sha256.Size || sh.Uploaded>>32 != 0:
 		return fmt.Errorf("%w: its sum or its second of upload is none", errShipment)
 	}
 	return nil
+}
+
+// version is the first that can say what the shipment does.
+func (sh *Shipment) version() int {
+	if sh.Until != 0 || sh.Leaving != 0 {
+		return 2
+	}
+	return 1
 }
 
 // shape is of the keys; a deleted list has none.
@@ -159,11 +172,12 @@ func (s *Store) Export(name string) (*Export, error) {
 // exportOf reads the whole key file for its sum.
 func exportOf(name string, k *keyFile, order uint64, decl Declaration) (*Export, error) {
 	e := &Export{keys: k, Shipment: Shipment{
-		Version: shipmentVersion, List: name, Publication: Publication{Order: order, Generation: k.generation}, Start: k.start,
+		List: name, Publication: Publication{Order: order, Generation: k.generation}, Start: k.start,
 		Deleted: k.deleted, Items: k.shape == shapeItems, Sources: decl.Sources, Filter: decl.Filter,
-		Keys: k.keys, Uploaded: k.uploaded, Fingerprint: k.fingerprint, Bytes: manifestSize + int64(k.keys)*keySize,
-		SHA256: hex.EncodeToString(make([]byte, sha256.Size)),
+		Keys: k.keys, Uploaded: k.uploaded, Fingerprint: k.fingerprint, Bytes: k.size(),
+		Until: k.until, Leaving: uint64(k.leaving.len()), SHA256: hex.EncodeToString(make([]byte, sha256.Size)),
 	}}
+	e.Version = e.version()
 	whole := sha256.New()
 	keys := newShipmentKeys(e.Reader(), &e.Shipment, whole)
 	keys.unsealed = true

@@ -31,11 +31,16 @@ type Status struct {
 	Keys       int64    `json:"keys"`               // members, changes included
 	Changes    int      `json:"changes"`            // changed keys held in memory
 	Uploaded   int64    `json:"uploaded,omitempty"` // Unix seconds of the last replacement; 0: never
+	Until      uint32   `json:"until,omitempty"`    // Unix second at which the members of that replacement leave
+	Leaving    int64    `json:"leaving,omitempty"`  // members that leave by themselves
 	AgeSeconds int64    `json:"age"`                // since then, or since the last change of a list that was never replaced
 	// FalsePositiveRate is expected of the filter as it is filled; 0 with Exact.
 	FalsePositiveRate float64 `json:"false_positive_rate"`
 	Bytes             int64   `json:"bytes"`      // memory: filter, block index, changes
 	DiskBytes         int64   `json:"disk_bytes"` // key files and journal
+	// Work is the upload, or what else makes a generation of the list, that is under
+	// way; nil: nothing.
+	Work *Work `json:"work,omitempty"`
 	// Doubts counts look-ups of an exact list that could not be read and were
 	// answered with yes.
 	Doubts uint64 `json:"doubts,omitempty"`
@@ -77,8 +82,8 @@ func (s *Store) status(l *list) Status {
 	st := Status{
 		List: l.name, Declared: l.declared, Sources: l.decl.Sources, Items: l.decl.Items,
 		Filter: l.decl.Filter, Exact: l.decl.Exact,
-		Keys: l.members, Changes: l.changes.len(), Doubts: l.doubts.Load(),
-		Rejected: l.last.Rejected, RejectedSample: l.last.RejectedSample,
+		Keys: s.countedLocked(l), Changes: l.changes.len(), Doubts: l.doubts.Load(),
+		Work: l.working.Load().told(), Rejected: l.last.Rejected, RejectedSample: l.last.RejectedSample,
 	}
 	if l.filter != nil {
 		st.Bytes = l.filter.bytes
@@ -87,15 +92,16 @@ func (s *Store) status(l *list) Status {
 		}
 	}
 	st.Bytes += int64(st.Changes) * changeBytes
+	st.Leaving = l.census.leave()
 	since := l.changedAt.Load()
 	for _, k := range []*keyFile{l.cur, l.prev} {
 		if k != nil {
-			st.Bytes += int64(len(k.index)) * keySize
-			st.DiskBytes += manifestSize + int64(k.keys)*keySize
+			st.Bytes += int64(len(k.index))*keySize + k.leaving.memory()
+			st.DiskBytes += k.size()
 		}
 	}
 	if l.cur != nil {
-		st.Generation, st.Start, st.Uploaded = l.cur.generation, l.cur.start, int64(l.cur.uploaded)
+		st.Generation, st.Start, st.Uploaded, st.Until = l.cur.generation, l.cur.start, int64(l.cur.uploaded), l.cur.until
 		if l.cur.uploaded != 0 {
 			since = l.cur.uploaded
 		}

@@ -32,7 +32,8 @@ type list struct {
 	dir   string
 	index int
 
-	build sync.Mutex
+	build   sync.Mutex
+	working atomic.Pointer[work] // what has build; nil: nothing, or it has just begun
 
 	mu        sync.Mutex
 	decl      Declaration // zero before the first declaration
@@ -44,7 +45,7 @@ type list struct {
 	filter    *filter  // of cur, as decl asks; nil while undeclared
 	changes   *changes
 	log       *journal // nil until the first change
-	members   int64
+	census    census
 	changedAt atomic.Uint64 // Unix seconds of the last change; after a start, of the file it is in
 	shape     shape         // of the members
 	lost      loss          // not trusted while there is any
@@ -272,9 +273,11 @@ func (l *list) setEntryLocked() {
 	e.filter = *l.filter
 	e.damaged = l.lost.any() || l.misdeclared()
 	e.ready = !e.damaged && !l.empty()
+	e.leaves = never
 	if l.cur != nil {
 		e.start = l.cur.start
 		e.uploaded = l.cur.uploaded
+		e.leaves, e.leaving = leavesAt(l.cur.until), l.cur.leaving
 		if l.decl.Exact {
 			e.exact = l.cur
 		}

@@ -34,9 +34,9 @@ func TestWholeGenerations(t *testing.T) {
 				at, in := v.List("l"), 0
 				for n := range uint64(600) {
 					p.Reset(number(n))
-					if v.Contains(at, &p) {
+					if v.Contains(at, &p, 0) {
 						in++
-						if p.Reset(number((n + 300) % 600)); v.Contains(at, &p) {
+						if p.Reset(number((n + 300) % 600)); v.Contains(at, &p, 0) {
 							t.Errorf("a view has members of two generations")
 						}
 					}
@@ -79,7 +79,7 @@ func TestReadersBesideChanges(t *testing.T) {
 				v := s.View()
 				for i := range n {
 					p.Reset(number(i))
-					if !v.Contains(v.List("l"), &p) {
+					if !v.Contains(v.List("l"), &p, 0) {
 						t.Errorf("%d of %d is let through", i, n)
 						return
 					}
@@ -146,7 +146,7 @@ func TestMerge(t *testing.T) {
 		var p suppress.Probe
 		for n := range uint64(40) {
 			p.Reset(number(n))
-			got += fmt.Sprint(s.View().Contains(0, &p), " ")
+			got += fmt.Sprint(s.View().Contains(0, &p, 0), " ")
 		}
 		if want[upload] == "" {
 			want[upload] = got
@@ -169,9 +169,14 @@ func TestBusy(t *testing.T) {
 	_, replace := s.Replace("l", &numbers{to: 30}, plain)
 	_, rollback := s.Rollback("l")
 	for _, err := range []error{replace, rollback, s.Delete("l"), s.Compact("l", 1)} {
-		if !errors.Is(err, suppress.ErrBusy) {
+		var busy *suppress.BusyError
+		if !errors.Is(err, suppress.ErrBusy) || !errors.As(err, &busy) || busy.Work == nil || busy.Work.What != "upload" ||
+			!strings.Contains(err.Error(), `upload of "l", under way since `+busy.Work.Since.UTC().Format(time.RFC3339)) {
 			t.Errorf("beside an upload: %v", err)
 		}
+	}
+	if st, _ := s.Status("l"); st.Work == nil || st.Work.What != "upload" {
+		t.Errorf("beside an upload: %+v", st)
 	}
 	if _, err := s.Change("l", suppress.Add, strings.NewReader("1000\n"), plain); err != nil {
 		t.Errorf("a change beside an upload: %v", err)
@@ -180,7 +185,7 @@ func TestBusy(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	if st, _ := s.Status("l"); st.Keys != 21 || st.Generation != 2 {
+	if st, _ := s.Status("l"); st.Keys != 21 || st.Generation != 2 || st.Work != nil {
 		t.Fatalf("got %+v", st)
 	}
 }
@@ -192,7 +197,7 @@ func TestUndeclared(t *testing.T) {
 	v := s.View()
 	var p suppress.Probe
 	p.Reset(number(1))
-	if v.List("l") != -1 || v.Ready(at) || v.Contains(at, &p) || v.List("other") == at {
+	if v.List("l") != -1 || v.Ready(at) || v.Contains(at, &p, 0) || v.List("other") == at {
 		t.Fatal("an undeclared list is in use, or its index is")
 	}
 	if _, err := s.Rollback("l"); !errors.Is(err, suppress.ErrUnknownList) {
@@ -200,7 +205,7 @@ func TestUndeclared(t *testing.T) {
 	}
 	declare(t, s, people("other"), people("l"))
 	v = s.View()
-	if v.List("l") != at || !v.Ready(at) || !v.Contains(at, &p) || v.Ready(v.List("other")) {
+	if v.List("l") != at || !v.Ready(at) || !v.Contains(at, &p, 0) || v.Ready(v.List("other")) {
 		t.Fatal("the list has lost its members or its index")
 	}
 	for _, d := range []suppress.Declaration{

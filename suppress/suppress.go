@@ -26,6 +26,17 @@
 // that sequence apply over it, also after a rollback. Both therefore give the
 // same list in whatever order and however often they come.
 //
+// # Until
+//
+// A member may leave by itself, at the second that its upload or addition gave
+// (Import.Until). It is the now of the look-up that counts, so all nodes agree and
+// nothing has to happen at that second. Additions join: between two removals the
+// one that lasts longest holds, and it holds beside what the upload says, so who
+// was added for good is not shortened by a later addition with an end. A generation
+// has one until for all its keys, and says of each other key when it leaves
+// (leaving.go: 20 bytes of memory each). Who has left goes from the files a day
+// later (Forget, or when changes are folded in), or with the next upload.
+//
 // # Several nodes
 //
 // A stream orders the changes for everybody, and an object store holds what
@@ -73,6 +84,7 @@ type Key = [16]byte
 // what to do.
 var (
 	ErrUnknownList = errors.New("unknown list")
+	// ErrBusy is wrapped by every BusyError.
 	ErrBusy        = errors.New("list is busy")
 	ErrShrink      = errors.New("list would shrink too much")
 	ErrRejected    = errors.New("too many rejected rows")

@@ -14,6 +14,8 @@ type entry struct {
 	filter    filter // by value: one pointer less to follow for each list
 	changes   *changes
 	start     uint64   // changes above this sequence apply over the filter
+	leaves    uint32   // when members of the base leave,
+	leaving   *leaving // but for these; nil: none
 	exact     *keyFile // nil: the filter's answer stands
 	doubts    *atomic.Uint64
 	changedAt *atomic.Uint64
@@ -33,20 +35,29 @@ func (v *View) List(name string) int {
 	return -1
 }
 
-// Contains says whether p's key is a member of the list with this index. It
-// does not allocate. Without Declaration.Exact it does no I/O and may be wrong
+// Contains says whether p's key is a member of the list with this index at the
+// Unix second now: one that was uploaded or added with an until is, before that
+// second (Import.Until). It does not allocate. Without Declaration.Exact it does no I/O and may be wrong
 // about a stranger, at the declared rate; with it, a filter hit costs one pread
 // of at most 4 KiB, and when that fails the answer is true (see Status.Doubts).
 // A list that is undeclared or unknown has no members.
-func (v *View) Contains(list int, p *Probe) bool {
+func (v *View) Contains(list int, p *Probe, now uint32) bool {
 	if uint(list) >= uint(len(v.lists)) {
 		return false
 	}
 	e := &v.lists[list]
-	if op, ok := e.changes.get(p, e.start); ok {
-		return op == Add
+	said := e.changes.get(p, e.start)
+	if said.leaves > now {
+		return true
 	}
-	if !e.filter.maybe(p) {
+	if said.removed || !e.filter.maybe(p) {
+		return false
+	}
+	leaves := e.leaves
+	if e.leaving != nil {
+		leaves = e.leaving.of(pair{p.x, p.y}, leaves)
+	}
+	if leaves <= now {
 		return false
 	}
 	if e.exact == nil {

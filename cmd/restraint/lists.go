@@ -30,6 +30,20 @@ type listed struct {
 	Bytes             int64    `json:"bytes"`
 	DiskBytes         int64    `json:"disk_bytes"`
 	Sources           []string `json:"sources"`
+	Leaving           int64    `json:"leaving"`
+	Seen              []struct {
+		Source   string `json:"source"`
+		LastSeen *int64 `json:"last_seen"`
+		Watched  int64  `json:"watched"`
+		Silent   bool   `json:"silent"`
+	} `json:"seen"`
+	Nodes []struct {
+		Node       string `json:"node"`
+		State      string `json:"state"`
+		Generation int64  `json:"generation"`
+		Current    bool   `json:"current"`
+		Heard      int64  `json:"heard"`
+	} `json:"nodes"`
 }
 
 // Run prints a table of the lists, and below it what needs attention.
@@ -61,13 +75,14 @@ func printLists(w io.Writer, lists []listed) error {
 		return err
 	}
 	t := newTable(w)
-	t.row("LIST", "STATE", "GENERATION", "KEYS", "AGE", "FALSE POSITIVES", "MEMORY", "DISK", "SOURCES")
+	t.row("LIST", "STATE", "GENERATION", "KEYS", "AGE", "FALSE POSITIVES", "MEMORY", "DISK", "NODES", "SOURCES")
 	var notes []string
 	for _, l := range lists {
 		t.row(l.row()...)
 		if l.Declared != nil && !*l.Declared {
 			notes = append(notes, l.List+": the policy in force does not declare this list")
 		}
+		notes = append(notes, l.notes()...)
 	}
 	if err := t.flush(); err != nil {
 		return err
@@ -80,6 +95,54 @@ func printLists(w io.Writer, lists []listed) error {
 	return nil
 }
 
+// notes are what needs attention: sources that no request brings, and nodes on
+// which the list is another.
+func (l *listed) notes() (notes []string) {
+	seconds := func(n int64) string { return roughTime(time.Duration(n) * time.Second) }
+	if l.Leaving > 0 {
+		notes = append(notes, fmt.Sprintf("%s: %s of the members leave by themselves", l.List, grouped(l.Leaving)))
+	}
+	for _, s := range l.Seen {
+		if !s.Silent {
+			continue
+		}
+		last := "never in the " + seconds(s.Watched) + " that this node watched"
+		if s.LastSeen != nil {
+			last = "last " + seconds(*s.LastSeen) + " ago"
+		}
+		notes = append(notes, fmt.Sprintf("%s: no request in 24 h carried %s (%s): its members under that source are not held off; send that identifier with requests, or upload one that they carry",
+			l.List, s.Source, last))
+	}
+	for _, n := range l.Nodes {
+		switch {
+		case n.Heard > silentNode:
+			notes = append(notes, fmt.Sprintf("%s: nothing was heard of node %s for %s", l.List, n.Node, seconds(n.Heard)))
+		case !n.Current:
+			notes = append(notes, fmt.Sprintf("%s: node %s has generation %d still, or already", l.List, n.Node, n.Generation))
+		case n.State != l.State:
+			notes = append(notes, fmt.Sprintf("%s: node %s says that it is %s", l.List, n.Node, n.State))
+		}
+	}
+	return notes
+}
+
+// silentNode is after how many seconds a node that tells once a minute is missed.
+const silentNode = 150
+
+// onNodes says on how many nodes of the cluster the list is the same as here.
+func (l *listed) onNodes() string {
+	if len(l.Nodes) == 0 {
+		return "-"
+	}
+	same := 0
+	for _, n := range l.Nodes {
+		if n.Current && n.State == l.State && n.Heard <= silentNode {
+			same++
+		}
+	}
+	return fmt.Sprintf("%d of %d", same, len(l.Nodes))
+}
+
 func (l *listed) row() []string {
 	age, rate := "-", "-"
 	if l.Generation > 0 || l.Keys > 0 {
@@ -88,6 +151,6 @@ func (l *listed) row() []string {
 	}
 	return []string{
 		l.List, l.State, fmt.Sprint(l.Generation), grouped(l.Keys), age, rate,
-		roughSize(l.Bytes), roughSize(l.DiskBytes), strings.Join(l.Sources, " "),
+		roughSize(l.Bytes), roughSize(l.DiskBytes), l.onNodes(), strings.Join(l.Sources, " "),
 	}
 }

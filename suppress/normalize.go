@@ -2,9 +2,6 @@ package suppress
 
 import (
 	"bytes"
-	"crypto/sha1"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"strings"
 	"unicode/utf8"
@@ -35,62 +32,110 @@ func Schemes() []string {
 
 var (
 	errNoEmail     = errors.New("it is not an email address")
+	errShortened   = errors.New("a spreadsheet has written it as a shortened number and its digits are lost; format the column as text and export again")
 	errNoPhone     = errors.New("it is not a phone number")
 	errE164        = errors.New("it is not a phone number in E.164 (+ and 10 to 15 digits), which uid2 asks for")
 	errTenDigits   = errors.New("it is not a US phone number of ten digits")
 	errPhoneLength = errors.New("it has not the 7 to 15 digits of a phone number")
 )
 
-// Names of the sources whose raw values normalize can hash begin and end so.
+// Names of the sources whose raw values can be hashed begin so.
 const (
 	emailPrefix = "email"
 	phonePrefix = "phone"
-	sha1Suffix  = "_sha1" // LiveRamp's phones
 )
 
-// normalize appends the canonical form of an identifier in an upload: for a
-// source called email…_sha256 or phone…_sha256 (or …_sha1) the hash of the
-// normalised value, unless the value is such a hash already; for every other
-// source what Canonical gives. The raw value stays in the caller's row and on
-// the stack.
-func normalize(dst []byte, scheme, source string, id []byte) ([]byte, error) {
-	isEmail, isPhone := strings.HasPrefix(source, emailPrefix), strings.HasPrefix(source, phonePrefix)
-	old := strings.HasSuffix(source, sha1Suffix)
-	if scheme == None || !isEmail && !isPhone || !old && !strings.HasSuffix(source, hashSuffix) {
-		return Canonical(dst, source, id)
+// form is how the cells of a column become identifiers in canonical form.
+type form struct {
+	source string
+	scheme string  // None for what is taken as given
+	digest *digest // nil: the source is no hash
+	phone  bool    // with a scheme: phones, else emails
+}
+
+// formOf gives the form of a source under a scheme: values of sources called
+// email… or phone… that end as a hash does are normalised and hashed, unless they
+// are hashes already; every other source takes what Canonical does.
+func formOf(scheme, source string) form {
+	f := form{source: source, scheme: None, digest: digestOf(source), phone: strings.HasPrefix(source, phonePrefix)}
+	if f.digest != nil && (f.phone || strings.HasPrefix(source, emailPrefix)) {
+		f.scheme = scheme
 	}
-	id = bytes.TrimSpace(id)
-	switch {
+	return f
+}
+
+// strict says that not just any text can be an identifier.
+func (f *form) strict() bool { return f.digest != nil }
+
+// normalize appends the canonical form of an identifier in an upload. The raw
+// value stays in the caller's row and on the stack.
+func normalize(dst []byte, scheme, source string, id []byte) ([]byte, error) {
+	f := formOf(scheme, source)
+	return f.append(dst, id)
+}
+
+func (f *form) append(dst, id []byte) ([]byte, error) {
+	switch id = bytes.TrimSpace(id); {
 	case len(id) == 0:
 		return dst, errEmpty
+	case f.digest == nil && shortened(id):
+		return dst, errShortened
+	case f.digest == nil:
+		return canonicalText(dst, f.source, id)
+	case f.scheme == None:
+		return f.digest.canonical(dst, id)
 	case len(id) > maxIdentifierBytes:
 		return dst, errLong
-	case !old && looksHashed(id):
-		return canonicalHash(dst, id)
-	case old && len(id) == 2*sha1.Size && isHex(id):
-		return append(dst, bytes.ToLower(id)...), nil
+	case seenAs(id) == f.digest:
+		return f.digest.canonical(dst, id)
 	}
-	if err := notHash(id); err == errPrefix || err == errHexBase64 || err == errMD5 || err == errSHA1 {
+	if err := f.digest.fault(id); err != nil {
 		return dst, err // or the digits of a hash would make a phone number
 	}
 	var buf [256]byte
-	text, err := buf[:0], error(nil)
-	if isEmail {
-		text, err = normalEmail(text, scheme, id)
-	} else if text, err = normalPhone(text, scheme, id); err == nil {
-		if digits := len(bytes.TrimPrefix(text, []byte("+"))); digits < 7 || digits > 15 {
-			err = errPhoneLength
-		}
-	}
+	text, err := f.raw(buf[:0], id)
 	if err != nil {
 		return dst, err
 	}
-	if old {
-		sum := sha1.Sum(text)
-		return hex.AppendEncode(dst, sum[:]), nil
+	return f.digest.appendSum(dst, text), nil
+}
+
+// raw appends what is hashed of a raw value.
+func (f *form) raw(dst, id []byte) ([]byte, error) {
+	if !f.phone {
+		return normalEmail(dst, f.scheme, id)
 	}
-	sum := sha256.Sum256(text)
-	return hex.AppendEncode(dst, sum[:]), nil
+	switch {
+	case bytes.IndexByte(id, '@') >= 0:
+		return dst, errNoPhone // its digits would make one
+	case shortened(id):
+		return dst, errShortened
+	}
+	dst, err := normalPhone(dst, f.scheme, id)
+	if digits := len(bytes.TrimPrefix(dst, []byte("+"))); err == nil && (digits < 7 || digits > 15) {
+		err = errPhoneLength
+	}
+	return dst, err
+}
+
+// shortened says that a spreadsheet or a table of numbers has written an
+// identifier as a number that it is not: 1.23E+10, 4,9171E+12, 4917112345678.0.
+func shortened(id []byte) bool {
+	digits, marks := 0, 0
+	for n, c := range id {
+		switch {
+		case c >= '0' && c <= '9':
+			digits++
+		case n == 0 && (c == '+' || c == '-'):
+		case (c == '.' || c == ',') && marks == 0 && n > 0:
+			marks++
+		case (c == 'E' || c == 'e') && digits > 0 && n+2 < len(id) && id[n+1] == '+':
+			return len(bytes.Trim(id[n+2:], "0123456789")) == 0
+		default:
+			return false
+		}
+	}
+	return marks == 1 && digits > 2 && bytes.HasSuffix(id, []byte(".0"))
 }
 
 // normalEmail appends the address as a scheme writes it before hashing.

@@ -198,7 +198,7 @@ func TestSortChunk(t *testing.T) {
 			k := pair{mix(n) & mask, mix(n + 1)}
 			s.chunk = append(s.chunk, k)
 		}
-		s.sortChunk()
+		s.chunk, _ = sortPairs(s.chunk, nil)
 		for n := 1; n < len(s.chunk); n++ {
 			if s.chunk[n].less(s.chunk[n-1]) {
 				t.Fatalf("mask %x: key %d is out of order", mask, n)

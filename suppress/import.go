@@ -114,7 +114,7 @@ func (i *importer) run(r io.Reader) error {
 	if err := i.check(); err != nil {
 		return err
 	}
-	in, err := newLines(r, i.im.Compression, i.o.Limits)
+	in, err := newLines(r, i.im.Compression, i.o)
 	if err != nil {
 		return err
 	}

@@ -226,7 +226,7 @@ func TestRefused(t *testing.T) {
 		{"rows of one cell too long", "customers", "id\n\"" + strings.Repeat("s\n", 300), csv, suppress.ErrRowTooLong, "line 2"},
 		{"open quote", "customers", "id\n\"secret-person\nx", csv, suppress.ErrTruncated, "line 2"},
 		{"too large", "customers", "id\n" + strings.Repeat("secret-person\n", 400), csv, suppress.ErrTooLarge, "4000"},
-		{"bomb", "customers", string(bomb), with(func(im *suppress.Import) { im.Compression = suppress.Gzip }), suppress.ErrTooLarge, "8000"},
+		{"bomb", "customers", string(bomb), with(func(im *suppress.Import) { im.Compression = suppress.Gzip }), suppress.ErrExpanded, "8000"},
 		{"bad checksum", "customers", string(broken), with(func(im *suppress.Import) { im.Compression = suppress.Gzip }), suppress.ErrCorrupt, "again"},
 		{"not gzip", "customers", "id\nu1\nu2\nu3\nu4\n", with(func(im *suppress.Import) { im.Compression = suppress.Gzip }), suppress.ErrCorrupt, "again"},
 		{"gzip not announced", "customers", string(bomb), csv, suppress.ErrImport, "Content-Encoding"},

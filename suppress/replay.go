@@ -82,8 +82,7 @@ func (r *replaying) take(seq uint64, c *Change) error {
 
 // spill writes the keys with the changes so far to a file without a name.
 func (r *replaying) spill() error {
-	run := sorter{tmp: r.store.tmp}
-	f, err := run.writeRun(&overlay{base: r.base, changes: r.over.sorted(0, r.seq)})
+	f, err := writeRun(r.store.tmp, &overlay{base: r.base, changes: r.over.sorted(0, r.seq)})
 	if err != nil {
 		return err
 	}

@@ -140,7 +140,7 @@ func FuzzImport(f *testing.F) {
 			i.im.ID = "id"
 		}
 		err := i.run(bytes.NewReader(body))
-		if rep.Rejected > rep.rows || int(rep.Rejected) < len(rep.RejectedSample) || keys > 2*uint64(len(body)) && how < 3 {
+		if rep.Rejected > rep.Rows || int(rep.Rejected) < len(rep.RejectedSample) || keys > 2*uint64(len(body)) && how < 3 {
 			t.Fatalf("%d keys, %+v, %v", keys, rep, err)
 		}
 	})

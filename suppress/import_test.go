@@ -215,7 +215,7 @@ func TestRefused(t *testing.T) {
 		{"unknown list", "nobody", "", csv, suppress.ErrUnknownList, "nobody: {id:"},
 		{"shrink", "customers", "id\nu1\n", csv, suppress.ErrShrink, "force"},
 		{"rejected", "customers", "id,x\nu1,\nu2,\nu3,\nsecret-person,1,2\n", csv, suppress.ErrRejected, "line 5"},
-		{"no column", "customers", "mail;name\nsecret-person;x\n", csv, suppress.ErrColumn, `"mail", "name"; write for example map=mail:email_sha256`},
+		{"no column", "customers", "mail;name\nsecret-person;x\n", csv, suppress.ErrColumn, `"mail", "name", and none looks like one; if one is, write map=COLUMN:user.id`},
 		{"no header", "customers", "secret@example.com,x\n", csv, suppress.ErrColumn, "header"},
 		{"empty file", "customers", "", csv, suppress.ErrColumn, "empty"},
 		{"undeclared source", "customers", "", with(func(im *suppress.Import) { im.ID = "buyeruid" }), suppress.ErrSource, "buyeruid"},

@@ -28,7 +28,7 @@ func (n *Node) openLists() (err error) {
 		Fingerprint: o.Secret.Fingerprint(),
 		Hash:        n.hasher.Key,
 		Item:        n.itemOf,
-		Limits:      suppress.Limits{CompressedBytes: o.MaxUpload},
+		Limits:      suppress.Limits{CompressedBytes: o.MaxUpload, Time: o.UploadTime},
 	})
 	if err != nil {
 		return err
@@ -142,7 +142,7 @@ func (n *Node) upload(ctx *fasthttp.RequestCtx, name string, put func(string, io
 		return
 	}
 	before, _ := n.lists.Status(name)
-	report, err := put(name, bodyReader(ctx), asked)
+	report, err := put(name, bodyReader(ctx, ctx.Time().Add(n.options.UploadTime)), asked)
 	elsewhere := errors.Is(err, errListElsewhere)
 	if elsewhere {
 		n.log.Error("list changed in the cluster and not yet here", "list", name, "error", err.Error())
@@ -271,6 +271,9 @@ var listStatus = []struct {
 	{suppress.ErrNoPrevious, fasthttp.StatusConflict},
 	{suppress.ErrDamaged, fasthttp.StatusConflict},
 	{suppress.ErrTooLarge, fasthttp.StatusRequestEntityTooLarge},
+	{suppress.ErrExpanded, fasthttp.StatusRequestEntityTooLarge},
+	{suppress.ErrRatio, fasthttp.StatusRequestEntityTooLarge},
+	{suppress.ErrTooSlow, fasthttp.StatusRequestTimeout},
 	{suppress.ErrShrink, fasthttp.StatusUnprocessableEntity},
 	{suppress.ErrRejected, fasthttp.StatusUnprocessableEntity},
 	{suppress.ErrColumn, fasthttp.StatusBadRequest},
@@ -292,7 +295,12 @@ func listProblem(name string, err error) *problem {
 			break
 		}
 	}
-	if errors.Is(err, ErrAway) {
+	switch {
+	case errors.Is(err, suppress.ErrTooLarge):
+		p.Detail += " (limits.upload)"
+	case errors.Is(err, suppress.ErrTooSlow):
+		p.Detail += fmt.Sprintf(" (limits.upload_time, and %v for each piece)", stallTimeout)
+	case errors.Is(err, ErrAway):
 		p.Detail += ": the list stays as it is, but for what NATS took without an answer; send it again"
 	}
 	if p.Status == fasthttp.StatusServiceUnavailable {

@@ -108,6 +108,7 @@ type importer struct {
 	o    *Options
 	add  func(Key) error
 	rep  *Report
+	done *progress
 	// removes says that the identifiers leave the list: then none is guessed.
 	removes bool
 
@@ -244,7 +245,9 @@ func (i *importer) plain(in *lines) error {
 // what turned out to be none.
 func (i *importer) begin(line uint64) {
 	i.line, i.bad, i.good = line, "", 0
-	i.rep.Rows++
+	if i.rep.Rows++; i.rep.Rows%countEvery == 0 {
+		i.done.rows.Store(i.rep.Rows)
+	}
 }
 
 func (i *importer) skip() {

@@ -40,6 +40,8 @@ type Status struct {
 	// answered with yes.
 	Doubts uint64 `json:"doubts,omitempty"`
 	// Rejected and RejectedSample are of the last upload in this process.
+	// Upload is one that is under way; nil: none.
+	Upload         *Progress  `json:"upload,omitempty"`
 	Rejected       uint64     `json:"rejected"`
 	RejectedSample []Rejected `json:"rejected_sample,omitempty"`
 }
@@ -78,7 +80,7 @@ func (s *Store) status(l *list) Status {
 		List: l.name, Declared: l.declared, Sources: l.decl.Sources, Items: l.decl.Items,
 		Filter: l.decl.Filter, Exact: l.decl.Exact,
 		Keys: l.members, Changes: l.changes.len(), Doubts: l.doubts.Load(),
-		Rejected: l.last.Rejected, RejectedSample: l.last.RejectedSample,
+		Upload: l.underWay(), Rejected: l.last.Rejected, RejectedSample: l.last.RejectedSample,
 	}
 	if l.filter != nil {
 		st.Bytes = l.filter.bytes

@@ -38,6 +38,9 @@ bench: ## the speed and memory marks, ten runs each
 	@$(GO) test -run '^$$' -bench 'BenchmarkDecide|BenchmarkMemoryRead' -count 10 ./edge
 	@$(GO) test -run '^$$' -bench 'BenchmarkMemoryPerCounter' -benchtime 1x -count 3 ./caps
 
+bench-long: ## what takes minutes and gigabytes of disk: a push of 10,000,000 rows
+	@$(GO) test -run '^$$' -bench 'BenchmarkPush' -benchtime 1x -count 3 -timeout 30m ./cmd/restraint -push-rows 10000000
+
 faults: ## break real nodes by a seeded schedule and check what they say afterwards: make faults SEED=7
 	@$(GO) test -count=1 -timeout 20m -parallel 4 -v ./edge/replica/faults -faults -seed $(SEED)
 

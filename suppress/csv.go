@@ -34,8 +34,12 @@ func (c *csvReader) next() (cells [][]byte, why string, err error) {
 		return c.split(row), "", nil
 	}
 	c.cells = c.cells[:0]
-	for open := quoteOpen(row, c.sep, false); open; {
-		c.joined = append(append(c.joined[:0], row...), '\n') // row may be joined itself
+	open := quoteOpen(row, c.sep, false)
+	if open {
+		c.joined = append(c.joined[:0], row...)
+	}
+	for open {
+		c.joined = append(c.joined, '\n')
 		more, err := c.in.next()
 		if err == io.EOF {
 			return nil, "", fmt.Errorf("line %d: %w: a quote is opened there and never closed", c.line, ErrTruncated)

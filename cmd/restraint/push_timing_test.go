@@ -20,8 +20,8 @@ var pushRows = flag.Int("push-rows", 100_000, "rows of the file that BenchmarkPu
 
 // BenchmarkPush is `restraint push` of a gzipped CSV of hashed emails to a node in a
 // process of its own, from the start of the command to its report: the list is
-// served then. A row of memory is what the node took at its highest, above what it
-// took at rest, and a member of it what Linux and the list itself say afterwards.
+// served then. B/row is the memory that the node took at its highest above what it
+// took at rest, as Linux has it; B/member is that of the list as it is served.
 func BenchmarkPush(b *testing.B) {
 	dir := b.TempDir()
 	policy := "markets: [{name: all, require: none}]\nlists:\n  big: {id: [email_sha256], source: first_party, basis: contract}\ncampaigns:\n  c: {advertiser: a, suppress: [big]}\n"

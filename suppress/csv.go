@@ -152,7 +152,7 @@ func (i *importer) csv(in *lines) error {
 			}
 			continue
 		}
-		if loose && why == "" && isPlainNote(cells, h) {
+		if why == "" && (h.isAgain(cells) || loose && i.rep.Skipped < maxNotes && isPlainNote(cells, h)) {
 			i.rep.Skipped++
 			continue
 		}
@@ -162,7 +162,7 @@ func (i *importer) csv(in *lines) error {
 		}
 		if i.good > 0 {
 			i.blank = false
-		} else if i.bad != "" && why == "" && i.isNote(cells, h) {
+		} else if i.bad != "" && why == "" && i.rep.Skipped < maxNotes && i.isNote(cells, h) {
 			i.skip()
 			continue
 		}

@@ -225,6 +225,8 @@ func TestRecognisedBeside(t *testing.T) {
 		{"raw beside its hash, with a scheme", "Email,email_sha256\nb@example.com," + a + "\n", "meta", "email_sha256", 2, 0, ""},
 		{"hashes, some raw", "Email\n" + a + "\nb@example.com\n" + b + "\n", "", "email_sha256", 2, 1, ""},
 		{"hashes, some raw, with a scheme", "Email\n" + a + "\nb@example.com\n" + b + "\n", "meta", "email_sha256", 2, 0, ""},
+		{"one of two hashes is named", "Email,email_md5\na@example.com," + md5 + "\n", "meta", "email_sha256 email_md5", 2, 0, ""},
+		{"a device that has none", "madid,Email\n00000000-0000-0000-0000-000000000000," + a + "\n", "meta", "email_sha256 ifa", 1, 0, ""},
 		{"no source of the kind", "Phone,Name\n1,x\n", "meta", "email_sha256", 0, 0, "no column is known"},
 		{"two hashes of one kind", "Email\n" + a + "\n", "", "email_sha256 email_md5", 0, 0, `column "Email" may be of any of ["email_sha256" "email_md5"]; write map=Email:email_sha256`},
 		{"two hashes, each named", "SHA256 Email,MD5 Email\n" + a + "," + md5 + "\n", "", "email_sha256 email_md5", 2, 0, ""},

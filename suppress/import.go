@@ -223,7 +223,7 @@ func (i *importer) plain(in *lines) error {
 		if err != nil {
 			return err
 		}
-		if bytes.HasPrefix(line, []byte("# ")) || in.line == 1 && string(trim(line)) == i.im.ID {
+		if bytes.HasPrefix(line, []byte("# ")) && i.rep.Skipped < maxNotes || in.line == 1 && string(trim(line)) == i.im.ID {
 			i.rep.Skipped++
 			continue
 		}
@@ -231,7 +231,7 @@ func (i *importer) plain(in *lines) error {
 		if err := i.cell(&id, line, nil); err != nil {
 			return err
 		}
-		if text := trim(line); i.bad != "" && id.form.strict() && (in.line == 1 && isHeaderName(string(text)) || text[0] == '#') {
+		if text := trim(line); i.bad != "" && id.form.strict() && i.rep.Skipped < maxNotes && (in.line == 1 && isHeaderName(string(text)) || text[0] == '#') {
 			i.skip()
 			continue
 		}
@@ -293,6 +293,10 @@ func (i *importer) cell(col *boundColumn, id, item []byte) error {
 	}
 	canonical, err := col.form.append(i.scratch[:0], id)
 	i.scratch = canonical[:0]
+	if err == errNoDevice {
+		i.rep.Empty++ // how devices write that there is none
+		return nil
+	}
 	if err != nil {
 		i.reject(col.name, err.Error())
 		return nil

@@ -151,22 +151,25 @@ func (i *importer) jsonRecognised(j *jsonReader, row []jsonField, item []byte) e
 	some := false
 	for n, f := range row {
 		known := i.jsonKnown(j, f.name)
-		isCalled := slices.ContainsFunc(known.cols, func(c boundColumn) bool { return slices.Contains(called, c.form.source) })
+		cols := known.cols
+		if !known.exact && (i.im.scheme() == None || len(cols) > 1) && len(called) > 0 {
+			cols = slices.DeleteFunc(slices.Clone(cols), func(c boundColumn) bool { return slices.Contains(called, c.form.source) })
+		}
 		switch {
-		case len(known.cols) == 0, !known.exact && isCalled && (i.im.scheme() == None || len(known.cols) > 1):
+		case len(cols) == 0:
 			continue
-		case len(known.cols) > 1:
-			return fmt.Errorf("line %d: %w: column %q may be of several sources of the list; %s", i.line, ErrColumn, f.name, mapLine(f.name, known.cols[0].form.source))
+		case len(cols) > 1:
+			return fmt.Errorf("line %d: %w: column %q may be of several sources of the list; %s", i.line, ErrColumn, f.name, mapLine(f.name, cols[0].form.source))
 		}
 		some, j.some = true, true
 		if !known.told {
 			known.told = true
-			i.columnsRead(nil, known.cols, -1)
+			i.columnsRead(nil, cols, -1)
 		}
 		if i.bad == "" && slices.ContainsFunc(row[:n], func(g jsonField) bool { return strings.EqualFold(g.name, f.name) }) {
 			i.reject(f.name, "it is there more than once")
 		}
-		if err := i.jsonCell(&known.cols[0], f.value, item); err != nil {
+		if err := i.jsonCell(&cols[0], f.value, item); err != nil {
 			return err
 		}
 	}

@@ -10,12 +10,19 @@ import (
 var noteWords = wordSet(`total totals subtotal grand sum count records rows report generated exported printed copyright confidential note notes page
 	example required optional format string text`)
 
+// maxNotes is how many lines are skipped at most, but for headers that come again:
+// beyond that they are rows like others, so that a column full of #REF! or of
+// words is not taken for notes (chosen).
+const maxNotes = 100
+
 // isNoteText says that a cell explains something: a comment, a column's name, a
 // total, a footer. It is asked of cells that are no identifiers.
 func isNoteText(cell []byte, name string) bool {
 	switch {
 	case len(cell) == 0 || bytes.IndexByte(cell, '@') >= 0:
 		return false
+	case cell[0] == '#' && bytes.IndexByte([]byte("!?"), cell[len(cell)-1]) >= 0:
+		return false // #REF!, #NAME?: a spreadsheet has lost somebody
 	case cell[0] == '#' || strings.EqualFold(string(cell), name):
 		return true
 	case len(cell) > 200: // a sentence is shorter (chosen)
@@ -55,9 +62,22 @@ func (i *importer) isNote(cells [][]byte, h *header) bool {
 	return some
 }
 
-// isPlainNote says the same of a row that could be a person's, since a source
-// takes any text: the header once more; a comment that is the row's only cell; a
-// total with a colon or a space, beside numbers. Else it is a member: too many
+// isAgain says that a row is the header once more.
+func (h *header) isAgain(cells [][]byte) bool {
+	id := h.ids[0].at
+	if id >= len(cells) || len(cells[id]) != len(h.names[id]) || len(cells) != len(h.names) || string(cells[id]) != h.names[id] {
+		return false
+	}
+	for n, cell := range cells {
+		if string(trim(cell)) != h.names[n] {
+			return false
+		}
+	}
+	return true
+}
+
+// isPlainNote says of a row that could be a person's, since a source takes any
+// text, that it is none: a comment that is the row's only cell; a total with a colon or a space, beside numbers. Else it is a member: too many
 // rather than one too few.
 func isPlainNote(cells [][]byte, h *header) bool {
 	id := h.ids[0].at
@@ -66,15 +86,8 @@ func isPlainNote(cells [][]byte, h *header) bool {
 	}
 	cell := cells[id]
 	switch c := cell[0] | 0x20; {
-	case len(cell) == len(h.names[id]) && string(cell) == h.names[id]:
-		for n, other := range cells {
-			if n >= len(h.names) || string(trim(other)) != h.names[n] {
-				return false
-			}
-		}
-		return len(cells) == len(h.names)
 	case cell[0] == '#' && id == 0:
-		return onlyCell(cells) && (len(cells) < h.columns || bytes.ContainsAny(cell, " \t"))
+		return onlyCell(cells) && (len(cells) < h.columns || bytes.HasPrefix(cell, []byte("# ")))
 	case c == 't' || c == 'g' || c == 's':
 		word, rest, found := bytes.Cut(bytes.ToLower(trim(cell)), []byte(" "))
 		if n := len(word); n > 0 && word[n-1] == ':' {

@@ -38,11 +38,15 @@ func TestNotes(t *testing.T) {
 		{"an address beside a total", "Email,Email\nTotal,b@example.com\na,\n", "meta", mails, 2, 0, 1, 1},
 		{"nothing, as tables write it", "Email,Name\nNULL,x\n\\N,y\nN/A,z\n-,z\na,x\n", "", mails, 1, 0, 0, 4},
 
+		{"what a spreadsheet has lost", "Email,Name\n#REF!,x\n#NAME?,y\n#N/A,z\na,x\n", "", mails, 1, 0, 2, 1},
+		{"a column full of words", "Email,Name\n" + strings.Repeat("mobile,x\n", 250) + "a,x\n", "", mails, 1, 100, 150, 0},
+		{"the header many times", strings.Repeat("Email,Name\n", 300) + "a,x\n", "", mails, 1, 299, 0, 0},
+
 		{"users: the header again", "user.id,Name\nu1,x\nuser.id,Name\nu2,y\n", "", users, 2, 1, 0, 0},
 		{"users: a comment", "user.id,Name\nu1,x\n# a note\n#note\nu2,y\n", "", users, 2, 2, 0, 0},
 		{"users: a total", "user.id,Orders\nu1,1\nTotal: 2,17\nGrand Total,\"1,700\"\n", "", users, 1, 2, 0, 0},
 		{"users: may be people", "user.id,Name\n#u1,x\n#u2,\ntotal,x\ntotal,17\nTotal Wine,Reims\nuser.id,Zoë\ncount,x\nNULL,y\nshopper total,9\n", "", users, 8, 0, 0, 0},
-		{"users: one column", "user.id\n#u1\ntotal\ngrand\n-\n", "", users, 4, 0, 0, 0},
+		{"users: one column", "user.id\n#u1\n#u 2\ntotal\ngrand\n-\n", "", users, 5, 0, 0, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			o := options(t.TempDir())

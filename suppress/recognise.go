@@ -133,13 +133,13 @@ func (i *importer) recognise(names []string) (ids []boundColumn, err error) {
 	}
 	for n, name := range names {
 		exact, sources := i.recognised(name)
-		if !exact && i.im.scheme() == None {
+		if !exact && (i.im.scheme() == None || len(sources) > 1) {
 			sources = slices.DeleteFunc(sources, func(s string) bool { return slices.Contains(called, s) })
 		}
 		switch {
 		case len(sources) == 1:
 			ids = append(ids, i.bound(n, name, sources[0]))
-		case len(sources) > 1 && !slices.ContainsFunc(sources, func(s string) bool { return slices.Contains(called, s) }):
+		case len(sources) > 1:
 			return nil, fmt.Errorf("%w: column %q may be of any of %q; %s", ErrColumn, name, sources, mapLine(name, sources[0]))
 		}
 	}

@@ -74,7 +74,8 @@ func (i *importer) bind(names []string, single bool) (ids []boundColumn, item in
 		}
 	}
 	slices.SortFunc(ids, func(a, b boundColumn) int { return a.at - b.at })
-	return slices.Compact(ids), item, nil
+	same := func(a, b boundColumn) bool { return a.at == b.at && a.form.same(&b.form) }
+	return slices.CompactFunc(ids, same), item, nil
 }
 
 // find gives the places of a column: those called exactly so, else those that

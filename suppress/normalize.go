@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -51,7 +52,11 @@ type form struct {
 	scheme string  // None for what is taken as given
 	digest *digest // nil: the source is no hash
 	phone  bool    // with a scheme: phones, else emails
+	text   []byte  // what is hashed of the raw value at hand
 }
+
+// same says that two forms make the same of a cell.
+func (f *form) same(g *form) bool { return f.source == g.source && f.scheme == g.scheme }
 
 // formOf gives the form of a source under a scheme: values of sources called
 // email… or phone… that end as a hash does are normalised and hashed, unless they
@@ -67,13 +72,14 @@ func formOf(scheme, source string) form {
 // strict says that not just any text can be an identifier.
 func (f *form) strict() bool { return f.digest != nil }
 
-// normalize appends the canonical form of an identifier in an upload. The raw
-// value stays in the caller's row and on the stack.
+// normalize appends the canonical form of an identifier in an upload.
 func normalize(dst []byte, scheme, source string, id []byte) ([]byte, error) {
 	f := formOf(scheme, source)
 	return f.append(dst, id)
 }
 
+// append is normalize for one cell after the other; one goroutine at a time. The
+// raw value is written over by the next one.
 func (f *form) append(dst, id []byte) ([]byte, error) {
 	switch id = bytes.TrimSpace(id); {
 	case len(id) == 0:
@@ -92,9 +98,8 @@ func (f *form) append(dst, id []byte) ([]byte, error) {
 	if err := f.digest.fault(id); err != nil {
 		return dst, err // or the digits of a hash would make a phone number
 	}
-	var buf [256]byte
-	text, err := f.raw(buf[:0], id)
-	if err != nil {
+	text, err := f.raw(f.text[:0], id)
+	if f.text = text[:0]; err != nil {
 		return dst, err
 	}
 	return f.digest.appendSum(dst, text), nil
@@ -141,23 +146,23 @@ func shortened(id []byte) bool {
 // normalEmail appends the address as a scheme writes it before hashing.
 func normalEmail(dst []byte, scheme string, id []byte) ([]byte, error) {
 	id = bytes.TrimSpace(id)
-	if scheme == SchemeLiveRamp && bytes.ContainsAny(id, " \t\r\n\v\f\u00a0") {
-		id = bytes.Join(bytes.Fields(id), nil)
-	}
 	from := len(dst)
 	dst = appendLower(dst, id)
+	if scheme == SchemeLiveRamp {
+		dst = dst[:from+len(removeSpace(dst[from:]))]
+	}
 	text := dst[from:]
 	at := bytes.IndexByte(text, '@')
 	if at <= 0 || at == len(text)-1 || bytes.IndexByte(text[at+1:], '@') >= 0 ||
 		bytes.ContainsAny(text, " \t\r\n\v\f") || !utf8.Valid(text) {
 		return dst[:from], errNoEmail
 	}
-	domain := string(text[at+1:])
+	domain := text[at+1:]
 	switch {
 	case scheme == SchemeMeta && !(metaLocal(text[:at]) && metaDomain(text[at+1:])):
 		return dst[:from], errNoEmail
-	case domain == "gmail.com" && (scheme == SchemeUID2 || scheme == SchemeGoogle),
-		domain == "googlemail.com" && scheme == SchemeGoogle:
+	case string(domain) == "gmail.com" && (scheme == SchemeUID2 || scheme == SchemeGoogle),
+		string(domain) == "googlemail.com" && scheme == SchemeGoogle:
 		local := text[:at]
 		if plus := bytes.IndexByte(local, '+'); plus >= 0 {
 			local = local[:plus]
@@ -182,8 +187,9 @@ func normalEmail(dst []byte, scheme string, id []byte) ([]byte, error) {
 // metaLocal and metaDomain are the forms that Meta's own normaliser takes
 // (dot-separated atoms; at least two labels), and any character beyond ASCII.
 func metaLocal(local []byte) bool {
-	for _, atom := range bytes.Split(local, []byte(".")) {
-		if len(atom) == 0 {
+	for more := true; more; {
+		var atom []byte
+		if atom, local, more = bytes.Cut(local, dot); len(atom) == 0 {
 			return false
 		}
 		for _, c := range atom {
@@ -196,9 +202,10 @@ func metaLocal(local []byte) bool {
 }
 
 func metaDomain(domain []byte) bool {
-	labels := bytes.Split(domain, []byte("."))
-	for _, label := range labels {
-		if len(label) == 0 || label[0] == '-' || label[len(label)-1] == '-' {
+	labels := 0
+	for more := true; more; labels++ {
+		var label []byte
+		if label, domain, more = bytes.Cut(domain, dot); len(label) == 0 || label[0] == '-' || label[len(label)-1] == '-' {
 			return false
 		}
 		for _, c := range label {
@@ -207,7 +214,22 @@ func metaDomain(domain []byte) bool {
 			}
 		}
 	}
-	return len(labels) >= 2
+	return labels >= 2
+}
+
+var dot = []byte(".")
+
+// removeSpace takes the white space out of b, in place.
+func removeSpace(b []byte) []byte {
+	to := 0
+	for from := 0; from < len(b); {
+		r, size := utf8.DecodeRune(b[from:])
+		if !unicode.IsSpace(r) {
+			to += copy(b[to:], b[from:from+size])
+		}
+		from += size
+	}
+	return b[:to]
 }
 
 func alphanumeric(c byte) bool {
@@ -236,10 +258,12 @@ func normalPhone(dst []byte, scheme string, id []byte) ([]byte, error) {
 	from := len(dst)
 	switch scheme {
 	case SchemeUID2:
-		if len(id) < 11 || len(id) > 16 || id[0] != '+' || len(appendDigits(nil, id)) != len(id)-1 {
+		if len(id) < 11 || len(id) > 16 || id[0] != '+' {
 			return dst, errE164
 		}
-		return append(dst, id...), nil
+		if dst = appendDigits(append(dst, '+'), id); len(dst) != from+len(id) {
+			return dst[:from], errE164
+		}
 	case SchemeGoogle:
 		dst = appendDigits(append(dst, '+'), id)
 		if len(dst) == from+1 {

@@ -249,3 +249,20 @@ func TestNormalize(t *testing.T) {
 
 // looksHashed says that an input is a SHA-256 hash already.
 func looksHashed(input string) bool { return seenAs([]byte(input)) == &digests[0] }
+
+// TestNormalizeDoesNotAllocate: what a raw value becomes on its way to a hash is
+// not left on the heap.
+func TestNormalizeDoesNotAllocate(t *testing.T) {
+	dst := make([]byte, 0, maxIdentifierBytes)
+	for _, source := range []string{"email_sha256", "email_md5", "phone_sha1", "user.id", "ifa"} {
+		for _, scheme := range Schemes() {
+			f := formOf(scheme, source)
+			for _, id := range []string{"J.Doe+x@gmail.com", "+49 171 1234567", "(555) 123-4567", sha256Hex("a"), "d41d8cd98f00b204e9800998ecf8427f", "u-1"} {
+				raw := []byte(id)
+				if n := testing.AllocsPerRun(20, func() { _, _ = f.append(dst[:0], raw) }); n != 0 {
+					t.Errorf("%s %s %q: %v allocations", scheme, source, id, n)
+				}
+			}
+		}
+	}
+}

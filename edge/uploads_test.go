@@ -180,7 +180,9 @@ func TestRawUploadLeavesNoTrace(t *testing.T) {
 // waitRows waits until an upload has come so far, give or take what is not counted.
 func waitRows(t *testing.T, n *node, rows int) {
 	t.Helper()
-	for deadline := time.Now().Add(2 * time.Minute); ; {
+	poll := time.NewTicker(20 * time.Millisecond) // the upload needs the processor
+	defer poll.Stop()
+	for deadline := time.Now().Add(5 * time.Minute); ; <-poll.C {
 		var list struct{ Upload *struct{ Rows int } }
 		_, answer := n.do("GET", "/v1/lists/customers", "", "")
 		if err := json.Unmarshal(answer, &list); err != nil {

@@ -38,7 +38,8 @@ bench: ## the speed and memory marks, ten runs each
 	@$(GO) test -run '^$$' -bench 'BenchmarkDecide|BenchmarkMemoryRead' -count 10 ./edge
 	@$(GO) test -run '^$$' -bench 'BenchmarkMemoryPerCounter' -benchtime 1x -count 3 ./caps
 
-bench-long: ## lists of 1e7 and 1e8 members: look-ups beside plain bloom/v3, bytes a key, build time, measured false positives
+bench-long: ## what takes minutes and gigabytes: a push of 10,000,000 rows; look-ups, bytes a key and false positives of lists of 1e7 and 1e8 members
+	$(GO) test -run '^$$' -bench 'BenchmarkPush' -benchtime 1x -count 3 -timeout 30m ./cmd/restraint -push-rows 10000000
 	$(GO) test -run '^$$' -bench 'Contains|Lists' -benchtime 300x -timeout 1h ./suppress -keys 10000000
 	$(GO) test -run '^$$' -bench 'Contains' -benchtime 300x -timeout 1h ./suppress -keys 100000000
 

@@ -24,7 +24,7 @@ const smallBody = 16 << 20
 // uploads have the size and time that the configuration gives them.
 func (n *Node) adminLimits(path []byte) fasthttp.RequestConfig {
 	if strings.HasPrefix(string(path), "/v1/lists/") {
-		return fasthttp.RequestConfig{ReadTimeout: uploadTimeout, WriteTimeout: uploadTimeout, MaxRequestBodySize: int(n.options.MaxUpload)}
+		return fasthttp.RequestConfig{ReadTimeout: n.options.UploadTime, WriteTimeout: n.options.UploadTime, MaxRequestBodySize: int(n.options.MaxUpload)}
 	}
 	if strings.HasPrefix(string(path), "/v1/policy") {
 		return fasthttp.RequestConfig{ReadTimeout: bidReadTimeout, WriteTimeout: bidWriteTimeout, MaxRequestBodySize: smallBody}

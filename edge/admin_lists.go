@@ -28,7 +28,7 @@ func (n *Node) openLists() (err error) {
 		Fingerprint: o.Secret.Fingerprint(),
 		Hash:        n.hasher.Key,
 		Item:        n.itemOf,
-		Limits:      suppress.Limits{CompressedBytes: o.MaxUpload},
+		Limits:      suppress.Limits{CompressedBytes: o.MaxUpload, Time: o.UploadTime},
 	})
 	if err != nil {
 		return err
@@ -116,7 +116,7 @@ func (n *Node) rollbackList(ctx *fasthttp.RequestCtx, name string) {
 	}
 	n.log.Info("list rolled back", "list", name)
 	done := listDone(fasthttp.StatusOK, err)
-	request.done(request.reader(bodyReader(ctx)), done, status)
+	request.done(request.reader(n.bodyReader(ctx)), done, status)
 	sendJSON(ctx, done, status)
 }
 
@@ -163,7 +163,7 @@ func (n *Node) upload(ctx *fasthttp.RequestCtx, name string, put func(string, io
 		return
 	}
 	before, _ := n.lists.Status(name)
-	body := request.reader(bodyReader(ctx))
+	body := request.reader(n.bodyReader(ctx))
 	report, err := put(name, body, asked)
 	elsewhere := errors.Is(err, errListElsewhere)
 	if elsewhere {
@@ -296,6 +296,9 @@ var listStatus = []struct {
 	{suppress.ErrNoPrevious, fasthttp.StatusConflict},
 	{suppress.ErrDamaged, fasthttp.StatusConflict},
 	{suppress.ErrTooLarge, fasthttp.StatusRequestEntityTooLarge},
+	{suppress.ErrExpanded, fasthttp.StatusRequestEntityTooLarge},
+	{suppress.ErrRatio, fasthttp.StatusRequestEntityTooLarge},
+	{suppress.ErrTooSlow, fasthttp.StatusRequestTimeout},
 	{suppress.ErrShrink, fasthttp.StatusUnprocessableEntity},
 	{suppress.ErrRejected, fasthttp.StatusUnprocessableEntity},
 	{suppress.ErrColumn, fasthttp.StatusBadRequest},
@@ -319,7 +322,12 @@ func listProblem(name string, err error) *problem {
 			break
 		}
 	}
-	if errors.Is(err, ErrAway) {
+	switch {
+	case errors.Is(err, suppress.ErrTooLarge):
+		p.Detail += " (limits.upload)"
+	case errors.Is(err, suppress.ErrTooSlow):
+		p.Detail += fmt.Sprintf(" (limits.upload_time, and %v for each piece)", stallTimeout)
+	case errors.Is(err, ErrAway):
 		p.Detail += ": the list stays as it is, but for what NATS took without an answer; send it again"
 	}
 	var busy *suppress.BusyError

@@ -86,9 +86,19 @@ type wholeReader struct {
 	body     io.Reader
 	declared int // -1: chunked
 	got      int64
+	until    time.Time
 }
 
 func (r *wholeReader) Read(p []byte) (int, error) {
+	// Each piece has its time, within that of the whole: an upload whose sender is
+	// gone must not hold its list for hours.
+	deadline := time.Now().Add(stallTimeout)
+	if r.until.Before(deadline) {
+		deadline = r.until
+	}
+	if err := r.ctx.Conn().SetReadDeadline(deadline); err != nil {
+		return 0, err
+	}
 	n, err := r.body.Read(p)
 	r.got += int64(n)
 	if errors.Is(err, io.EOF) && (r.declared >= 0 && r.got < int64(r.declared) || r.declared < 0 && cutShort(r.ctx)) {
@@ -97,10 +107,14 @@ func (r *wholeReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// bodyReader streams the body of an upload.
-func bodyReader(ctx *fasthttp.RequestCtx) io.Reader {
+// stallTimeout is how long an upload may send nothing. Chosen.
+const stallTimeout = 2 * time.Minute
+
+// bodyReader streams the body of an upload, which has to be there whole within
+// limits.upload_time.
+func (n *Node) bodyReader(ctx *fasthttp.RequestCtx) io.Reader {
 	if body := ctx.RequestBodyStream(); body != nil {
-		return &wholeReader{ctx: ctx, body: body, declared: ctx.Request.Header.ContentLength()}
+		return &wholeReader{ctx: ctx, body: body, declared: ctx.Request.Header.ContentLength(), until: ctx.Time().Add(n.options.UploadTime)}
 	}
 	return bytes.NewReader(ctx.Request.Body())
 }

@@ -34,6 +34,9 @@ type Options struct {
 	MaxRejected, MaxShrink float64
 	// MaxUpload bounds the bytes of one list upload.
 	MaxUpload int64
+	// UploadTime bounds the time that the bytes of one list upload may take; 0 means
+	// 6 hours.
+	UploadTime time.Duration
 	// Connections bounds the connections of each listener.
 	Connections int
 	// FirstPolicy is the policy of a node that has none yet, FirstPolicyName
@@ -117,6 +120,9 @@ func (n *Node) close() error {
 
 // load makes the node's state from its directory.
 func load(o Options) (*Node, error) {
+	if o.UploadTime == 0 {
+		o.UploadTime = uploadTimeout
+	}
 	n := &Node{
 		options:  o,
 		log:      o.Log,

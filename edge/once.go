@@ -115,7 +115,7 @@ func (o *once) again(ctx *fasthttp.RequestCtx) bool {
 	if a.Asks != o.asks {
 		linger(ctx)
 		other = "another path, other parameters or another form"
-	} else if _, err := io.Copy(o.body, io.LimitReader(bodyReader(ctx), o.node.options.MaxUpload)); err != nil {
+	} else if _, err := io.Copy(o.body, io.LimitReader(o.node.bodyReader(ctx), o.node.options.MaxUpload)); err != nil {
 		linger(ctx)
 		newProblem(fasthttp.StatusBadRequest, "the body could not be read to its end: "+err.Error()).send(ctx)
 		return true

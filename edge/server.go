@@ -25,7 +25,7 @@ const (
 	bidReadTimeout  = 10 * time.Second
 	bidWriteTimeout = 10 * time.Second
 	idleTimeout     = 2 * time.Minute
-	uploadTimeout   = 6 * time.Hour
+	uploadTimeout   = 6 * time.Hour // where Options.UploadTime is not given
 	drainTimeout    = 10 * time.Second
 )
 

@@ -33,7 +33,7 @@ campaigns:
 		if !rules.settles {
 			t.Fatal("the policy has an exact list, and no campaign needs settling")
 		}
-		x.keys, _ = n.identify(x, x.keys[:0], x.req.Identifiers, rules.Policy)
+		x.keys, _ = n.identify(x, x.keys[:0], x.req.Identifiers, rules.Policy, rules.watched, benchNow)
 		x.begin(n, rules, benchNow)
 		x.judge.settle(x.req.Candidates)
 		for i := range rules.Lists {

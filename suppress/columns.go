@@ -8,9 +8,13 @@ import (
 
 // boundColumn is an identifier column of a file.
 type boundColumn struct {
-	at     int // its place in the row
-	name   string
-	source string
+	at   int    // its place in the row
+	name string // "" where it may be a member
+	form form
+}
+
+func (i *importer) bound(at int, name, source string) boundColumn {
+	return boundColumn{at, name, formOf(i.im.scheme(), source)}
 }
 
 // bind finds the places of the wanted columns among the names of a file. single
@@ -37,19 +41,15 @@ func (i *importer) bind(names []string, single bool) (ids []boundColumn, item in
 		if i.isKnownName(names[0]) {
 			name = names[0]
 		}
-		return []boundColumn{{0, name, i.im.ID}}, item, nil
+		return []boundColumn{i.bound(0, name, i.im.ID)}, item, nil
 	default:
-		for _, source := range i.decl.Sources {
-			if len(find(names, source)) > 0 && (i.im.ID == "" || i.im.ID == source) {
-				wanted = append(wanted, Column{source, source})
+		if ids, err = i.recognise(names); err == nil && len(ids) == 0 {
+			err = i.columnError(names, "", 0)
+			if i.im.ID != "" {
+				err = fmt.Errorf("%w; or say which column has the identifiers of %q with column=NAME", err, i.im.ID)
 			}
 		}
-		if len(wanted) == 0 && i.im.ID != "" {
-			return nil, 0, fmt.Errorf("%w; or say which column has the identifiers of %q with column=NAME", i.columnError(names, "", 0), i.im.ID)
-		}
-		if len(wanted) == 0 {
-			return nil, 0, i.columnError(names, "", 0)
-		}
+		return ids, item, err
 	}
 	for _, w := range wanted {
 		at := find(names, w.Column)
@@ -64,17 +64,18 @@ func (i *importer) bind(names []string, single bool) (ids []boundColumn, item in
 			return nil, 0, i.columnError(names, w.Column, 0)
 		case len(same) == 1:
 			for _, n := range at {
-				ids = append(ids, boundColumn{n, names[n], w.Source})
+				ids = append(ids, i.bound(n, names[n], w.Source))
 			}
 		case len(same) == len(at):
 			n := at[slices.Index(same, w)]
-			ids = append(ids, boundColumn{n, names[n], w.Source})
+			ids = append(ids, i.bound(n, names[n], w.Source))
 		default:
 			return nil, 0, fmt.Errorf("%w: column %q is mapped to %d sources and the file has it %d times", ErrColumn, w.Column, len(same), len(at))
 		}
 	}
 	slices.SortFunc(ids, func(a, b boundColumn) int { return a.at - b.at })
-	return slices.Compact(ids), item, nil
+	same := func(a, b boundColumn) bool { return a.at == b.at && a.form.same(&b.form) }
+	return slices.CompactFunc(ids, same), item, nil
 }
 
 // find gives the places of a column: those called exactly so, else those that
@@ -94,4 +95,28 @@ func find(names []string, column string) (at []int) {
 		}
 	}
 	return at
+}
+
+// ReadColumn says of which source the cells of a column were read.
+type ReadColumn struct {
+	Column string `json:"column"` // "" where it has no name, or one that may be a member
+	Source string `json:"source"`
+}
+
+// columnsRead tells in the report what was read, and what was not: an address
+// that stands in another column is let through.
+func (i *importer) columnsRead(names []string, ids []boundColumn, item int) {
+	var rest []string
+	for n, name := range names {
+		if n != item && !slices.ContainsFunc(ids, func(id boundColumn) bool { return id.at == n }) {
+			rest = append(rest, name)
+		}
+	}
+	for _, id := range ids {
+		read := ReadColumn{id.name, id.form.source}
+		if !slices.Contains(i.rep.Columns, read) {
+			i.rep.Columns = append(i.rep.Columns, read)
+		}
+	}
+	i.rep.Ignored = i.readable(rest)
 }

@@ -4,11 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"strings"
+	"slices"
 )
-
-// separators are tried in this order where a header allows several.
-const separators = ",;\t|"
 
 // csvReader gives the rows of a CSV file: RFC 4180 with any of the separators,
 // quotes, embedded line ends, and rows of any length up to the limit. A quote
@@ -37,8 +34,12 @@ func (c *csvReader) next() (cells [][]byte, why string, err error) {
 		return c.split(row), "", nil
 	}
 	c.cells = c.cells[:0]
-	for open := quoteOpen(row, c.sep, false); open; {
-		c.joined = append(append(c.joined[:0], row...), '\n') // row may be joined itself
+	open := quoteOpen(row, c.sep, false)
+	if open {
+		c.joined = append(c.joined[:0], row...)
+	}
+	for open {
+		c.joined = append(c.joined, '\n')
 		more, err := c.in.next()
 		if err == io.EOF {
 			return nil, "", fmt.Errorf("line %d: %w: a quote is opened there and never closed", c.line, ErrTruncated)
@@ -132,11 +133,11 @@ func (c *csvReader) quoted(row []byte) ([][]byte, string, error) {
 // csv reads a file with a header row.
 func (i *importer) csv(in *lines) error {
 	c := &csvReader{in: in}
-	names, ids, item, err := i.header(c)
+	h, err := i.header(c)
 	if err != nil {
 		return err
 	}
-	h := header{columns: len(names), ids: ids, item: item}
+	loose := slices.ContainsFunc(h.ids, func(id boundColumn) bool { return !id.form.strict() })
 	for {
 		cells, why, err := c.next()
 		if err == io.EOF {
@@ -151,103 +152,62 @@ func (i *importer) csv(in *lines) error {
 			}
 			continue
 		}
+		if why == "" && (h.isAgain(cells) || loose && i.rep.Skipped < maxNotes && isPlainNote(cells, h)) {
+			i.rep.Skipped++
+			continue
+		}
 		i.begin(c.line)
 		if err := i.csvRow(cells, why, h); err != nil {
 			return err
 		}
-		i.end()
+		if i.good > 0 {
+			i.blank = false
+		} else if i.bad != "" && why == "" && i.rep.Skipped < maxNotes && i.isNote(cells, h) {
+			i.skip()
+			continue
+		}
+		if err := i.end(); err != nil {
+			return err
+		}
 	}
 }
 
-// header is what the header row says of the rows.
-type header struct {
-	columns int
-	ids     []boundColumn
-	item    int // -1: none
-}
-
-func (i *importer) csvRow(cells [][]byte, why string, h header) error {
+func (i *importer) csvRow(cells [][]byte, why string, h *header) error {
 	if why != "" {
 		i.reject("", why)
 		return nil
 	}
 	if len(cells) == 1 && len(trim(cells[0])) == 0 {
 		i.rep.Empty++
+		i.blank = true
 		return nil
 	}
-	for _, extra := range cells[min(h.columns, len(cells)):] {
-		if len(trim(extra)) > 0 {
-			i.reject("", fmt.Sprintf("it has %d cells, the header has %d: a separator in a cell needs quotes", len(cells), h.columns))
-			return nil
+	if len(cells) > h.columns {
+		for _, extra := range cells[h.columns:] {
+			if len(trim(extra)) > 0 {
+				i.reject("", fmt.Sprintf("it has %d cells, the header has %d: a separator in a cell needs quotes", len(cells), h.columns))
+				return nil
+			}
 		}
 	}
 	return i.identifiers(cells, h)
 }
 
 // identifiers takes those of a row.
-func (i *importer) identifiers(cells [][]byte, h header) error {
+func (i *importer) identifiers(cells [][]byte, h *header) error {
 	var thing []byte
 	if h.item >= 0 && h.item < len(cells) {
 		thing = cells[h.item]
 	}
-	for _, id := range h.ids {
+	for n := range h.ids {
+		id := &h.ids[n]
 		if id.at >= len(cells) {
 			i.reject(id.name, fmt.Sprintf("the row has only %d cells", len(cells)))
 			continue
 		}
-		if err := i.cell(id.name, id.source, cells[id.at], thing); err != nil {
+		if err := i.cell(id, cells[id.at], thing); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// header reads the header row and finds the separator: the first one under
-// which every wanted column is there. Lines before it that start with # and
-// blank ones are skipped.
-func (i *importer) header(c *csvReader) (names []string, ids []boundColumn, item int, err error) {
-	for {
-		first, err := c.in.next()
-		if err == io.EOF {
-			return nil, nil, 0, fmt.Errorf("%w: %v", ErrColumn, errNoHeader)
-		}
-		if err != nil {
-			return nil, nil, 0, err
-		}
-		if t := trim(first); len(t) == 0 || t[0] == '#' {
-			continue
-		}
-		return i.bindHeader(c, first)
-	}
-}
-
-func (i *importer) bindHeader(c *csvReader, first []byte) (names []string, ids []boundColumn, item int, err error) {
-	var most []string
-	single := !bytes.ContainsAny(first, separators)
-	for n := range len(separators) {
-		c.sep = separators[n]
-		if quoteOpen(first, c.sep, false) {
-			continue // a name with a line end in it
-		}
-		c.cells = c.cells[:0]
-		cells, why, _ := c.quoted(bytes.Clone(first))
-		if why != "" {
-			continue
-		}
-		names = names[:0]
-		for _, cell := range cells {
-			names = append(names, string(trim(cell)))
-		}
-		if ids, item, err = i.bind(names, single); err == nil {
-			return names, ids, item, nil
-		}
-		if len(names) > len(most) {
-			most = append([]string(nil), names...)
-		}
-	}
-	if most == nil {
-		return nil, nil, 0, fmt.Errorf("line %d: %w: the header row has an open quote; separators are %q", c.in.line, ErrColumn, strings.Split(separators, ""))
-	}
-	_, _, err = i.bind(most, single)
-	return nil, nil, 0, fmt.Errorf("line %d: %w", c.in.line, err)
 }

@@ -3,6 +3,7 @@ package suppress
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 )
@@ -14,6 +15,7 @@ var headerWords = wordSet(`
 		id ids uid uuid guid no nr num number key code hash hashed sha sha256 md5 sha1 value identifier external internal
 		email emails e mail mails address user users username customer customers client clients member members subscriber
 		contact person people account profile visitor shopper buyer buyeruid buyerid login crm loyalty cookie device
+		primary secondary personal business work other default billing shipping telephone
 		advertising advertiser ifa idfa gaid aaid maid uid2 euid rampid ppid ext eid eids
 		phone phones telephone tel mobile cell name first last full middle country city state region zip postal postcode
 		street birth birthday date dob gender age language created updated signup note notes comment
@@ -105,36 +107,63 @@ func isPlainName(name string) bool {
 func (i *importer) columnError(names []string, column string, times int) error {
 	what := fmt.Sprintf("the file has no column %q", column)
 	if column == "" {
-		what = "no column is called like a source of the list"
+		what = fmt.Sprintf("no column is known to hold identifiers of %q", i.decl.Sources)
 	} else if times > 1 {
 		what = fmt.Sprintf("the file has %d columns %q", times, column)
 	}
-	if looksLikePeople(names) || !slices.ContainsFunc(names, i.isKnownName) {
+	if i.im.Format == CSV && (looksLikePeople(names) || !slices.ContainsFunc(names, i.isKnownName)) {
 		return fmt.Errorf("%w: %s; its first row has %d cells and seems to hold no header; put one before it, or, for one identifier a line, send text/plain",
 			ErrColumn, what, len(names))
 	}
-	shown, example := i.shownNames(names)
-	return fmt.Errorf("%w: %s; it has %s; write for example map=%s:%s", ErrColumn, what, shown, example, i.decl.Sources[0])
+	shown := i.readable(names)
+	list := make([]string, len(shown))
+	for n, name := range shown {
+		list[n] = strconv.Quote(name)
+	}
+	columns := strings.Join(list, ", ")
+	if more := len(names) - len(shown); more > 0 {
+		columns += fmt.Sprintf(" and %d more", more)
+	}
+	like, source := i.likely(shown)
+	if like == "" {
+		return fmt.Errorf("%w: %s; it has %s, and none looks like one; if one is, %s", ErrColumn, what, columns, mapLine("COLUMN", source))
+	}
+	return fmt.Errorf("%w: %s; it has %s; if that is the one, %s", ErrColumn, what, columns, mapLine(like, source))
 }
 
-// shownNames lists the names that may be shown, and one of them.
-func (i *importer) shownNames(names []string) (list, example string) {
-	var shown []string
+// readable gives the names that may be shown, at most 40.
+func (i *importer) readable(names []string) (shown []string) {
 	for _, name := range names {
 		known := i.isKnownName(name)
-		if len(shown) == 40 || !known && (!isPlainName(name) || strings.Contains(name, "-")) {
-			continue
-		}
-		shown = append(shown, fmt.Sprintf("%q", name))
-		if example == "" {
-			example = name
+		if len(shown) < 40 && name != "" && (known || isPlainName(name) && !strings.Contains(name, "-")) {
+			shown = append(shown, name)
 		}
 	}
-	list = strings.Join(shown, ", ")
-	if more := len(names) - len(shown); more > 0 {
-		list += fmt.Sprintf(" and %d more", more)
+	return shown
+}
+
+// likely gives the column that is most likely to hold identifiers of the list,
+// and of which source; "" where none looks like it.
+func (i *importer) likely(names []string) (column, source string) {
+	source = i.decl.Sources[0]
+	if i.im.ID != "" {
+		source = i.im.ID
 	}
-	return list, example
+	for _, about := range []struct{ word, prefix string }{{"mail", emailPrefix}, {"phone", phonePrefix}, {"mobile", phonePrefix}, {"", ""}} {
+		for _, of := range i.decl.Sources {
+			if !i.asked(of) || !strings.HasPrefix(of, about.prefix) {
+				continue
+			}
+			for _, name := range names {
+				lower := strings.ToLower(name)
+				if about.word != "" && strings.Contains(lower, about.word) ||
+					about.word == "" && digestOf(of) == nil && (strings.HasSuffix(lower, "id") || strings.Contains(lower, "user") || strings.Contains(lower, "customer")) {
+					return name, of
+				}
+			}
+		}
+	}
+	return "", source
 }
 
 // looksLikePeople says that a header row holds an address, a hash or a number.

@@ -49,7 +49,7 @@ func TestOnlyColumn(t *testing.T) {
 func TestColumnsShown(t *testing.T) {
 	im := suppress.Import{Format: suppress.CSV, ID: "user.id", Column: "Ident"}
 	for _, c := range []struct{ first, says, hides string }{
-		{"email,Kundennummer,Straße,x1", `"email", "Kundennummer", "Straße", "x1"; write for example map=email:`, ""},
+		{"email,Kundennummer,Straße,x1", `"email", "Kundennummer", "Straße", "x1", and none looks like one; if one is, write map=COLUMN:user.id (restraint push: --map "COLUMN=user.id")`, ""},
 		{"anna-k,berlin", "2 cells and seems to hold no header", "anna"},
 		{"anna,berlin,de", "3 cells and seems to hold no header", "anna"},
 		{"anna;mail;b42", `it has "anna", "mail" and 1 more`, "b42"}, // a name of columns is there

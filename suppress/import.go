@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 )
 
 // Forms of an upload.
@@ -33,8 +34,10 @@ type Import struct {
 	Compression string // None or "", Gzip, Zstd
 
 	// Map names the identifier columns. One of Map and ID is given; with neither,
-	// columns that are called like a declared source are taken, and a plain file
-	// is of the list's only source.
+	// columns are recognised by their names: those called like a declared source,
+	// and emails, phones and advertising identifiers as the usual tools export them,
+	// where the list has one source for them. A plain file is of the list's only
+	// source.
 	Map []Column
 	// ID is the source of a file with one identifier a row, in Column. Column is
 	// empty for a plain file, and may be for a CSV with one column whose header is
@@ -81,19 +84,23 @@ const maxSample = 100
 
 // Report is what an upload came to.
 type Report struct {
-	List              string     `json:"list"`
-	Generation        uint64     `json:"generation"` // of a dry run: what it would have been
-	Keys              uint64     `json:"keys"`       // different members in the upload
-	Duplicates        uint64     `json:"duplicates"`
-	Until             uint32     `json:"until,omitempty"` // Unix second at which they leave by themselves
-	Empty             uint64     `json:"empty"`           // cells and lines without an identifier
-	Rejected          uint64     `json:"rejected"`        // rows with an identifier that cannot be used
-	RejectedSample    []Rejected `json:"rejected_sample,omitempty"`
-	FalsePositiveRate float64    `json:"false_positive_rate"`
-	Bytes             int64      `json:"bytes"` // memory of the filter and its index
-	Seconds           float64    `json:"seconds"`
-
-	rows uint64
+	List           string     `json:"list"`
+	Generation     uint64     `json:"generation"` // of a dry run: what it would have been
+	Keys           uint64     `json:"keys"`       // different members in the upload
+	Duplicates     uint64     `json:"duplicates"`
+	Rows           uint64     `json:"rows"`            // read, rejected ones too
+	Skipped        uint64     `json:"skipped"`         // lines that are no rows: comments, a header once more, totals
+	Until          uint32     `json:"until,omitempty"` // Unix second at which they leave by themselves
+	Empty          uint64     `json:"empty"`           // cells and lines without an identifier
+	Rejected       uint64     `json:"rejected"`        // rows with an identifier that cannot be used
+	RejectedSample []Rejected `json:"rejected_sample,omitempty"`
+	// Columns are those that were read; Ignored are other columns, as far as their
+	// names can be shown, at most 40.
+	Columns           []ReadColumn `json:"columns,omitempty"`
+	Ignored           []string     `json:"ignored,omitempty"`
+	FalsePositiveRate float64      `json:"false_positive_rate"`
+	Bytes             int64        `json:"bytes"` // memory of the filter and its index
+	Seconds           float64      `json:"seconds"`
 }
 
 // importer turns the rows of one upload into keys.
@@ -104,12 +111,15 @@ type importer struct {
 	o    *Options
 	add  func(Key) error
 	rep  *Report
+	done *progress
 	// removes says that the identifiers leave the list: then none is guessed.
 	removes bool
 
 	scratch []byte
 	line    uint64 // of the row at hand
 	bad     string // what is wrong with it; the first of several
+	good    int    // identifiers of it that are members
+	blank   bool   // a blank line stands between it and the last row with one
 }
 
 // run reads the whole upload. Every error names the line it came to.
@@ -117,7 +127,7 @@ func (i *importer) run(r io.Reader) error {
 	if err := i.check(); err != nil {
 		return err
 	}
-	in, err := newLines(r, i.im.Compression, i.o.Limits)
+	in, err := newLines(r, i.im.Compression, i.o)
 	if err != nil {
 		return err
 	}
@@ -133,11 +143,15 @@ func (i *importer) run(r io.Reader) error {
 	if err != nil {
 		return err
 	}
-	if rows, bad := i.rep.rows, i.rep.Rejected; float64(bad) > i.o.MaxRejected*float64(rows) {
-		return fmt.Errorf("%w: %d of %d rows, more than the share of %g that is allowed; first line %d: %s",
-			ErrRejected, bad, rows, i.o.MaxRejected, i.rep.RejectedSample[0].Line, i.rep.RejectedSample[0].Detail)
+	if rows, bad := i.rep.Rows, i.rep.Rejected; float64(bad) > i.o.MaxRejected*float64(rows) {
+		return i.tooMany(fmt.Sprintf("%d of %d rows", bad, rows))
 	}
 	return nil
+}
+
+func (i *importer) tooMany(rows string) error {
+	first := i.rep.RejectedSample[0]
+	return fmt.Errorf("%w: %s, more than the share of %g that is allowed; first line %d: %s", ErrRejected, rows, i.o.MaxRejected, first.Line, first.Detail)
 }
 
 // check refuses what cannot be done before a byte is read.
@@ -200,8 +214,11 @@ func (i *importer) checkSource(source string) error {
 	return fmt.Errorf("%w: list %q has %q, not %q; declare it under id: in the policy", ErrSource, i.list, i.decl.Sources, source)
 }
 
-// plain takes every line as an identifier.
+// plain takes every line as an identifier, but for comments and, before hashes, a
+// header.
 func (i *importer) plain(in *lines) error {
+	id := i.bound(0, "", i.im.ID)
+	i.rep.Columns = []ReadColumn{{"", i.im.ID}}
 	for {
 		line, err := in.next()
 		if err == io.EOF {
@@ -210,28 +227,54 @@ func (i *importer) plain(in *lines) error {
 		if err != nil {
 			return err
 		}
+		if bytes.HasPrefix(line, []byte("# ")) && i.rep.Skipped < maxNotes || in.line == 1 && string(trim(line)) == i.im.ID {
+			i.rep.Skipped++
+			continue
+		}
 		i.begin(in.line)
-		if err := i.cell("", i.im.ID, line, nil); err != nil {
+		if err := i.cell(&id, line, nil); err != nil {
 			return err
 		}
-		i.end()
+		if text := trim(line); i.bad != "" && id.form.strict() && i.rep.Skipped < maxNotes && (in.line == 1 && isHeaderName(string(text)) || text[0] == '#') {
+			i.skip()
+			continue
+		}
+		if err := i.end(); err != nil {
+			return err
+		}
 	}
 }
 
-// begin and end stand round the cells of a row.
+// begin and end stand round the cells of a row; skip stands in end's place for
+// what turned out to be none.
 func (i *importer) begin(line uint64) {
-	i.line, i.bad = line, ""
-	i.rep.rows++
+	i.line, i.bad, i.good = line, "", 0
+	if i.rep.Rows++; i.rep.Rows%countEvery == 0 {
+		i.done.rows.Store(i.rep.Rows)
+	}
 }
 
-func (i *importer) end() {
+func (i *importer) skip() {
+	i.rep.Rows--
+	i.rep.Skipped++
+}
+
+// hopeless is how many rejected rows in a row, from the first, end an upload that
+// cannot succeed any more (chosen).
+const hopeless = 10_000
+
+func (i *importer) end() error {
 	if i.bad == "" {
-		return
+		return nil
 	}
 	i.rep.Rejected++
 	if len(i.rep.RejectedSample) < maxSample {
 		i.rep.RejectedSample = append(i.rep.RejectedSample, Rejected{i.line, i.bad})
 	}
+	if i.rep.Rejected == hopeless && i.rep.Rows == hopeless && i.o.MaxRejected < 1 {
+		return i.tooMany("every one of the first " + strconv.Itoa(hopeless) + " rows")
+	}
+	return nil
 }
 
 // reject marks the row; its good cells are members all the same, since a person
@@ -247,18 +290,22 @@ func (i *importer) reject(column, why string) {
 }
 
 // cell takes one identifier, and the item beside it for a list of items.
-func (i *importer) cell(column, source string, id, item []byte) error {
-	if id = trim(id); len(id) == 0 {
+func (i *importer) cell(col *boundColumn, id, item []byte) error {
+	if id = trim(id); len(id) == 0 || col.form.strict() && isNothing(id) {
 		i.rep.Empty++
 		return nil
 	}
-	canonical, err := normalize(i.scratch[:0], i.im.scheme(), source, id)
+	canonical, err := col.form.append(i.scratch[:0], id)
 	i.scratch = canonical[:0]
-	if err != nil {
-		i.reject(column, err.Error())
+	if err == errNoDevice {
+		i.rep.Empty++ // how devices write that there is none
 		return nil
 	}
-	key := i.o.Hash(source, canonical)
+	if err != nil {
+		i.reject(col.name, err.Error())
+		return nil
+	}
+	key := i.o.Hash(col.form.source, canonical)
 	if i.decl.Items {
 		if item = trim(item); len(item) == 0 {
 			i.reject(i.im.ItemColumn, "the item is empty")
@@ -266,6 +313,7 @@ func (i *importer) cell(column, source string, id, item []byte) error {
 		}
 		key = ItemKey(key, i.o.Item(i.list, item))
 	}
+	i.good++
 	return i.add(key)
 }
 

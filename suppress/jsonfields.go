@@ -98,3 +98,29 @@ func fieldsOf(row []jsonField, name string) (at []jsonField) {
 	}
 	return at
 }
+
+// maxDots bounds the depth of a path (chosen: the deepest seen in an export is 3).
+const maxDots = 8
+
+// jsonColumn gives the members of a column: fieldsOf its name, else of the path
+// that its dots make, at most maxDots.
+func jsonColumn(row []jsonField, name string) []jsonField {
+	if at := fieldsOf(row, name); at != nil || strings.Count(name, ".") > maxDots {
+		return at
+	}
+	for n := range len(name) {
+		if name[n] != '.' {
+			continue
+		}
+		for _, outer := range fieldsOf(row, name[:n]) {
+			if outer.value[0] != '{' {
+				continue
+			}
+			inner, why := jsonFields(nil, outer.value)
+			if at := jsonColumn(inner, name[n+1:]); why == "" && at != nil {
+				return at
+			}
+		}
+	}
+	return nil
+}

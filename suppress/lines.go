@@ -1,160 +1,109 @@
 package suppress
 
 import (
-	"bufio"
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
-
-	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
 )
 
-// maxWindow bounds the memory that a zstd stream can ask for (chosen; the
-// default of the zstd program needs 8 MiB).
-const maxWindow = 128 << 20
-
-// lines gives the lines of an upload, decompressed, within the limits.
+// lines gives the lines of an upload.
 type lines struct {
-	b     *bufio.Reader
-	raw   *limited // as received
-	plain *limited // decompressed; raw itself without compression
-	close func()
-	row   int    // longest line allowed
-	line  uint64 // number of the line given last, from 1
+	raw    *received
+	packed string // None, Gzip or Zstd
+	from   pieces
+	row    int    // longest line allowed
+	line   uint64 // number of the line given last, from 1
+
+	rest  []byte // of the block at hand
+	part  []byte // of a line in several blocks
+	whole bool   // part is the line given last
 }
 
-// limited counts what is read and fails when it is more than limit.
-type limited struct {
-	r     io.Reader
-	left  int64
-	limit int64
-	what  string
-	err   error // what r failed with, other than io.EOF
-}
-
-func (l *limited) Read(p []byte) (int, error) {
-	if int64(len(p)) > l.left+1 {
-		p = p[:l.left+1]
-	}
-	n, err := l.r.Read(p)
-	l.left -= int64(n)
-	if err != nil && err != io.EOF {
-		l.err = err
-	}
-	if l.left < 0 {
-		return 0, fmt.Errorf("%w: more than %d bytes %s", ErrTooLarge, l.limit, l.what)
-	}
-	return n, err
-}
-
-func newLines(r io.Reader, compression string, limits Limits) (*lines, error) {
-	in := &lines{close: func() {}, row: limits.RowBytes}
-	in.raw = &limited{r: r, left: limits.CompressedBytes, limit: limits.CompressedBytes, what: "as received"}
-	var plain io.Reader = in.raw
-	switch compression {
-	case "", None:
-	case Gzip:
-		z, err := gzip.NewReader(bufio.NewReaderSize(in.raw, 64<<10))
-		if err != nil {
-			return nil, in.fault(err)
-		}
-		plain = z
-	case Zstd:
-		z, err := zstd.NewReader(in.raw, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow),
-			zstd.WithDecoderMaxMemory(uint64(limits.Bytes)))
-		if err != nil {
-			return nil, in.fault(err)
-		}
-		plain, in.close = &nonEmpty{r: z}, z.Close
-	default:
-		return nil, fmt.Errorf("%w: compression %q is none of %q, %q, %q", ErrImport, compression, None, Gzip, Zstd)
-	}
-	if compression != "" && compression != None {
-		ahead, end := newReadAhead(plain), in.close
-		plain, in.close = ahead, func() { ahead.close(); end() }
-	}
-	in.plain = &limited{r: plain, left: limits.Bytes, limit: limits.Bytes, what: "after decompression"}
-	in.b = bufio.NewReaderSize(in.plain, max(in.row+2, 256<<10))
-	if err := in.skipBOM(); err != nil {
-		in.close()
+// newLines reads the first block and passes over a byte order mark.
+func newLines(r io.Reader, compression string, o *Options) (*lines, error) {
+	in, err := unpack(r, compression, o)
+	if err != nil {
 		return nil, err
 	}
+	var first []byte
+	for len(first) < 4 {
+		b, err := in.from.next()
+		if err != nil {
+			break // next gives it again
+		}
+		first = append(first, b...)
+	}
+	switch as := packedAs(first); {
+	case bytes.HasPrefix(first, []byte("\xef\xbb\xbf")):
+		first = first[3:]
+	case bytes.HasPrefix(first, []byte("\xff\xfe")), bytes.HasPrefix(first, []byte("\xfe\xff")):
+		err = fmt.Errorf("%w: the file is UTF-16; export it as UTF-8", ErrImport)
+	case (as == Gzip || as == Zstd) && in.packed == None:
+		err = fmt.Errorf("%w: the file is compressed with %s and was not announced so; say Content-Encoding: %s", ErrImport, as, as)
+	case as == Gzip || as == Zstd:
+		err = fmt.Errorf("%w: the file is compressed twice, %s in %s; compress it once", ErrImport, as, in.packed)
+	case as != "":
+		err = fmt.Errorf("%w: the file is %s; send the CSV in it", ErrImport, as)
+	}
+	if err != nil {
+		in.from.close()
+		return nil, err
+	}
+	in.rest = first
 	return in, nil
 }
 
-// nonEmpty takes a zstd stream without a byte for one that ended early.
-type nonEmpty struct {
-	r    io.Reader
-	some bool
-}
+func (in *lines) close() { in.from.close() }
 
-func (n *nonEmpty) Read(p []byte) (int, error) {
-	k, err := n.r.Read(p)
-	n.some = n.some || k > 0
-	if err == io.EOF && !n.some {
-		err = io.ErrUnexpectedEOF
-	}
-	return k, err
-}
-
-func (in *lines) skipBOM() error {
-	b, _ := in.b.Peek(3)
-	switch {
-	case bytes.HasPrefix(b, []byte("\xef\xbb\xbf")):
-		in.b.Discard(3)
-	case bytes.HasPrefix(b, []byte("\xff\xfe")), bytes.HasPrefix(b, []byte("\xfe\xff")):
-		return fmt.Errorf("%w: the file is UTF-16; export it as UTF-8", ErrImport)
-	case bytes.HasPrefix(b, []byte("\x1f\x8b")):
-		return fmt.Errorf("%w: the file is compressed with gzip and was not announced so; say Content-Encoding: gzip", ErrImport)
-	case bytes.HasPrefix(b, []byte("PK\x03")):
-		return fmt.Errorf("%w: the file is a zip archive or a spreadsheet; send the CSV in it", ErrImport)
-	}
-	return nil
-}
-
-// next gives the next line without its end. It is good until the call after.
-// io.EOF stands alone; every other error names the line.
+// next gives the next line without its end. It is good until the call after, and
+// the caller's to overwrite. io.EOF stands alone; every other error names the line.
 func (in *lines) next() ([]byte, error) {
-	b, err := in.b.ReadSlice('\n')
-	if err == io.EOF && len(b) == 0 {
-		return nil, io.EOF
+	if in.whole {
+		in.part, in.whole = in.part[:0], false
 	}
-	in.line++
-	if err == bufio.ErrBufferFull {
-		return nil, in.tooLong(in.line)
-	}
-	if err != nil && err != io.EOF {
+	for {
+		if n := bytes.IndexByte(in.rest, '\n'); n >= 0 {
+			line := in.rest[:n]
+			in.rest = in.rest[n+1:]
+			return in.take(line)
+		}
+		// One more for the \r of a line that is as long as allowed.
+		if len(in.part)+len(in.rest) > in.row+1 {
+			in.line++
+			return nil, in.tooLong(in.line)
+		}
+		in.part = append(in.part, in.rest...)
+		var err error
+		if in.rest, err = in.from.next(); err == nil {
+			continue
+		}
+		if err == io.EOF && len(in.part) == 0 {
+			return nil, io.EOF
+		}
+		if err == io.EOF {
+			return in.take(nil)
+		}
+		in.line++
 		return nil, in.fault(err)
 	}
-	b = bytes.TrimSuffix(b, []byte("\n"))
-	b = bytes.TrimSuffix(b, []byte("\r"))
-	if len(b) > in.row {
+}
+
+// take gives the line that ends with end.
+func (in *lines) take(end []byte) ([]byte, error) {
+	in.line++
+	if len(in.part) > 0 {
+		in.part, in.whole = append(in.part, end...), true
+		end = in.part
+	}
+	if n := len(end); n > 0 && end[n-1] == '\r' {
+		end = end[:n-1]
+	}
+	if len(end) > in.row {
 		return nil, in.tooLong(in.line)
 	}
-	return b, nil
+	return end, nil
 }
 
 func (in *lines) tooLong(line uint64) error {
 	return fmt.Errorf("line %d: %w: it has more than %d bytes; is a quote left open?", line, ErrRowTooLong, in.row)
-}
-
-// fault names the line and sorts the errors of readers and decompressors into
-// those that a caller can tell apart.
-func (in *lines) fault(err error) error {
-	line := max(in.line, 1)
-	switch {
-	case errors.Is(err, ErrTooLarge):
-		return fmt.Errorf("line %d: %w; split the file or raise the limit", line, err)
-	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
-		return fmt.Errorf("line %d: %w: nothing of it was used; send it again whole", line, ErrTruncated)
-	case in.raw.err != nil:
-		// The connection, not the file.
-	case errors.Is(err, zstd.ErrDecoderSizeExceeded), errors.Is(err, zstd.ErrWindowSizeExceeded):
-		return fmt.Errorf("line %d: %w: zstd asks for more memory than is allowed; compress it again with a smaller window", line, ErrTooLarge)
-	default:
-		return fmt.Errorf("line %d: %w: %v; compress and send it again", line, ErrCorrupt, err)
-	}
-	return fmt.Errorf("line %d: read upload: %w", line, err)
 }

@@ -10,22 +10,45 @@ import (
 	"unicode/utf8"
 )
 
+// maxNames bounds the names of NDJSON that are remembered (chosen).
+const maxNames = 1024
+
+// jsonReader knows the columns of an NDJSON file.
+type jsonReader struct {
+	cols  []boundColumn        // that the caller named
+	seen  []bool               // which of them some row has
+	known map[string]*jsonName // where the caller named none
+	first []string             // the names of the first row
+	some  bool                 // some row had an identifier column
+}
+
+// jsonName is what a column's name says: see importer.recognised.
+type jsonName struct {
+	exact bool
+	cols  []boundColumn // one for each source
+	told  bool          // the report has it
+}
+
 // ndjson reads one object a line; its keys are the columns, found as in CSV: by
-// the exact name, else by one that differs in case only. A line need not have
-// them all: an absent one is an empty cell. But a line with none of them is a
-// rejected row, and a column that no line has is an error.
+// the exact name, else by one that differs in case only, else, where the name has
+// dots, as a path into nested objects. A value is a string, a number, or an array
+// of those, each of which is an identifier. A line need not have every column: an
+// absent one is an empty cell. But a line with none of them is a rejected row, and
+// a column that no line has is an error.
 func (i *importer) ndjson(in *lines) error {
-	cols, err := i.jsonColumns()
-	if err != nil {
-		return err
+	j := &jsonReader{known: make(map[string]*jsonName)}
+	for _, c := range i.im.Map {
+		j.cols = append(j.cols, i.bound(0, c.Column, c.Source))
 	}
-	seen := make([]bool, len(cols))
-	var first []string
+	if i.im.Column != "" {
+		j.cols = append(j.cols, i.bound(0, i.im.Column, i.im.ID))
+	}
+	j.seen = make([]bool, len(j.cols))
 	var row []jsonField
 	for {
 		line, err := in.next()
 		if err == io.EOF {
-			break
+			return i.jsonEnd(j)
 		}
 		if err != nil {
 			return err
@@ -38,61 +61,44 @@ func (i *importer) ndjson(in *lines) error {
 		why := ""
 		if row, why = jsonFields(row[:0], line); why != "" {
 			i.reject("", why)
-			i.end()
-			continue
-		}
-		if first == nil {
-			first = namesOf(row)
-		}
-		if err := i.jsonRow(row, cols, seen); err != nil {
+		} else if err := i.jsonRow(j, row); err != nil {
 			return err
 		}
-		i.end()
-	}
-	named := len(i.im.Map) > 0 || i.im.Column != ""
-	for n, c := range cols {
-		if !seen[n] && named && first != nil {
-			return i.columnError(first, c.Column, 0)
+		if err := i.end(); err != nil {
+			return err
 		}
 	}
-	if !named && first != nil && !slices.Contains(seen, true) {
-		return i.columnError(first, "", 0)
+}
+
+// jsonEnd looks for columns that no line had.
+func (i *importer) jsonEnd(j *jsonReader) error {
+	if j.first == nil {
+		return nil
+	}
+	for n := range j.cols {
+		if !j.seen[n] {
+			return i.columnError(j.first, j.cols[n].name, 0)
+		}
+	}
+	if len(j.cols) == 0 && !j.some {
+		return i.columnError(j.first, "", 0)
+	}
+	if len(j.cols) > 0 {
+		i.columnsRead(nil, j.cols, -1)
 	}
 	return nil
 }
 
-func (i *importer) jsonColumns() ([]Column, error) {
-	switch {
-	case len(i.im.Map) > 0:
-		return i.im.Map, nil
-	case i.im.Column != "":
-		if i.im.ID == "" {
-			return nil, fmt.Errorf("%w: column %q is given without its source; say id=SOURCE", ErrImport, i.im.Column)
+func (i *importer) jsonRow(j *jsonReader, row []jsonField) error {
+	if j.first == nil {
+		for _, f := range row[:min(len(row), maxNames)] {
+			j.first = append(j.first, f.name)
 		}
-		return []Column{{i.im.Column, i.im.ID}}, nil
+		slices.Sort(j.first)
 	}
-	var cols []Column
-	for _, source := range i.decl.Sources {
-		if i.im.ID == "" || i.im.ID == source {
-			cols = append(cols, Column{source, source})
-		}
-	}
-	return cols, nil
-}
-
-func namesOf(row []jsonField) []string {
-	names := make([]string, 0, len(row))
-	for _, f := range row {
-		names = append(names, f.name)
-	}
-	slices.Sort(names)
-	return names
-}
-
-func (i *importer) jsonRow(row []jsonField, cols []Column, seen []bool) error {
 	var item []byte
 	if i.decl.Items {
-		at := fieldsOf(row, i.im.ItemColumn)
+		at := jsonColumn(row, i.im.ItemColumn)
 		if len(at) > 1 {
 			i.reject(i.im.ItemColumn, "it is there more than once")
 			return nil
@@ -106,24 +112,23 @@ func (i *importer) jsonRow(row []jsonField, cols []Column, seen []bool) error {
 			item = value
 		}
 	}
+	if len(j.cols) == 0 {
+		return i.jsonRecognised(j, row, item)
+	}
 	some := false
-	for n, c := range cols {
-		at := fieldsOf(row, c.Column)
+	for n := range j.cols {
+		col := &j.cols[n]
+		at := jsonColumn(row, col.name)
 		switch {
 		case len(at) == 0:
 			i.rep.Empty++
 			continue
 		case len(at) > 1:
-			i.reject(c.Column, "it is there more than once")
+			i.reject(col.name, "it is there more than once")
 		}
-		some, seen[n] = true, true
+		some, j.seen[n] = true, true
 		for _, f := range at { // each of them, so that none is let through
-			value, why := jsonText(f.value)
-			if why != "" {
-				i.reject(c.Column, why)
-				continue
-			}
-			if err := i.cell(c.Column, c.Source, value, item); err != nil {
+			if err := i.jsonCell(col, f.value, item); err != nil {
 				return err
 			}
 		}
@@ -134,6 +139,93 @@ func (i *importer) jsonRow(row []jsonField, cols []Column, seen []bool) error {
 	return nil
 }
 
+// jsonRecognised takes the columns of a row that are known by their names, as
+// recognise does those of a header.
+func (i *importer) jsonRecognised(j *jsonReader, row []jsonField, item []byte) error {
+	var called []string // sources that a name of this row is
+	for _, f := range row {
+		if known := i.jsonKnown(j, f.name); known.exact {
+			called = append(called, known.cols[0].form.source)
+		}
+	}
+	some := false
+	for n, f := range row {
+		known := i.jsonKnown(j, f.name)
+		cols := known.cols
+		if !known.exact && (i.im.scheme() == None || len(cols) > 1) && len(called) > 0 {
+			cols = slices.DeleteFunc(slices.Clone(cols), func(c boundColumn) bool { return slices.Contains(called, c.form.source) })
+		}
+		switch {
+		case len(cols) == 0:
+			continue
+		case len(cols) > 1:
+			return fmt.Errorf("line %d: %w: column %q may be of several sources of the list; %s", i.line, ErrColumn, f.name, mapLine(f.name, cols[0].form.source))
+		}
+		some, j.some = true, true
+		if !known.told {
+			known.told = true
+			i.columnsRead(nil, cols, -1)
+		}
+		if i.bad == "" && slices.ContainsFunc(row[:n], func(g jsonField) bool { return strings.EqualFold(g.name, f.name) }) {
+			i.reject(f.name, "it is there more than once")
+		}
+		if err := i.jsonCell(&cols[0], f.value, item); err != nil {
+			return err
+		}
+	}
+	if !some {
+		i.reject("", "it has none of the columns with identifiers")
+	}
+	return nil
+}
+
+func (i *importer) jsonKnown(j *jsonReader, name string) *jsonName {
+	known := j.known[name]
+	if known == nil {
+		known = new(jsonName)
+		var sources []string
+		known.exact, sources = i.recognised(name)
+		for _, source := range sources {
+			known.cols = append(known.cols, i.bound(0, name, source))
+		}
+		if len(j.known) < maxNames {
+			j.known[name] = known
+		}
+	}
+	return known
+}
+
+// jsonCell takes a value, or each value of an array.
+func (i *importer) jsonCell(col *boundColumn, value []byte, item []byte) error {
+	if value[0] != '[' {
+		return i.jsonValue(col, value, item)
+	}
+	some := false
+	for at := space(value, 1); value[at] != ']'; {
+		end := valueEnd(value, at)
+		if err := i.jsonValue(col, value[at:end], item); err != nil {
+			return err
+		}
+		if at = space(value, end); value[at] == ',' {
+			at = space(value, at+1)
+		}
+		some = true
+	}
+	if !some {
+		i.rep.Empty++
+	}
+	return nil
+}
+
+func (i *importer) jsonValue(col *boundColumn, value []byte, item []byte) error {
+	text, why := jsonText(value)
+	if why != "" {
+		i.reject(col.name, why)
+		return nil
+	}
+	return i.cell(col, text, item)
+}
+
 // jsonText is a string, or a number as it is written; null and absent are empty.
 func jsonText(raw json.RawMessage) (text []byte, why string) {
 	if len(raw) == 0 || string(raw) == "null" {
@@ -141,6 +233,9 @@ func jsonText(raw json.RawMessage) (text []byte, why string) {
 	}
 	switch c := raw[0]; {
 	case c == '"':
+		if bytes.IndexByte(raw, '\\') < 0 {
+			return raw[1 : len(raw)-1], ""
+		}
 		var s string
 		if json.Unmarshal(raw, &s) != nil {
 			return nil, "it is not a string"
@@ -152,6 +247,8 @@ func jsonText(raw json.RawMessage) (text []byte, why string) {
 		return []byte(s), ""
 	case c == '-' || c >= '0' && c <= '9':
 		return raw, ""
+	case c == '[':
+		return nil, "there is an array in the array"
 	}
 	return nil, "it is neither a string nor a number"
 }

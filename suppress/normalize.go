@@ -2,11 +2,9 @@ package suppress
 
 import (
 	"bytes"
-	"crypto/sha1"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -35,84 +33,136 @@ func Schemes() []string {
 
 var (
 	errNoEmail     = errors.New("it is not an email address")
+	errShortened   = errors.New("a spreadsheet has written it as a shortened number and its digits are lost; format the column as text and export again")
 	errNoPhone     = errors.New("it is not a phone number")
 	errE164        = errors.New("it is not a phone number in E.164 (+ and 10 to 15 digits), which uid2 asks for")
 	errTenDigits   = errors.New("it is not a US phone number of ten digits")
 	errPhoneLength = errors.New("it has not the 7 to 15 digits of a phone number")
 )
 
-// Names of the sources whose raw values normalize can hash begin and end so.
+// Names of the sources whose raw values can be hashed begin so.
 const (
 	emailPrefix = "email"
 	phonePrefix = "phone"
-	sha1Suffix  = "_sha1" // LiveRamp's phones
 )
 
-// normalize appends the canonical form of an identifier in an upload: for a
-// source called email…_sha256 or phone…_sha256 (or …_sha1) the hash of the
-// normalised value, unless the value is such a hash already; for every other
-// source what Canonical gives. The raw value stays in the caller's row and on
-// the stack.
-func normalize(dst []byte, scheme, source string, id []byte) ([]byte, error) {
-	isEmail, isPhone := strings.HasPrefix(source, emailPrefix), strings.HasPrefix(source, phonePrefix)
-	old := strings.HasSuffix(source, sha1Suffix)
-	if scheme == None || !isEmail && !isPhone || !old && !strings.HasSuffix(source, hashSuffix) {
-		return Canonical(dst, source, id)
+// form is how the cells of a column become identifiers in canonical form.
+type form struct {
+	source string
+	scheme string  // None for what is taken as given
+	digest *digest // nil: the source is no hash
+	phone  bool    // with a scheme: phones, else emails
+	text   []byte  // what is hashed of the raw value at hand
+}
+
+// same says that two forms make the same of a cell.
+func (f *form) same(g *form) bool { return f.source == g.source && f.scheme == g.scheme }
+
+// formOf gives the form of a source under a scheme: values of sources called
+// email… or phone… that end as a hash does are normalised and hashed, unless they
+// are hashes already; every other source takes what Canonical does.
+func formOf(scheme, source string) form {
+	f := form{source: source, scheme: None, digest: digestOf(source), phone: strings.HasPrefix(source, phonePrefix)}
+	if f.digest != nil && (f.phone || strings.HasPrefix(source, emailPrefix)) {
+		f.scheme = scheme
 	}
-	id = bytes.TrimSpace(id)
-	switch {
+	return f
+}
+
+// strict says that not just any text can be an identifier.
+func (f *form) strict() bool { return f.digest != nil }
+
+// normalize appends the canonical form of an identifier in an upload.
+func normalize(dst []byte, scheme, source string, id []byte) ([]byte, error) {
+	f := formOf(scheme, source)
+	return f.append(dst, id)
+}
+
+// append is normalize for one cell after the other; one goroutine at a time. The
+// raw value is written over by the next one.
+func (f *form) append(dst, id []byte) ([]byte, error) {
+	switch id = bytes.TrimSpace(id); {
 	case len(id) == 0:
 		return dst, errEmpty
+	case f.digest == nil && shortened(id):
+		return dst, errShortened
+	case f.digest == nil:
+		return canonicalText(dst, f.source, id)
+	case f.scheme == None:
+		return f.digest.canonical(dst, id)
 	case len(id) > maxIdentifierBytes:
 		return dst, errLong
-	case !old && looksHashed(id):
-		return canonicalHash(dst, id)
-	case old && len(id) == 2*sha1.Size && isHex(id):
-		return append(dst, bytes.ToLower(id)...), nil
+	case seenAs(id) == f.digest:
+		return f.digest.canonical(dst, id)
 	}
-	if err := notHash(id); err == errPrefix || err == errHexBase64 || err == errMD5 || err == errSHA1 {
+	if err := f.digest.fault(id); err != nil {
 		return dst, err // or the digits of a hash would make a phone number
 	}
-	var buf [256]byte
-	text, err := buf[:0], error(nil)
-	if isEmail {
-		text, err = normalEmail(text, scheme, id)
-	} else if text, err = normalPhone(text, scheme, id); err == nil {
-		if digits := len(bytes.TrimPrefix(text, []byte("+"))); digits < 7 || digits > 15 {
-			err = errPhoneLength
-		}
-	}
-	if err != nil {
+	text, err := f.raw(f.text[:0], id)
+	if f.text = text[:0]; err != nil {
 		return dst, err
 	}
-	if old {
-		sum := sha1.Sum(text)
-		return hex.AppendEncode(dst, sum[:]), nil
+	return f.digest.appendSum(dst, text), nil
+}
+
+// raw appends what is hashed of a raw value.
+func (f *form) raw(dst, id []byte) ([]byte, error) {
+	if !f.phone {
+		return normalEmail(dst, f.scheme, id)
 	}
-	sum := sha256.Sum256(text)
-	return hex.AppendEncode(dst, sum[:]), nil
+	switch {
+	case bytes.IndexByte(id, '@') >= 0:
+		return dst, errNoPhone // its digits would make one
+	case shortened(id):
+		return dst, errShortened
+	}
+	dst, err := normalPhone(dst, f.scheme, id)
+	if digits := len(bytes.TrimPrefix(dst, []byte("+"))); err == nil && (digits < 7 || digits > 15) {
+		err = errPhoneLength
+	}
+	return dst, err
+}
+
+// shortened says that a spreadsheet or a table of numbers has written an
+// identifier as a number that it is not: 1.23E+10, 4,9171E+12, 4917112345678.0.
+func shortened(id []byte) bool {
+	digits, marks := 0, 0
+	for n, c := range id {
+		switch {
+		case c >= '0' && c <= '9':
+			digits++
+		case n == 0 && (c == '+' || c == '-'):
+		case (c == '.' || c == ',') && marks == 0 && n > 0:
+			marks++
+		case (c == 'E' || c == 'e') && digits > 0 && n+2 < len(id) && id[n+1] == '+':
+			return len(bytes.Trim(id[n+2:], "0123456789")) == 0
+		default:
+			return false
+		}
+	}
+	return marks == 1 && digits > 2 && bytes.HasSuffix(id, []byte(".0"))
 }
 
 // normalEmail appends the address as a scheme writes it before hashing.
 func normalEmail(dst []byte, scheme string, id []byte) ([]byte, error) {
 	id = bytes.TrimSpace(id)
-	if scheme == SchemeLiveRamp && bytes.ContainsAny(id, " \t\r\n\v\f\u00a0") {
-		id = bytes.Join(bytes.Fields(id), nil)
-	}
 	from := len(dst)
 	dst = appendLower(dst, id)
+	if scheme == SchemeLiveRamp {
+		dst = dst[:from+len(removeSpace(dst[from:]))]
+	}
 	text := dst[from:]
 	at := bytes.IndexByte(text, '@')
 	if at <= 0 || at == len(text)-1 || bytes.IndexByte(text[at+1:], '@') >= 0 ||
 		bytes.ContainsAny(text, " \t\r\n\v\f") || !utf8.Valid(text) {
 		return dst[:from], errNoEmail
 	}
-	domain := string(text[at+1:])
+	domain := text[at+1:]
 	switch {
 	case scheme == SchemeMeta && !(metaLocal(text[:at]) && metaDomain(text[at+1:])):
 		return dst[:from], errNoEmail
-	case domain == "gmail.com" && (scheme == SchemeUID2 || scheme == SchemeGoogle),
-		domain == "googlemail.com" && scheme == SchemeGoogle:
+	case string(domain) == "gmail.com" && (scheme == SchemeUID2 || scheme == SchemeGoogle),
+		string(domain) == "googlemail.com" && scheme == SchemeGoogle:
 		local := text[:at]
 		if plus := bytes.IndexByte(local, '+'); plus >= 0 {
 			local = local[:plus]
@@ -137,8 +187,9 @@ func normalEmail(dst []byte, scheme string, id []byte) ([]byte, error) {
 // metaLocal and metaDomain are the forms that Meta's own normaliser takes
 // (dot-separated atoms; at least two labels), and any character beyond ASCII.
 func metaLocal(local []byte) bool {
-	for _, atom := range bytes.Split(local, []byte(".")) {
-		if len(atom) == 0 {
+	for more := true; more; {
+		var atom []byte
+		if atom, local, more = bytes.Cut(local, dot); len(atom) == 0 {
 			return false
 		}
 		for _, c := range atom {
@@ -151,9 +202,10 @@ func metaLocal(local []byte) bool {
 }
 
 func metaDomain(domain []byte) bool {
-	labels := bytes.Split(domain, []byte("."))
-	for _, label := range labels {
-		if len(label) == 0 || label[0] == '-' || label[len(label)-1] == '-' {
+	labels := 0
+	for more := true; more; labels++ {
+		var label []byte
+		if label, domain, more = bytes.Cut(domain, dot); len(label) == 0 || label[0] == '-' || label[len(label)-1] == '-' {
 			return false
 		}
 		for _, c := range label {
@@ -162,7 +214,22 @@ func metaDomain(domain []byte) bool {
 			}
 		}
 	}
-	return len(labels) >= 2
+	return labels >= 2
+}
+
+var dot = []byte(".")
+
+// removeSpace takes the white space out of b, in place.
+func removeSpace(b []byte) []byte {
+	to := 0
+	for from := 0; from < len(b); {
+		r, size := utf8.DecodeRune(b[from:])
+		if !unicode.IsSpace(r) {
+			to += copy(b[to:], b[from:from+size])
+		}
+		from += size
+	}
+	return b[:to]
 }
 
 func alphanumeric(c byte) bool {
@@ -191,10 +258,12 @@ func normalPhone(dst []byte, scheme string, id []byte) ([]byte, error) {
 	from := len(dst)
 	switch scheme {
 	case SchemeUID2:
-		if len(id) < 11 || len(id) > 16 || id[0] != '+' || len(appendDigits(nil, id)) != len(id)-1 {
+		if len(id) < 11 || len(id) > 16 || id[0] != '+' {
 			return dst, errE164
 		}
-		return append(dst, id...), nil
+		if dst = appendDigits(append(dst, '+'), id); len(dst) != from+len(id) {
+			return dst[:from], errE164
+		}
 	case SchemeGoogle:
 		dst = appendDigits(append(dst, '+'), id)
 		if len(dst) == from+1 {

@@ -9,7 +9,7 @@ import (
 // by a quote that opens a cell and was meant as a character. Of a cell with line
 // ends in it the lines are pieces; of such rows at least three in four read as a
 // row of their own (chosen: one ragged line must not hide hundreds).
-func (i *importer) openQuote(c *csvReader, h header) bool {
+func (i *importer) openQuote(c *csvReader, h *header) bool {
 	lines, rows := 0, 0
 	for line := range bytes.SplitSeq(c.spread, []byte("\n")) {
 		if len(trim(line)) == 0 {
@@ -25,7 +25,7 @@ func (i *importer) openQuote(c *csvReader, h header) bool {
 
 // readsAsRow says that a line has the header's number of cells, none of which
 // begins with a space as text does after a comma, and an identifier at least.
-func (i *importer) readsAsRow(c *csvReader, line []byte, h header) bool {
+func (i *importer) readsAsRow(c *csvReader, line []byte, h *header) bool {
 	keep := c.cells // of the row at hand
 	c.cells = nil
 	defer func() { c.cells = keep }()
@@ -40,7 +40,7 @@ func (i *importer) readsAsRow(c *csvReader, line []byte, h header) bool {
 	}
 	for _, id := range h.ids {
 		cell := trim(cells[id.at])
-		canonical, err := normalize(i.scratch[:0], i.im.scheme(), id.source, cell)
+		canonical, err := id.form.append(i.scratch[:0], cell)
 		i.scratch = canonical[:0]
 		if err == nil && !bytes.ContainsAny(cell, " \t") {
 			return true
@@ -69,7 +69,7 @@ func (c *csvReader) alone(line []byte) [][]byte {
 // an identifier in any of the lines becomes a member all the same, and so does
 // what the row as a whole says: too many members rather than one too few. Where
 // identifiers are removed nothing is guessed.
-func (i *importer) swallowed(c *csvReader, h header, cells [][]byte, why string) error {
+func (i *importer) swallowed(c *csvReader, h *header, cells [][]byte, why string) error {
 	lines := bytes.Split(c.spread, []byte("\n"))
 	because := fmt.Sprintf("a quote opened in line %d is not closed in that line, and the rows up to line %d read as one", c.line, c.line+uint64(len(lines))-1)
 	empty := i.rep.Empty // cells of a guess are not counted
@@ -86,7 +86,9 @@ func (i *importer) swallowed(c *csvReader, h header, cells [][]byte, why string)
 				return err
 			}
 		}
-		i.end()
+		if err := i.end(); err != nil {
+			return err
+		}
 	}
 	i.rep.Empty = empty
 	return nil

@@ -38,9 +38,11 @@ type Options struct {
 
 // Limits bound one upload; 0 means the default (all chosen).
 type Limits struct {
-	CompressedBytes int64 // as received; 20 GiB
-	Bytes           int64 // after decompression; 200 GiB
-	RowBytes        int   // one row or line; 64 KiB
+	CompressedBytes int64         // as received; 20 GiB; ErrTooLarge
+	Bytes           int64         // after decompression; 200 GiB; ErrExpanded
+	Ratio           int64         // of the two, once 64 MiB are decompressed; 250; ErrRatio
+	RowBytes        int           // one row or line; 64 KiB; ErrRowTooLong
+	Time            time.Duration // from the first byte to the last; 6 h; ErrTooSlow, at the next byte that comes
 }
 
 func (o Options) withDefaults() (Options, error) {
@@ -64,11 +66,13 @@ func (o Options) withDefaults() (Options, error) {
 	standard(&o.MaxChanges, 1<<18)
 	standard(&o.Limits.CompressedBytes, 20<<30)
 	standard(&o.Limits.Bytes, 200<<30)
+	standard(&o.Limits.Ratio, 250)
 	standard(&o.Limits.RowBytes, 64<<10)
+	standard(&o.Limits.Time, 6*time.Hour)
 	if o.MaxChanges < 0 || o.MaxChanges > maxFrameKeys {
 		faults = append(faults, fmt.Errorf("max changes %d is not between 1 and %d", o.MaxChanges, maxFrameKeys))
 	}
-	if o.Limits.CompressedBytes < 0 || o.Limits.Bytes < 0 || o.Limits.RowBytes < 0 {
+	if o.Limits.CompressedBytes < 0 || o.Limits.Bytes < 0 || o.Limits.Ratio < 0 || o.Limits.RowBytes < 0 || o.Limits.Time < 0 {
 		faults = append(faults, fmt.Errorf("limits %+v: one is negative", o.Limits))
 	}
 	if o.Now == nil {
@@ -77,7 +81,7 @@ func (o Options) withDefaults() (Options, error) {
 	return o, errors.Join(faults...)
 }
 
-func standard[T int | int64](v *T, standard T) {
+func standard[T ~int | ~int64](v *T, standard T) {
 	if *v == 0 {
 		*v = standard
 	}

@@ -2,6 +2,36 @@ package suppress
 
 import "io"
 
+// pieces gives an upload piece by piece. A piece is good until the next call; it
+// is the caller's to overwrite. After an error, which is io.EOF at the end, each
+// call gives it again.
+type pieces interface {
+	next() ([]byte, error)
+	close()
+}
+
+// straight reads in the goroutine of its caller.
+type straight struct {
+	r   io.Reader
+	buf []byte
+	err error
+}
+
+func (s *straight) next() ([]byte, error) {
+	if s.buf == nil {
+		s.buf = make([]byte, aheadBytes)
+	}
+	for s.err == nil {
+		n, err := s.r.Read(s.buf)
+		if s.err = err; n > 0 {
+			return s.buf[:n], nil
+		}
+	}
+	return nil, s.err
+}
+
+func (s *straight) close() {}
+
 // readAhead reads in a goroutine of its own, so that an upload is decompressed
 // on one core while its rows are read on another. At most aheadBlocks are
 // filled in advance.
@@ -12,17 +42,16 @@ type readAhead struct {
 	done  chan struct{}
 
 	now block
-	at  int
 }
 
-// block is what one Read gave.
+// block is what one round of fill gave.
 type block struct {
 	b   []byte
 	err error
 }
 
 const (
-	aheadBlocks = 4
+	aheadBlocks = 8
 	aheadBytes  = 256 << 10
 )
 
@@ -34,7 +63,7 @@ func newReadAhead(r io.Reader) *readAhead {
 		done:  make(chan struct{}),
 	}
 	for range aheadBlocks {
-		a.empty <- make([]byte, aheadBytes)
+		a.empty <- nil // made when it is needed: a small upload takes one
 	}
 	go a.fill(r)
 	return a
@@ -48,6 +77,9 @@ func (a *readAhead) fill(r io.Reader) {
 		case buf = <-a.empty:
 		case <-a.stop:
 			return
+		}
+		if buf == nil {
+			buf = make([]byte, aheadBytes)
 		}
 		n, err := fillBlock(r, buf[:aheadBytes], a.stop)
 		a.full <- block{buf[:n], err} // never blocks: there are no more blocks than places
@@ -72,19 +104,18 @@ func fillBlock(r io.Reader, buf []byte, stop chan struct{}) (n int, err error) {
 	return n, err
 }
 
-func (a *readAhead) Read(p []byte) (int, error) {
-	for a.at == len(a.now.b) {
+func (a *readAhead) next() ([]byte, error) {
+	for {
 		if a.now.err != nil {
-			return 0, a.now.err
+			return nil, a.now.err
 		}
 		if a.now.b != nil {
 			a.empty <- a.now.b
 		}
-		a.now, a.at = <-a.full, 0
+		if a.now = <-a.full; len(a.now.b) > 0 {
+			return a.now.b, nil
+		}
 	}
-	n := copy(p, a.now.b[a.at:])
-	a.at += n
-	return n, nil
 }
 
 // close ends the goroutine and waits for it: at the latest when the Read that

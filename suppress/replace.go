@@ -54,12 +54,15 @@ func (s *Store) ReplaceAs(name string, r io.Reader, im Import, publish func(*Exp
 
 // read runs the importer into the sorter.
 func (s *Store) read(l *list, decl Declaration, op Op, r io.Reader, im Import, run *sorter) (Report, error) {
-	rep := Report{List: l.name, Until: im.Until}
+	rep, done := Report{List: l.name, Until: im.Until}, new(progress)
+	l.upload.Store(done)
 	i := importer{
-		list: l.name, decl: decl, im: im, o: &s.o, add: run.add, rep: &rep, removes: op == Remove,
+		list: l.name, decl: decl, im: im, o: &s.o, add: run.add, rep: &rep, removes: op == Remove, done: done,
 		scratch: make([]byte, 0, maxIdentifierBytes),
 	}
 	err := i.run(r)
+	done.rows.Store(rep.Rows)
+	done.building.Store(true)
 	return rep, err
 }
 
@@ -165,6 +168,7 @@ func (s *Store) checkShrink(l *list, keys uint64, force bool) error {
 }
 
 func (l *list) report(rep Report) {
+	l.upload.Store(nil)
 	l.mu.Lock()
 	l.last = rep
 	l.mu.Unlock()

@@ -17,14 +17,24 @@ const chunkKeys = 1 << 20
 const maxRuns = 128
 
 // sorter brings any number of keys into ascending order in bounded memory, with
-// run files that have no name and so leave nothing behind.
+// run files that have no name and so leave nothing behind. A full chunk is sorted
+// and written in a goroutine of its own while the next one is filled.
 type sorter struct {
 	tmp     string
-	chunk   []pair
+	chunk   []pair // being filled
+	spare   []pair // of a chunk that was written, and its scratch
 	scratch []pair
 	limit   int
 	keys    uint64 // added, with duplicates
 	runs    []*os.File
+	writing chan written // what comes of the chunk that is being written; nil: none is
+}
+
+// written is a chunk that has become a run.
+type written struct {
+	run            *os.File
+	chunk, scratch []pair
+	err            error
 }
 
 func newSorter(tmp string) *sorter { return &sorter{tmp: tmp, limit: chunkKeys} }
@@ -38,15 +48,34 @@ func (s *sorter) add(k Key) error {
 	return nil
 }
 
+// spill starts to write the chunk, once the one before is written.
 func (s *sorter) spill() error {
-	s.sortChunk()
-	chunk := sliceStream(s.chunk)
-	run, err := s.writeRun(&chunk)
-	if err != nil {
+	if err := s.settle(); err != nil {
 		return err
 	}
-	s.runs = append(s.runs, run)
-	s.chunk = s.chunk[:0]
+	chunk, scratch, done := s.chunk, s.scratch, make(chan written, 1)
+	s.chunk, s.spare, s.scratch, s.writing = s.spare[:0], nil, nil, done
+	go func() {
+		chunk, scratch := sortPairs(chunk, scratch)
+		sorted := sliceStream(chunk)
+		run, err := writeRun(s.tmp, &sorted)
+		done <- written{run, chunk, scratch, err}
+	}()
+	return nil
+}
+
+// settle waits for the chunk that is being written.
+func (s *sorter) settle() error {
+	if s.writing == nil {
+		return nil
+	}
+	w := <-s.writing
+	s.writing = nil
+	if w.err != nil {
+		return w.err
+	}
+	s.spare, s.scratch = w.chunk, w.scratch
+	s.runs = append(s.runs, w.run)
 	if len(s.runs) < maxRuns {
 		return nil
 	}
@@ -55,7 +84,7 @@ func (s *sorter) spill() error {
 		return err
 	}
 	// Duplicates stay counted: keys counts what was added, the merge drops some.
-	one, err := s.writeRun(m)
+	one, err := writeRun(s.tmp, m)
 	if err != nil {
 		return err
 	}
@@ -64,8 +93,8 @@ func (s *sorter) spill() error {
 	return nil
 }
 
-func (s *sorter) writeRun(keys keyStream) (*os.File, error) {
-	f, err := os.CreateTemp(s.tmp, "run-")
+func writeRun(tmp string, keys keyStream) (*os.File, error) {
+	f, err := os.CreateTemp(tmp, "run-")
 	if err != nil {
 		return nil, fmt.Errorf("write sorted run: %w", err)
 	}
@@ -113,43 +142,55 @@ func (s *sorter) streams() []keyStream {
 
 // sorted gives every key once, ascending. The sorter takes no more keys.
 func (s *sorter) sorted() (keyStream, error) {
-	s.sortChunk()
+	if err := s.settle(); err != nil {
+		return nil, err
+	}
+	s.chunk, _ = sortPairs(s.chunk, s.scratch)
 	rest := sliceStream(s.chunk)
-	s.scratch = nil
+	s.spare, s.scratch = nil, nil
 	return newMerger(append(s.streams(), &rest))
 }
 
+// close waits for the chunk that is being written and gives the disk space back.
+// It may be called again.
 func (s *sorter) close() {
+	if s.writing != nil {
+		if w := <-s.writing; w.err == nil {
+			w.run.Close()
+		}
+		s.writing = nil
+	}
 	for _, f := range s.runs {
 		f.Close()
 	}
 	s.runs = s.runs[:0]
 }
 
-// sortChunk spreads the keys over buckets by their leading bits, about eight to
+// sortPairs spreads the keys over buckets by their leading bits, about eight to
 // a bucket since keys are uniform, and sorts each bucket. Keys that are not
-// uniform cost more time, no more memory.
-func (s *sorter) sortChunk() {
-	n := len(s.chunk)
+// uniform cost more time, no more memory. The keys come back in scratch, or in an
+// array as large as theirs where it has no room for them, and theirs as scratch.
+func sortPairs(chunk, scratch []pair) (sorted, rest []pair) {
+	n := len(chunk)
 	if n < 64 {
-		slices.SortFunc(s.chunk, comparePairs)
-		return
+		slices.SortFunc(chunk, comparePairs)
+		return chunk, scratch
 	}
 	shift := 64 - max(1, bits.Len(uint(n))-4)
 	ends := make([]uint32, 1<<(64-shift))
-	for i := range s.chunk {
-		ends[s.chunk[i].hi>>shift]++
+	for i := range chunk {
+		ends[chunk[i].hi>>shift]++
 	}
 	sum := uint32(0)
 	for i, c := range ends {
 		ends[i] = sum
 		sum += c
 	}
-	if cap(s.scratch) < n {
-		s.scratch = make([]pair, max(n, min(s.limit, cap(s.chunk))))
+	if cap(scratch) < n {
+		scratch = make([]pair, cap(chunk))
 	}
-	out := s.scratch[:n]
-	for _, p := range s.chunk {
+	out := scratch[:n]
+	for _, p := range chunk {
 		at := &ends[p.hi>>shift]
 		out[*at] = p
 		*at++
@@ -159,7 +200,7 @@ func (s *sorter) sortChunk() {
 		sortBucket(out[from:end])
 		from = end
 	}
-	s.chunk, s.scratch = out, s.chunk[:cap(s.chunk)]
+	return out, chunk
 }
 
 func sortBucket(b []pair) {

@@ -45,6 +45,8 @@ type Status struct {
 	// answered with yes.
 	Doubts uint64 `json:"doubts,omitempty"`
 	// Rejected and RejectedSample are of the last upload in this process.
+	// Upload is one that is under way; nil: none.
+	Upload         *Progress  `json:"upload,omitempty"`
 	Rejected       uint64     `json:"rejected"`
 	RejectedSample []Rejected `json:"rejected_sample,omitempty"`
 }
@@ -83,7 +85,7 @@ func (s *Store) status(l *list) Status {
 		List: l.name, Declared: l.declared, Sources: l.decl.Sources, Items: l.decl.Items,
 		Filter: l.decl.Filter, Exact: l.decl.Exact,
 		Keys: s.countedLocked(l), Changes: l.changes.len(), Doubts: l.doubts.Load(),
-		Work: l.working.Load().told(), Rejected: l.last.Rejected, RejectedSample: l.last.RejectedSample,
+		Upload: l.underWay(), Work: l.working.Load().told(), Rejected: l.last.Rejected, RejectedSample: l.last.RejectedSample,
 	}
 	if l.filter != nil {
 		st.Bytes = l.filter.bytes

@@ -54,7 +54,8 @@ type list struct {
 	last      Report        // of the last upload in this process
 	doubts    atomic.Uint64
 
-	entry atomic.Pointer[entry]
+	entry  atomic.Pointer[entry]
+	upload atomic.Pointer[progress] // nil: none is under way
 }
 
 // Notice is something a person should know that no caller asked for.

@@ -153,6 +153,7 @@ func nodeOptions(cfg *Config, log *slog.Logger) (o edge.Options, made bool, err 
 		MaxRejected:     cfg.Lists.MaxRejected,
 		MaxShrink:       cfg.Lists.MaxShrink,
 		MaxUpload:       int64(cfg.Limits.Upload),
+		UploadTime:      cfg.Limits.UploadTime,
 		Connections:     cfg.Limits.Connections,
 		FirstPolicy:     text,
 		FirstPolicyName: name,

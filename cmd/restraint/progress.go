@@ -31,6 +31,8 @@ type progress struct {
 	drawn    time.Time
 	bytes    int64
 	newlines int64
+	told     int64 // rows that the node says it has read; 0: it did not say
+	toldAt   time.Time
 	width    int // of the bar on the screen
 	finished bool
 }
@@ -79,6 +81,21 @@ func (p *progress) add(b []byte, last bool) {
 		p.drawn = now
 		p.drawLocked(now)
 	}
+}
+
+// sent is how many bytes have passed.
+func (p *progress) sent() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.bytes
+}
+
+// tell takes the rows that the node has read. They count in place of the lines
+// that were sent: a row may have several lines, and a compressed file shows none.
+func (p *progress) tell(rows int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.told, p.toldAt = rows, p.now()
 }
 
 // finish ends the bar's line; nothing is drawn afterwards.
@@ -133,10 +150,14 @@ func (p *progress) fieldsLocked(elapsed time.Duration) []string {
 		fields = append(fields, fmt.Sprintf("%3d %%", min(p.bytes*100/p.total, 100)))
 	}
 	seconds := elapsed.Seconds()
-	if p.rows {
-		fields = append(fields, grouped(p.newlines)+" rows")
-		if seconds > 0 {
-			fields = append(fields, grouped(int64(float64(p.newlines)/seconds))+" rows/s")
+	rows, during := p.newlines, seconds
+	if p.told > 0 {
+		rows, during = p.told, p.toldAt.Sub(p.start).Seconds()
+	}
+	if p.rows || p.told > 0 {
+		fields = append(fields, grouped(rows)+" rows")
+		if during > 0 {
+			fields = append(fields, grouped(int64(float64(rows)/during))+" rows/s")
 		}
 	} else {
 		fields = append(fields, roughSize(p.bytes))

@@ -16,7 +16,7 @@ import (
 type pushCmd struct {
 	nodeFlags
 	List       string   `help:"Name of the list, as the policy declares it." required:"" placeholder:"NAME"`
-	Map        []string `help:"A column and the source of its identifiers, such as EMAIL=email_sha256; may repeat. Without --map and --id the node takes the columns that are named as the list's sources." placeholder:"COLUMN=SOURCE" sep:"none"`
+	Map        []string `help:"A column and the source of its identifiers, such as EMAIL=email_sha256; may repeat. Without --map and --id the node finds the columns by their names: the list's sources, and emails, phones and advertising identifiers as CRM tools export them." placeholder:"COLUMN=SOURCE" sep:"none"`
 	ID         string   `name:"id" help:"Source of a file of one identifier a line, or of the one column that --column names." placeholder:"SOURCE"`
 	Column     string   `help:"The one column to read, with --id." placeholder:"COLUMN"`
 	ItemColumn string   `help:"Column of the item, for a list of identifiers and items." placeholder:"COLUMN"`
@@ -26,7 +26,7 @@ type pushCmd struct {
 	Remove     bool     `help:"Remove from the list instead of replacing it." xor:"how"`
 	DryRun     bool     `help:"Let the node read and judge everything, and change nothing."`
 	Force      bool     `help:"Replace even if the list loses more members than the node's lists.max_shrink allows; too many rejected rows refuse it all the same."`
-	Strict     bool     `help:"Exit with 1 where any row was rejected, although the node took the others. Without it the exit code is 0 once the node has taken the file."`
+	Allow      bool     `name:"allow-rejected" help:"Exit with 0 once the node has taken the file, although it rejected some of its rows. Without it the exit code is 1 then."`
 	Format     string   `help:"csv, ndjson or text; not given: by the file's name." placeholder:"FORMAT"`
 	File       string   `arg:"" help:"The export, plain or compressed (.gz, .zst); - for standard input."`
 }
@@ -38,8 +38,12 @@ type pushed struct {
 	Keys              int64         `json:"keys"`
 	Duplicates        int64         `json:"duplicates"`
 	Empty             int64         `json:"empty"`
+	Rows              int64         `json:"rows"`
+	Skipped           int64         `json:"skipped"`
 	Rejected          int64         `json:"rejected"`
 	RejectedSample    []rejectedRow `json:"rejected_sample"`
+	Columns           []readColumn  `json:"columns"`
+	Ignored           []string      `json:"ignored"`
 	FalsePositiveRate float64       `json:"false_positive_rate"`
 	Bytes             int64         `json:"bytes"`
 	Seconds           float64       `json:"seconds"`
@@ -50,8 +54,13 @@ type rejectedRow struct {
 	Detail string `json:"detail"`
 }
 
-// Run sends the file and prints what the node made of it. With --strict, rejected
-// rows are an error, after the report.
+type readColumn struct {
+	Column string `json:"column"`
+	Source string `json:"source"`
+}
+
+// Run sends the file and prints what the node made of it. Rejected rows are an
+// error, after the report, but for --allow-rejected.
 func (c *pushCmd) Run(ctx context.Context, p *process) error {
 	query, err := c.query()
 	if err != nil {
@@ -76,7 +85,9 @@ func (c *pushCmd) Run(ctx context.Context, p *process) error {
 		r.method = http.MethodPost
 		r.path += map[bool]string{true: "/add", false: "/remove"}[c.Add]
 	}
+	unfollow := node.follow(ctx, c.List, bar)
 	body, err := node.stream(ctx, r)
+	unfollow()
 	bar.finish()
 	if err != nil {
 		if failed := in.failed.Load(); failed != nil {
@@ -91,12 +102,12 @@ func (c *pushCmd) Run(ctx context.Context, p *process) error {
 	if err := answer.print(p.stdout, c.DryRun); err != nil {
 		return err
 	}
-	if c.Strict && answer.Rejected > 0 {
+	if answer.Rejected > 0 && !c.Allow {
 		what := "the others were taken"
 		if c.DryRun {
 			what = "nothing was changed (--dry-run)"
 		}
-		return fmt.Errorf("the node rejected %s; %s", plural(int(answer.Rejected), "row"), what)
+		return fmt.Errorf("the node rejected %s; %s; mend them in the CRM, or say --allow-rejected", plural(int(answer.Rejected), "row"), what)
 	}
 	return nil
 }
@@ -149,6 +160,14 @@ func (c *pushCmd) query() (url.Values, error) {
 	return q, nil
 }
 
+// String says which column is of which source.
+func (c readColumn) String() string {
+	if c.Column == "" {
+		return "the only one, as " + c.Source
+	}
+	return c.Column + " as " + c.Source
+}
+
 // print writes the report of an upload.
 func (a *pushed) print(w io.Writer, dryRun bool) error {
 	t := newTable(w)
@@ -158,10 +177,18 @@ func (a *pushed) print(w io.Writer, dryRun bool) error {
 	} else {
 		t.row("generation", fmt.Sprint(a.Generation))
 	}
+	t.row("rows", grouped(a.Rows))
 	t.row("keys", grouped(a.Keys))
 	t.row("duplicates", grouped(a.Duplicates))
 	t.row("empty cells", grouped(a.Empty))
+	t.row("skipped lines", grouped(a.Skipped))
 	t.row("rejected rows", grouped(a.Rejected))
+	for n, column := range a.Columns {
+		t.row(map[bool]string{true: "columns read"}[n == 0], column.String())
+	}
+	if len(a.Ignored) > 0 {
+		t.row("not read", strings.Join(a.Ignored, ", "))
+	}
 	t.row("false positives", roughRate(a.FalsePositiveRate))
 	t.row("size", roughSize(a.Bytes))
 	t.row("took", time.Duration(a.Seconds*float64(time.Second)).Round(time.Millisecond).String())

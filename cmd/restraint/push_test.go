@@ -76,6 +76,12 @@ func TestPushReport(t *testing.T) {
 		must(t, 0, "generation       7\n", "keys             1,234,567\n", "false positives  1 in 10,000\n", "size             3.0 MiB\n", "took             1.5s\n",
 			"sent 1 row, 2 B in 0s; waiting for the node to build the list\n")
 
+	addr, _ = fakeNode(t, 200, "application/json", `{"list":"acme","rows":3,"skipped":1,"columns":[{"column":"Email","source":"email_sha256"},{"column":"Phone","source":"phone_sha256"}],"ignored":["Name","Work mail"]}`)
+	inProcess(t, nil, "", "push", "--addr", addr, "--list", "acme", file).
+		must(t, 0, "rows             3\n", "skipped lines    1\n", "columns read     Email as email_sha256\n                 Phone as phone_sha256\n", "not read         Name, Work mail\n")
+	addr, _ = fakeNode(t, 200, "application/json", `{"list":"acme","columns":[{"column":"","source":"user.id"}]}`)
+	inProcess(t, nil, "", "push", "--addr", addr, "--list", "acme", file).must(t, 0, "columns read     the only one, as user.id\n")
+
 	var sample []string
 	for i := range 120 {
 		sample = append(sample, fmt.Sprintf(`{"line":%d,"detail":"not an e-mail address"}`, 1000+i))
@@ -83,13 +89,14 @@ func TestPushReport(t *testing.T) {
 	rejected := `{"list":"acme","rejected":2000,"rejected_sample":[` + strings.Join(sample, ",") + `]}`
 	addr, _ = fakeNode(t, 200, "application/json", rejected)
 	r := inProcess(t, nil, "", "push", "--addr", addr, "--list", "acme", "--id", "user.id", file)
-	r.must(t, 0, "rejected rows    2,000\n", "line 1,000: not an e-mail address", "and 1,900 more rejected")
-	r = inProcess(t, nil, "", "push", "--addr", addr, "--list", "acme", "--id", "user.id", "--strict", file)
-	r.must(t, 1, "line 1,000: not an e-mail address", "line 1,099:", "and 1,900 more rejected", "the node rejected 2,000 rows; the others were taken")
+	r.must(t, 1, "rejected rows    2,000\n", "line 1,000: not an e-mail address", "line 1,099:", "and 1,900 more rejected",
+		"the node rejected 2,000 rows; the others were taken; mend them in the CRM, or say --allow-rejected")
 	if strings.Contains(r.stdout, "line 1,100:") {
 		t.Error("more than 100 rows are shown")
 	}
-	inProcess(t, nil, "", "push", "--addr", addr, "--list", "acme", "--id", "user.id", "--dry-run", "--strict", file).
+	inProcess(t, nil, "", "push", "--addr", addr, "--list", "acme", "--id", "user.id", "--allow-rejected", file).
+		must(t, 0, "rejected rows    2,000\n", "line 1,000: not an e-mail address", "and 1,900 more rejected")
+	inProcess(t, nil, "", "push", "--addr", addr, "--list", "acme", "--id", "user.id", "--dry-run", file).
 		must(t, 1, "unchanged (--dry-run)", "nothing was changed (--dry-run)")
 
 	addr, _ = fakeNode(t, 422, problemJSON, `{"title":"Unprocessable Entity","detail":"too many rows are rejected","report":`+rejected+`}`)

@@ -25,7 +25,7 @@ type served struct {
 
 // startServed starts the built program in dir on free ports and waits until it is
 // ready.
-func startServed(t *testing.T, dir string, args ...string) *served {
+func startServed(t testing.TB, dir string, args ...string) *served {
 	t.Helper()
 	s := &served{lines: make(chan map[string]any, 1000), exited: make(chan error, 1)}
 	s.cmd = exec.Command(binary, append([]string{"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"}, args...)...)
@@ -55,7 +55,7 @@ func startServed(t *testing.T, dir string, args ...string) *served {
 }
 
 // wait returns the next line of the log with that message.
-func (s *served) wait(t *testing.T, msg string) map[string]any {
+func (s *served) wait(t testing.TB, msg string) map[string]any {
 	t.Helper()
 	deadline := time.After(20 * time.Second)
 	for {
@@ -74,7 +74,7 @@ func (s *served) wait(t *testing.T, msg string) map[string]any {
 }
 
 // send sends a body to a path of the admin listener.
-func (s *served) send(t *testing.T, method, path, contentType, body string) (int, string) {
+func (s *served) send(t testing.TB, method, path, contentType, body string) (int, string) {
 	t.Helper()
 	req, err := http.NewRequest(method, s.url+path, strings.NewReader(body))
 	if err != nil {
@@ -95,7 +95,7 @@ func (s *served) send(t *testing.T, method, path, contentType, body string) (int
 	return resp.StatusCode, string(answer)
 }
 
-func (s *served) get(t *testing.T, path string) (int, string) {
+func (s *served) get(t testing.TB, path string) (int, string) {
 	t.Helper()
 	return s.send(t, http.MethodGet, path, "", "")
 }

@@ -125,7 +125,7 @@ func (c *Config) keys() []configKey {
 		{"ready.max_stale", &span{&c.Ready.MaxStale, time.Second, 0}, "Age up to which a snapshot makes a node ready without NATS; at least 1s."},
 		{"ready.accept_gap", (*text)(&c.Ready.AcceptGap), "Names of gaps, as /readyz gives them, with commas between them, that the node goes on without for good: no node has what is missing."},
 		{"limits.upload", &sized{&c.Limits.Upload, 1}, "Longest upload of a list, such as 20GiB."},
-		{"limits.upload_time", &span{&c.Limits.UploadTime, time.Second}, "Time that the bytes of one upload of a list may take; at least 1s."},
+		{"limits.upload_time", &span{&c.Limits.UploadTime, time.Second, 0}, "Time that the bytes of one upload of a list may take; at least 1s."},
 		{"limits.connections", &count{&c.Limits.Connections, 1, 1_000_000}, "Connections of each listener at once."},
 		{"tls.cert", (*text)(&c.TLS.Cert), "Certificate of both listeners."},
 		{"tls.key", (*text)(&c.TLS.Key), "Key of that certificate."},

@@ -82,14 +82,14 @@ func (e *userErased) print(w io.Writer) error {
 	return err
 }
 
-// followEvery is the time between two questions how far an erasure is.
-const followEvery = 200 * time.Millisecond
+// askEvery is the time between two questions how far an erasure is.
+const askEvery = 200 * time.Millisecond
 
 // follow asks until every node has the erasure, or the time to wait is over, and prints
 // how far each is.
 func (c *userEraseCmd) follow(ctx context.Context, p *process, node *client, receipt string) error {
 	var state userErasure
-	ticker := time.NewTicker(followEvery)
+	ticker := time.NewTicker(askEvery)
 	defer ticker.Stop()
 	for deadline := p.now().Add(c.Wait); ; {
 		answer, err := node.do(ctx, request{method: http.MethodGet, path: "/v1/users/erasures/" + url.PathEscape(receipt)})

@@ -128,7 +128,7 @@ func (n *node) must(status int, method, path, contentType, body string, v any) {
 	n.t.Helper()
 	got, answer := n.do(method, path, contentType, body)
 	if got != status {
-		n.t.Fatalf("%s %s: %d, want %d\n%s\n%s", method, path, got, status, body, answer)
+		n.t.Fatalf("%s %s: %d, want %d\n%.2000s\n%.2000s", method, path, got, status, body, answer)
 	}
 	if v != nil {
 		if err := json.Unmarshal(answer, v); err != nil {

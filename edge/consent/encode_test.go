@@ -274,9 +274,13 @@ func elements(spec string) (out []element) {
 
 // usString encodes a US section. Elements not set are what permits most.
 func usString(id, version int, set map[element]int) string {
+	return specString(sectionSpecs[id], version, set)
+}
+
+func specString(spec string, version int, set map[element]int) string {
 	var b bitString
 	b.number(6, version)
-	for _, e := range elements(sectionSpecs[id]) {
+	for _, e := range elements(spec) {
 		v, ok := set[e]
 		if !ok {
 			v = mildest(e.field)

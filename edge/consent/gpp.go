@@ -89,7 +89,7 @@ func parseHeader(text []byte, ids *[maxSections]int) (n int, ok bool, reads int)
 			n++
 		}
 	}
-	return n, !b.short && n > 0, b.reads
+	return n, !b.short, b.reads
 }
 
 var tilde = []byte{'~'}
@@ -103,9 +103,9 @@ func parseGPP(text []byte, named sections, vendor uint16) gpp {
 		return g
 	}
 	var ids [maxSections]int
-	header, rest, more := bytes.Cut(text, tilde)
+	header, rest, _ := bytes.Cut(text, tilde)
 	n, ok, _ := parseHeader(header, &ids)
-	if !ok || !more || bytes.Count(rest, tilde)+1 != n {
+	if there := bytes.Count(text, tilde); !ok || there != n {
 		g.problem = GPPUnreadable
 		return g
 	}

@@ -171,7 +171,7 @@ var refusals = map[string]func(r *rand.Rand, s *situation){
 	},
 	"a broken GPP string": func(_ *rand.Rand, s *situation) {
 		s.sections = nil
-		s.GPP = []byte("DBAA~BAA")
+		s.GPP = []byte("DBAB~BAA")
 	},
 	"a section that opts out": func(r *rand.Rand, s *situation) {
 		id := 8 + r.IntN(20)
@@ -262,8 +262,10 @@ func TestRefusalsNeverPermit(t *testing.T) {
 		refusals[name](r, &s)
 		after := reader.Judge(s.signals(), &s.policy, s.require)
 		for i, pair := range [][2]Answer{
-			{before.Purposes[0], after.Purposes[0]}, {before.Purposes[1], after.Purposes[1]},
-			{before.Purposes[2], after.Purposes[2]}, {before.Storage, after.Storage},
+			{before.Purposes[0], after.Purposes[0]},
+			{before.Purposes[1], after.Purposes[1]},
+			{before.Purposes[2], after.Purposes[2]},
+			{before.Storage, after.Storage},
 		} {
 			if !pair[0].Permitted() && pair[1].Permitted() {
 				t.Fatalf("%s permits %d: before %+v, after %+v\nwas %s\nis %+v", name, i, before, after, was, s)

@@ -140,7 +140,7 @@ var dot = []byte{'.'}
 
 // parseSegment reads a segment after the core. Those of TCF Canada differ in how
 // they write ids, and have none that lists allowed vendors.
-func parseSegment(text []byte, vendor uint16, coding bool) (kind int, has, ok bool, reads int) {
+func parseSegment(text []byte, vendor uint16, ids coding) (kind int, has, ok bool, reads int) {
 	b, ok := newBits(text)
 	if !ok {
 		return 0, false, false, 0
@@ -148,7 +148,7 @@ func parseSegment(text []byte, vendor uint16, coding bool) (kind int, has, ok bo
 	kind = int(b.take(3))
 	switch kind {
 	case segmentDisclosed, segmentAllowed:
-		has, ok = b.vendors(vendor, coding)
+		has, ok = b.vendors(vendor, ids)
 	case segmentPublisher:
 		var v values
 		b.read(publisherFields, &v)
@@ -180,6 +180,8 @@ func (c *core) doubt() Why {
 	switch {
 	case c.fields[tcfCMP] <= 1:
 		return TCFUnregistered
+	case c.fields[tcfPolicyVersion] < 2:
+		return TCFVersion
 	case c.fields[tcfPolicyVersion] >= 4 && c.interest&(0b1111<<2) != 0:
 		return TCFBadInterest
 	}

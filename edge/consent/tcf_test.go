@@ -202,6 +202,13 @@ func TestStringsThatAreNotBelieved(t *testing.T) {
 			t.Errorf("%.50q: %v, want %v", text, a.Why, why)
 		}
 	}
+	for version, believed := range map[int]bool{0: false, 1: false, 2: true, 5: true, 63: true} {
+		s := granting()
+		s.policyVersion = version
+		if got := tcfVerdict(r, s, 0, 2); got.Permitted() != believed || !believed && got.Why != TCFVersion {
+			t.Errorf("policy version %d: %+v", version, got)
+		}
+	}
 	for cmp, believed := range map[int]bool{0: false, 1: false, 2: true, 4095: true} {
 		s := granting()
 		s.cmp = cmp

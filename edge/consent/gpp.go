@@ -81,7 +81,7 @@ func parseHeader(text []byte, ids *[maxSections]int) (n int, ok bool, reads int)
 		if several {
 			last += b.fibonacci()
 		}
-		if b.short || last-first >= maxSections || n+last-first >= maxSections {
+		if b.short || n+last-first >= maxSections {
 			return 0, false, b.reads
 		}
 		for ; first <= last; first++ {
@@ -98,10 +98,6 @@ var tilde = []byte{'~'}
 // is, as they concern the vendor.
 func parseGPP(text []byte, named sections, vendor uint16) gpp {
 	var g gpp
-	if len(text) > MaxString {
-		g.problem = GPPUnreadable
-		return g
-	}
 	var ids [maxSections]int
 	header, rest, _ := bytes.Cut(text, tilde)
 	n, ok, _ := parseHeader(header, &ids)

@@ -79,7 +79,8 @@ type Stats struct {
 // Stats returns the counts.
 func (r *Reader) Stats() Stats { return Stats{Decoded: r.decoded.Load()} }
 
-// says returns what a string says, from memory or by reading it.
+// says returns what a string says, from memory or by reading it. The work is bounded
+// by the length, which is bounded here.
 func (r *Reader) says(dst *gpp, text []byte, q question) {
 	if len(text) > MaxString {
 		*dst = gpp{}

@@ -95,9 +95,6 @@ type core struct {
 // parseTCF reads a TCF v2 string as it concerns the vendor; 0 is none. reads is
 // the work it took.
 func parseTCF(text []byte, vendor uint16) (c core, problem Why, reads int) {
-	if len(text) > MaxString {
-		return c, TCFUnreadable, 0
-	}
 	if len(text) > 0 && text[0] != 'C' && sextets[text[0]] != 255 {
 		return c, TCFVersion, 1
 	}

@@ -44,7 +44,7 @@ var caCore = []field{
 // taken where it fits to the last bit, as the IAB's own decoder does. Where neither
 // fits, the string is read as the first and not believed.
 func parseCanada(text []byte, vendor uint16) (c core, problem Why, reads int) {
-	if len(text) == 0 || len(text) > MaxString {
+	if len(text) == 0 {
 		return c, SectionUnreadable, 0
 	}
 	if text[0] != 'B' && sextets[text[0]] != 255 {

@@ -103,3 +103,20 @@ func TestCanadaIsNotEurope(t *testing.T) {
 		}
 	}
 }
+
+// TestCanadaMustFit: a string that fits neither way of writing ids to the last bit
+// is read by its fixed fields and not believed.
+func TestCanadaMustFit(t *testing.T) {
+	s := canadaString{cmp: 50, express: upTo(24), vendors: []int{1, 5}}
+	for _, fixed := range []bool{false, true} {
+		s.fixed = fixed
+		if got := readCanada([]byte(s.String()), 0); got.problem != Nothing {
+			t.Errorf("fixed %v: %v", fixed, got.problem)
+		}
+		for _, more := range []string{"AAAA", "_"} {
+			if got := readCanada([]byte(s.String()+more), 0); got.problem != SectionUnreadable {
+				t.Errorf("fixed %v, with %s: %v", fixed, more, got.problem)
+			}
+		}
+	}
+}

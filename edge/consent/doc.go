@@ -31,8 +31,9 @@
 // What is present binds in every market; what a market requires comes on top. A
 // TCF string is required by a market of the TCF, and everywhere by gdpr 1; gdpr 0
 // changes nothing. An opt-out signal is a US section, a US Privacy string, or a
-// TCF string: who said yes to each purpose was asked more than an opt-out asks. 0
-// for lmt, dnt or coppa is none. Of several reasons the first in the order of the
+// TCF string: who said yes to each purpose was asked more than an opt-out asks. One
+// that says "not applicable" throughout is a signal; 0 for lmt, dnt or coppa is none,
+// nor is a GPP string without sections. Of several reasons the first in the order of the
 // contract is given; adding a refusal never permits anything (a test says so).
 //
 // An opt-out of sale, sharing or targeted advertising refuses retargeting and
@@ -57,7 +58,7 @@
 //     purpose, 1 leaves consent alone, 2 leaves legitimate interest alone. Where the
 //     policy names no vendor, any restriction of a purpose refuses it.
 //   - Refused whole, as if it said no to everything: version 1 and any other but 2;
-//     consent platform ids 0 and 1, which are nobody's; from policy version 4 on,
+//     policy versions below 2, which are of version 1; consent platform ids 0 and 1, which are nobody's; from policy version 4 on,
 //     legitimate interest for purposes 3 to 6; base64 with padding; more than MaxString.
 //   - Special features, the publisher's own segment and allowed vendors bear on
 //     nothing here. PurposeOneTreatment does not stand in for purpose 1.
@@ -112,7 +113,8 @@
 //
 // # What is given up
 //
-// No date is judged: a string does not grow old. No vendor list is consulted: which
+// No date is judged: a string does not grow old, and one of policy version 5 that
+// lacks the disclosed vendors, which that version demands, is taken like an older one. No vendor list is consulted: which
 // legal basis a vendor may claim is taken from the string. Nothing is verified with
 // who made a string. Of what a string says, strings that decoders of the field
 // differ on are lost.

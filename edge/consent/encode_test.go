@@ -131,6 +131,7 @@ type restriction struct {
 // tcString is a TCF v2 string to be encoded.
 type tcString struct {
 	cmp, policyVersion  int
+	listVersion         int // added to 200
 	consents, interests []int
 	vendors, claimants  []int // with consent, with legitimate interest
 	asRanges            bool
@@ -158,7 +159,7 @@ func without(ids []int, drop ...int) []int {
 func (s tcString) String() string {
 	var b bitString
 	b.number(6, 2).number(36, 16_000_000_000).number(36, 16_100_000_000)
-	b.number(12, s.cmp).number(12, 7).number(6, 1).number(6, 4).number(6, 13).number(12, 200)
+	b.number(12, s.cmp).number(12, 7).number(6, 1).number(6, 4).number(6, 13).number(12, 200+s.listVersion)
 	b.number(6, s.policyVersion).number(1, 1).number(1, 0).set(12, []int{1})
 	b.set(24, s.consents).set(24, s.interests).number(1, 0).number(6, 3).number(6, 4)
 	b.vendorList(s.vendors, s.asRanges).vendorList(s.claimants, s.asRanges)
@@ -274,9 +275,13 @@ func elements(spec string) (out []element) {
 
 // usString encodes a US section. Elements not set are what permits most.
 func usString(id, version int, set map[element]int) string {
+	return specString(sectionSpecs[id], version, set)
+}
+
+func specString(spec string, version int, set map[element]int) string {
 	var b bitString
 	b.number(6, version)
-	for _, e := range elements(sectionSpecs[id]) {
+	for _, e := range elements(spec) {
 		v, ok := set[e]
 		if !ok {
 			v = mildest(e.field)

@@ -63,10 +63,7 @@ func FuzzTCF(f *testing.F) {
 	for _, text := range []string{"", "C", "C.", ".", "BOEFEAyOEFEAyAHABDENAI4AAAB9vABAASA", canadaString{cmp: 9, express: []int{2}, vendors: []int{1, 5}}.String()} {
 		f.Add(text, uint16(9))
 	}
-	r, err := New(EntryBytes)
-	if err != nil {
-		f.Fatal(err)
-	}
+	r := newReader(f)
 	f.Fuzz(func(t *testing.T, text string, vendor uint16) {
 		checkWork(t, []byte(text))
 		in := absent()
@@ -93,13 +90,10 @@ func FuzzGPP(f *testing.F) {
 		f.Add(gppString(map[int]string{id: permits(id)}), uint16(id))
 	}
 	f.Add(gppString(all), uint16(0))
-	for _, text := range []string{"", "D", "DBAA", "DBABMA~", "DBABrWA~BVVqAAEABCA~BVoYYZoI~BVoYYYI~BVoYYQg~BVaGGGCA~BVoYYYQg~Bqqqqqqo~Bqqqqqqo", "DBGBM~C", "DB__8~~~"} {
+	for _, text := range []string{"", "D", "DBAA", "DBAB", "DBABMA~", "DBABrWA~BVVqAAEABCA~BVoYYZoI~BVoYYYI~BVoYYQg~BVaGGGCA~BVoYYYQg~Bqqqqqqo~Bqqqqqqo", "DBGBM~C", "DB__8~~~"} {
 		f.Add(text, uint16(7))
 	}
-	r, err := New(EntryBytes)
-	if err != nil {
-		f.Fatal(err)
-	}
+	r := newReader(f)
 	f.Fuzz(func(t *testing.T, text string, named uint16) {
 		header, rest, _ := bytes.Cut([]byte(text), tilde)
 		checkWork(t, header)
@@ -135,10 +129,7 @@ func FuzzUSPrivacy(f *testing.F) {
 	for _, text := range []string{"1YNN", "1YYN", "1---", "", "1", "2YNN", "1ynn", "1YNNN", "\x00\x00\x00\x00"} {
 		f.Add(text)
 	}
-	r, err := New(EntryBytes)
-	if err != nil {
-		f.Fatal(err)
-	}
+	r := newReader(f)
 	f.Fuzz(func(t *testing.T, text string) {
 		in := absent()
 		in.USPrivacy = []byte(text)

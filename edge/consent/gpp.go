@@ -81,7 +81,7 @@ func parseHeader(text []byte, ids *[maxSections]int) (n int, ok bool, reads int)
 		if several {
 			last += b.fibonacci()
 		}
-		if b.short || last-first >= maxSections || n+last-first >= maxSections {
+		if b.short || n+last-first >= maxSections {
 			return 0, false, b.reads
 		}
 		for ; first <= last; first++ {
@@ -89,7 +89,7 @@ func parseHeader(text []byte, ids *[maxSections]int) (n int, ok bool, reads int)
 			n++
 		}
 	}
-	return n, !b.short && n > 0, b.reads
+	return n, !b.short, b.reads
 }
 
 var tilde = []byte{'~'}
@@ -98,14 +98,10 @@ var tilde = []byte{'~'}
 // is, as they concern the vendor.
 func parseGPP(text []byte, named sections, vendor uint16) gpp {
 	var g gpp
-	if len(text) > MaxString {
-		g.problem = GPPUnreadable
-		return g
-	}
 	var ids [maxSections]int
-	header, rest, more := bytes.Cut(text, tilde)
+	header, rest, _ := bytes.Cut(text, tilde)
 	n, ok, _ := parseHeader(header, &ids)
-	if !ok || !more || bytes.Count(rest, tilde)+1 != n {
+	if there := bytes.Count(text, tilde); !ok || there != n {
 		g.problem = GPPUnreadable
 		return g
 	}

@@ -18,91 +18,103 @@ var (
 	noOptOut  = Answer{Reason: NoConsent, Why: OptOutRequired}
 )
 
-// TestRules is what each signal does, one case each: retargeting and acquisition
-// are answered alike, contextual campaigns pass, and storage has its own answer.
+// ruleCase is what a signal does: retargeting and acquisition are answered alike,
+// contextual campaigns pass, and storage has its own answer.
+type ruleCase struct {
+	name    string
+	require policy.Require
+	set     func(*openrtb.Signals)
+	want    Answer
+	storage Answer
+}
+
+var (
+	full     = granting().String()
+	refusing = tcString{cmp: 300, policyVersion: 5}.String()
+	purpose1 = Answer{Reason: NoConsent, Why: PurposeRefused, Purpose: 1}
+)
+
+var ruleCases = []ruleCase{
+	{"nothing, nothing required", policy.RequireNone, nil, Answer{}, Answer{}},
+	{"nothing, opt-out required", policy.RequireOptOut, nil, noOptOut, Answer{}},
+	{"nothing, TCF required", policy.RequireTCF, nil, noTCF, noTCF},
+	{"gdpr 1", policy.RequireNone, func(s *openrtb.Signals) { s.GDPR = 1 }, noTCFGDPR, noTCFGDPR},
+	{"gdpr 1 and a US section", policy.RequireOptOut, func(s *openrtb.Signals) {
+		s.GDPR, s.GPP = 1, []byte(gppString(map[int]string{8: permits(8)}))
+	}, noTCFGDPR, noTCFGDPR},
+	{"gdpr 0 in a market of the TCF", policy.RequireTCF, func(s *openrtb.Signals) { s.GDPR = 0 }, noTCF, noTCF},
+	{"TCF", policy.RequireTCF, func(s *openrtb.Signals) { s.Consent = []byte(full) }, Answer{}, Answer{}},
+	{"TCF for an opt-out", policy.RequireOptOut, func(s *openrtb.Signals) { s.Consent = []byte(full) }, Answer{}, Answer{}},
+	{"TCF refused where nothing is required", policy.RequireNone, func(s *openrtb.Signals) {
+		s.Consent, s.GDPR = []byte(refusing), 0
+	}, purpose1, purpose1},
+	{"TCF in the GPP", policy.RequireTCF, func(s *openrtb.Signals) {
+		s.GDPR, s.GPP = 1, []byte(gppString(map[int]string{2: full}))
+	}, Answer{}, Answer{}},
+	{"TCF in both, one refuses", policy.RequireTCF, func(s *openrtb.Signals) {
+		s.Consent, s.GPP = []byte(full), []byte(gppString(map[int]string{2: refusing}))
+	}, Answer{NoConsent, PurposeRefused, 2, 1}, Answer{NoConsent, PurposeRefused, 2, 1}},
+	{"coppa", policy.RequireNone, func(s *openrtb.Signals) { s.COPPA = 1 }, Answer{Reason: Child, Why: COPPA}, Answer{Reason: Child, Why: COPPA}},
+	{"coppa comes first", policy.RequireTCF, func(s *openrtb.Signals) { s.COPPA, s.GPC, s.LMT = 1, true, 1 }, Answer{Reason: Child, Why: COPPA}, Answer{Reason: Child, Why: COPPA}},
+	{"gpc", policy.RequireNone, func(s *openrtb.Signals) { s.GPC = true }, Answer{Reason: OptedOut, Why: GPC}, Answer{}},
+	{"lmt", policy.RequireNone, func(s *openrtb.Signals) { s.LMT = 1 }, Answer{Reason: OptedOut, Why: LMT}, Answer{}},
+	{"dnt", policy.RequireNone, func(s *openrtb.Signals) { s.DNT = 1 }, Answer{Reason: OptedOut, Why: DNT}, Answer{}},
+	{"0 of each is no opt-out signal", policy.RequireOptOut, func(s *openrtb.Signals) {
+		s.COPPA, s.LMT, s.DNT = 0, 0, 0
+	}, noOptOut, Answer{}},
+	{"gpc where no consent comes first", policy.RequireTCF, func(s *openrtb.Signals) { s.GPC = true }, noTCF, noTCF},
+	{"us_privacy", policy.RequireOptOut, func(s *openrtb.Signals) { s.USPrivacy = []byte("1YNN") }, Answer{}, Answer{}},
+	{"us_privacy for the TCF", policy.RequireTCF, func(s *openrtb.Signals) { s.USPrivacy = []byte("1YNN") }, noTCF, noTCF},
+	{"us_privacy in the GPP", policy.RequireNone, func(s *openrtb.Signals) {
+		s.GPP = []byte(gppString(map[int]string{6: "1YYN"}))
+	}, Answer{OptedOut, SaleOptOut, 6, 0}, Answer{}},
+	{"two sections, the second opted out", policy.RequireOptOut, func(s *openrtb.Signals) {
+		s.GPP = []byte(gppString(map[int]string{7: permits(7), 9: optedOut(9, "TargetedAdvertisingOptOut")}))
+	}, Answer{OptedOut, TargetedOptOut, 9, 0}, Answer{}},
+	{"the same with the first in force", policy.RequireOptOut, func(s *openrtb.Signals) {
+		s.GPP = []byte(gppString(map[int]string{7: permits(7), 9: optedOut(9, "TargetedAdvertisingOptOut")}))
+		s.GPPSID = []uint16{7}
+	}, Answer{}, Answer{}},
+	{"a section that is missing", policy.RequireNone, func(s *openrtb.Signals) {
+		s.GPP, s.GPPSID = []byte(gppString(map[int]string{7: permits(7)})), []uint16{7, 8}
+	}, Answer{NoConsent, SectionMissing, 8, 0}, Answer{}},
+	{"no section at all", policy.RequireNone, func(s *openrtb.Signals) { s.GPPSID = []uint16{8} }, Answer{NoConsent, SectionMissing, 8, 0}, Answer{}},
+	{"the TCF's section is missing", policy.RequireNone, func(s *openrtb.Signals) { s.GPPSID = []uint16{2} }, Answer{NoConsent, SectionMissing, 2, 0}, Answer{NoConsent, SectionMissing, 2, 0}},
+	{"user.consent is the TCF's section", policy.RequireTCF, func(s *openrtb.Signals) {
+		s.GPPSID, s.Consent = []uint16{2}, []byte(full)
+	}, Answer{}, Answer{}},
+	{"us_privacy is section 6", policy.RequireOptOut, func(s *openrtb.Signals) {
+		s.GPPSID, s.USPrivacy = []uint16{6}, []byte("1YNN")
+	}, Answer{}, Answer{}},
+	{"an unknown section is missing", policy.RequireNone, func(s *openrtb.Signals) { s.GPPSID = []uint16{4000} }, Answer{NoConsent, SectionMissing, 63, 0}, Answer{NoConsent, SectionMissing, 63, 0}},
+	{"an unknown section", policy.RequireNone, func(s *openrtb.Signals) {
+		s.GPP = []byte(gppString(map[int]string{8: permits(8), 28: "BAAA"}))
+	}, Answer{NoConsent, SectionUnknown, 28, 0}, Answer{NoConsent, SectionUnknown, 28, 0}},
+	{"an unknown section that is not in force", policy.RequireOptOut, func(s *openrtb.Signals) {
+		s.GPP, s.GPPSID = []byte(gppString(map[int]string{8: permits(8), 28: "BAAA"})), []uint16{8}
+	}, Answer{}, Answer{}},
+	{"a broken section that is not in force", policy.RequireOptOut, func(s *openrtb.Signals) {
+		s.GPP, s.GPPSID = []byte(gppString(map[int]string{8: permits(8), 9: "?"})), []uint16{8}
+	}, Answer{}, Answer{}},
+	{"a GPP string that cannot be read", policy.RequireNone, func(s *openrtb.Signals) { s.GPP = []byte("DBAB") }, Answer{Reason: NoConsent, Why: GPPUnreadable}, Answer{Reason: NoConsent, Why: GPPUnreadable}},
+	{"a GPP string without sections", policy.RequireNone, func(s *openrtb.Signals) { s.GPP = []byte("DBAA") }, Answer{}, Answer{}},
+	{"a GPP string without sections is no signal", policy.RequireOptOut, func(s *openrtb.Signals) { s.GPP = []byte("DBAA") }, noOptOut, Answer{}},
+	{"a GPP string without the section named", policy.RequireOptOut, func(s *openrtb.Signals) {
+		s.GPP, s.GPPSID = []byte("DBAA"), []uint16{7}
+	}, Answer{NoConsent, SectionMissing, 7, 0}, Answer{}},
+	{"a long GPP string", policy.RequireNone, func(s *openrtb.Signals) {
+		s.GPP = []byte(gppString(map[int]string{8: permits(8) + strings.Repeat("A", MaxString)}))
+	}, Answer{Reason: NoConsent, Why: GPPUnreadable}, Answer{Reason: NoConsent, Why: GPPUnreadable}},
+	{"a known child", policy.RequireOptOut, func(s *openrtb.Signals) {
+		s.GPP = []byte(gppString(map[int]string{8: permits(8), 12: usString(12, 1, map[element]int{{"KnownChildSensitiveDataConsents", 2}: 2})}))
+	}, Answer{Child, KnownChild, 12, 0}, Answer{Child, KnownChild, 12, 0}},
+	{"service provider mode", policy.RequireOptOut, func(s *openrtb.Signals) {
+		s.GPP = []byte(gppString(map[int]string{8: optedOut(8, "MspaServiceProviderMode")}))
+	}, Answer{OptedOut, ServiceProvider, 8, 0}, Answer{}},
+}
+
 func TestRules(t *testing.T) {
-	full := granting().String()
-	refusing := tcString{cmp: 300, policyVersion: 5}.String()
-	purpose1 := Answer{Reason: NoConsent, Why: PurposeRefused, Purpose: 1}
-	for _, c := range []struct {
-		name    string
-		require policy.Require
-		set     func(*openrtb.Signals)
-		want    Answer
-		storage Answer
-	}{
-		{"nothing, nothing required", policy.RequireNone, nil, Answer{}, Answer{}},
-		{"nothing, opt-out required", policy.RequireOptOut, nil, noOptOut, Answer{}},
-		{"nothing, TCF required", policy.RequireTCF, nil, noTCF, noTCF},
-		{"gdpr 1", policy.RequireNone, func(s *openrtb.Signals) { s.GDPR = 1 }, noTCFGDPR, noTCFGDPR},
-		{"gdpr 1 and a US section", policy.RequireOptOut, func(s *openrtb.Signals) {
-			s.GDPR, s.GPP = 1, []byte(gppString(map[int]string{8: permits(8)}))
-		}, noTCFGDPR, noTCFGDPR},
-		{"gdpr 0 in a market of the TCF", policy.RequireTCF, func(s *openrtb.Signals) { s.GDPR = 0 }, noTCF, noTCF},
-		{"TCF", policy.RequireTCF, func(s *openrtb.Signals) { s.Consent = []byte(full) }, Answer{}, Answer{}},
-		{"TCF for an opt-out", policy.RequireOptOut, func(s *openrtb.Signals) { s.Consent = []byte(full) }, Answer{}, Answer{}},
-		{"TCF refused where nothing is required", policy.RequireNone, func(s *openrtb.Signals) {
-			s.Consent, s.GDPR = []byte(refusing), 0
-		}, purpose1, purpose1},
-		{"TCF in the GPP", policy.RequireTCF, func(s *openrtb.Signals) {
-			s.GDPR, s.GPP = 1, []byte(gppString(map[int]string{2: full}))
-		}, Answer{}, Answer{}},
-		{"TCF in both, one refuses", policy.RequireTCF, func(s *openrtb.Signals) {
-			s.Consent, s.GPP = []byte(full), []byte(gppString(map[int]string{2: refusing}))
-		}, Answer{NoConsent, PurposeRefused, 2, 1}, Answer{NoConsent, PurposeRefused, 2, 1}},
-		{"coppa", policy.RequireNone, func(s *openrtb.Signals) { s.COPPA = 1 }, Answer{Reason: Child, Why: COPPA}, Answer{Reason: Child, Why: COPPA}},
-		{"coppa comes first", policy.RequireTCF, func(s *openrtb.Signals) { s.COPPA, s.GPC, s.LMT = 1, true, 1 }, Answer{Reason: Child, Why: COPPA}, Answer{Reason: Child, Why: COPPA}},
-		{"gpc", policy.RequireNone, func(s *openrtb.Signals) { s.GPC = true }, Answer{Reason: OptedOut, Why: GPC}, Answer{}},
-		{"lmt", policy.RequireNone, func(s *openrtb.Signals) { s.LMT = 1 }, Answer{Reason: OptedOut, Why: LMT}, Answer{}},
-		{"dnt", policy.RequireNone, func(s *openrtb.Signals) { s.DNT = 1 }, Answer{Reason: OptedOut, Why: DNT}, Answer{}},
-		{"0 of each is no opt-out signal", policy.RequireOptOut, func(s *openrtb.Signals) {
-			s.COPPA, s.LMT, s.DNT = 0, 0, 0
-		}, noOptOut, Answer{}},
-		{"gpc where no consent comes first", policy.RequireTCF, func(s *openrtb.Signals) { s.GPC = true }, noTCF, noTCF},
-		{"us_privacy", policy.RequireOptOut, func(s *openrtb.Signals) { s.USPrivacy = []byte("1YNN") }, Answer{}, Answer{}},
-		{"us_privacy for the TCF", policy.RequireTCF, func(s *openrtb.Signals) { s.USPrivacy = []byte("1YNN") }, noTCF, noTCF},
-		{"us_privacy in the GPP", policy.RequireNone, func(s *openrtb.Signals) {
-			s.GPP = []byte(gppString(map[int]string{6: "1YYN"}))
-		}, Answer{OptedOut, SaleOptOut, 6, 0}, Answer{}},
-		{"two sections, the second opted out", policy.RequireOptOut, func(s *openrtb.Signals) {
-			s.GPP = []byte(gppString(map[int]string{7: permits(7), 9: optedOut(9, "TargetedAdvertisingOptOut")}))
-		}, Answer{OptedOut, TargetedOptOut, 9, 0}, Answer{}},
-		{"the same with the first in force", policy.RequireOptOut, func(s *openrtb.Signals) {
-			s.GPP = []byte(gppString(map[int]string{7: permits(7), 9: optedOut(9, "TargetedAdvertisingOptOut")}))
-			s.GPPSID = []uint16{7}
-		}, Answer{}, Answer{}},
-		{"a section that is missing", policy.RequireNone, func(s *openrtb.Signals) {
-			s.GPP, s.GPPSID = []byte(gppString(map[int]string{7: permits(7)})), []uint16{7, 8}
-		}, Answer{NoConsent, SectionMissing, 8, 0}, Answer{}},
-		{"no section at all", policy.RequireNone, func(s *openrtb.Signals) { s.GPPSID = []uint16{8} }, Answer{NoConsent, SectionMissing, 8, 0}, Answer{}},
-		{"the TCF's section is missing", policy.RequireNone, func(s *openrtb.Signals) { s.GPPSID = []uint16{2} }, Answer{NoConsent, SectionMissing, 2, 0}, Answer{NoConsent, SectionMissing, 2, 0}},
-		{"user.consent is the TCF's section", policy.RequireTCF, func(s *openrtb.Signals) {
-			s.GPPSID, s.Consent = []uint16{2}, []byte(full)
-		}, Answer{}, Answer{}},
-		{"us_privacy is section 6", policy.RequireOptOut, func(s *openrtb.Signals) {
-			s.GPPSID, s.USPrivacy = []uint16{6}, []byte("1YNN")
-		}, Answer{}, Answer{}},
-		{"an unknown section is missing", policy.RequireNone, func(s *openrtb.Signals) { s.GPPSID = []uint16{4000} }, Answer{NoConsent, SectionMissing, 63, 0}, Answer{NoConsent, SectionMissing, 63, 0}},
-		{"an unknown section", policy.RequireNone, func(s *openrtb.Signals) {
-			s.GPP = []byte(gppString(map[int]string{8: permits(8), 28: "BAAA"}))
-		}, Answer{NoConsent, SectionUnknown, 28, 0}, Answer{NoConsent, SectionUnknown, 28, 0}},
-		{"an unknown section that is not in force", policy.RequireOptOut, func(s *openrtb.Signals) {
-			s.GPP, s.GPPSID = []byte(gppString(map[int]string{8: permits(8), 28: "BAAA"})), []uint16{8}
-		}, Answer{}, Answer{}},
-		{"a broken section that is not in force", policy.RequireOptOut, func(s *openrtb.Signals) {
-			s.GPP, s.GPPSID = []byte(gppString(map[int]string{8: permits(8), 9: "?"})), []uint16{8}
-		}, Answer{}, Answer{}},
-		{"a GPP string that cannot be read", policy.RequireNone, func(s *openrtb.Signals) { s.GPP = []byte("DBAA") }, Answer{Reason: NoConsent, Why: GPPUnreadable}, Answer{Reason: NoConsent, Why: GPPUnreadable}},
-		{"a long GPP string", policy.RequireNone, func(s *openrtb.Signals) {
-			s.GPP = []byte(gppString(map[int]string{8: permits(8) + strings.Repeat("A", MaxString)}))
-		}, Answer{Reason: NoConsent, Why: GPPUnreadable}, Answer{Reason: NoConsent, Why: GPPUnreadable}},
-		{"a known child", policy.RequireOptOut, func(s *openrtb.Signals) {
-			s.GPP = []byte(gppString(map[int]string{8: permits(8), 12: usString(12, 1, map[element]int{{"KnownChildSensitiveDataConsents", 2}: 2})}))
-		}, Answer{Child, KnownChild, 12, 0}, Answer{Child, KnownChild, 12, 0}},
-		{"service provider mode", policy.RequireOptOut, func(s *openrtb.Signals) {
-			s.GPP = []byte(gppString(map[int]string{8: optedOut(8, "MspaServiceProviderMode")}))
-		}, Answer{OptedOut, ServiceProvider, 8, 0}, Answer{}},
-	} {
+	for _, c := range ruleCases {
 		r, s := newReader(t), absent()
 		if c.set != nil {
 			c.set(&s)

@@ -171,7 +171,7 @@ var refusals = map[string]func(r *rand.Rand, s *situation){
 	},
 	"a broken GPP string": func(_ *rand.Rand, s *situation) {
 		s.sections = nil
-		s.GPP = []byte("DBAA~BAA")
+		s.GPP = []byte("DBAB~BAA")
 	},
 	"a section that opts out": func(r *rand.Rand, s *situation) {
 		id := 8 + r.IntN(20)
@@ -200,13 +200,14 @@ var refusals = map[string]func(r *rand.Rand, s *situation){
 			}
 		}
 	},
+	// Where something is required, a section that comes into force may be it.
 	"one more section in force": func(r *rand.Rand, s *situation) {
-		if len(s.GPPSID) > 0 {
+		if len(s.GPPSID) > 0 && s.GDPR != 1 && s.require == policy.RequireNone {
 			s.GPPSID = append(slices.Clone(s.GPPSID), uint16(r.IntN(30)))
 		}
 	},
 	"all sections in force": func(_ *rand.Rand, s *situation) {
-		if len(s.sections) > 0 && s.held(s.GPPSID) {
+		if len(s.sections) > 0 && s.held(s.GPPSID) && s.GDPR != 1 && s.require == policy.RequireNone {
 			s.GPPSID = nil
 		}
 	},
@@ -262,8 +263,10 @@ func TestRefusalsNeverPermit(t *testing.T) {
 		refusals[name](r, &s)
 		after := reader.Judge(s.signals(), &s.policy, s.require)
 		for i, pair := range [][2]Answer{
-			{before.Purposes[0], after.Purposes[0]}, {before.Purposes[1], after.Purposes[1]},
-			{before.Purposes[2], after.Purposes[2]}, {before.Storage, after.Storage},
+			{before.Purposes[0], after.Purposes[0]},
+			{before.Purposes[1], after.Purposes[1]},
+			{before.Purposes[2], after.Purposes[2]},
+			{before.Storage, after.Storage},
 		} {
 			if !pair[0].Permitted() && pair[1].Permitted() {
 				t.Fatalf("%s permits %d: before %+v, after %+v\nwas %s\nis %+v", name, i, before, after, was, s)
@@ -273,9 +276,10 @@ func TestRefusalsNeverPermit(t *testing.T) {
 			}
 		}
 	}
-	// A property that no step puts to the test shows nothing.
+	// A property that no step puts to the test shows nothing; few steps of another seed
+	// may miss one.
 	for _, name := range names {
-		if tightened[name] == 0 && *steps >= 4000 {
+		if tightened[name] == 0 && (*steps >= 20_000 || *seed == 1) {
 			t.Errorf("%s never took anything away", name)
 		}
 	}

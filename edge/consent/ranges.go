@@ -1,9 +1,11 @@
 package consent
 
-// How the range form of a list of vendors writes its ids.
+// coding is how a list of ranges writes its ids.
+type coding uint8
+
 const (
-	fixedIDs     = false // 16 bits each: TCF Europe, and TCF Canada as first encoded
-	fibonacciIDs = true  // Fibonacci-coded gaps: TCF Canada as specified (OptimizedRange)
+	fixedIDs     coding = iota // 16 bits each: TCF Europe, and TCF Canada as first encoded
+	fibonacciIDs               // Fibonacci-coded gaps: TCF Canada as specified (OptimizedRange)
 )
 
 // vendors reads a list of vendors and says whether want is in it:
@@ -12,10 +14,10 @@ const (
 //	 1 bit   1: ranges, 0: one bit for each id up to the highest
 //
 // ok is false where it cannot be what an encoder wrote.
-func (b *bitReader) vendors(want uint16, coding bool) (has, ok bool) {
+func (b *bitReader) vendors(want uint16, c coding) (has, ok bool) {
 	highest := int(b.take(16))
 	if b.flag() {
-		has, last, ok := b.ranges(want, coding)
+		has, last, ok := b.ranges(want, c)
 		return has, ok && last <= highest
 	}
 	if want >= 1 && int(want) <= highest {
@@ -32,15 +34,15 @@ func (b *bitReader) vendors(want uint16, coding bool) (has, ok bool) {
 //	each:  1 bit  0: one id, 1: the first and the last of several
 //
 // An entry takes 3 bits or more, so the string's length bounds the work.
-func (b *bitReader) ranges(want uint16, coding bool) (has bool, highest int, ok bool) {
+func (b *bitReader) ranges(want uint16, c coding) (has bool, highest int, ok bool) {
 	ok = true
 	previous := 0
 	for range b.take(12) {
 		several := b.flag()
-		first := b.id(previous, coding)
+		first := b.id(previous, c)
 		last := first
 		if several {
-			last = b.id(first, coding)
+			last = b.id(first, c)
 		}
 		if b.short {
 			return false, 0, false
@@ -54,8 +56,8 @@ func (b *bitReader) ranges(want uint16, coding bool) (has bool, highest int, ok 
 }
 
 // id reads an id of a range.
-func (b *bitReader) id(previous int, coding bool) int {
-	if coding == fibonacciIDs {
+func (b *bitReader) id(previous int, c coding) int {
+	if c == fibonacciIDs {
 		return previous + b.fibonacci()
 	}
 	return int(b.take(16))
@@ -92,15 +94,15 @@ func (r *restrictions) add(n int, kind uint64, ours bool) {
 //
 //	12 bits  entries
 //	each:  6 bits purpose, 2 bits type, vendors (coding fixed: ranges alone)
-func (b *bitReader) restrictions(vendor uint16, coding bool) (r restrictions, ok bool) {
+func (b *bitReader) restrictions(vendor uint16, c coding) (r restrictions, ok bool) {
 	ok = true
 	for range b.take(12) {
 		n, kind := int(b.take(6)), b.take(2)
 		var ours, fine bool
-		if coding == fibonacciIDs {
-			ours, fine = b.vendors(vendor, coding)
+		if c == fibonacciIDs {
+			ours, fine = b.vendors(vendor, c)
 		} else {
-			ours, _, fine = b.ranges(vendor, coding)
+			ours, _, fine = b.ranges(vendor, c)
 		}
 		if b.short {
 			return r, false

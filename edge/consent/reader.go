@@ -28,6 +28,7 @@ type Reader struct {
 	cache   *ristretto.Cache[uint64, entry]
 	key     [32]byte
 	decoded atomic.Uint64
+	refused atomic.Uint64
 }
 
 // entry is what is remembered of a string. It holds no pointer.
@@ -74,12 +75,18 @@ func (r *Reader) Close() { r.cache.Close() }
 // Stats are counts since the Reader was made.
 type Stats struct {
 	Decoded uint64 // strings that had to be decoded: not seen before, or forgotten
+	// Refused are those of Decoded that were refused whole, or had a section in force
+	// that was: they cannot be parsed, are not known or not to be believed.
+	Refused uint64
 }
 
 // Stats returns the counts.
-func (r *Reader) Stats() Stats { return Stats{Decoded: r.decoded.Load()} }
+func (r *Reader) Stats() Stats {
+	return Stats{Decoded: r.decoded.Load(), Refused: r.refused.Load()}
+}
 
-// says returns what a string says, from memory or by reading it.
+// says returns what a string says, from memory or by reading it. The work is bounded
+// by the length, which is bounded here.
 func (r *Reader) says(dst *gpp, text []byte, q question) {
 	if len(text) > MaxString {
 		*dst = gpp{}
@@ -98,6 +105,9 @@ func (r *Reader) says(dst *gpp, text []byte, q question) {
 		dst.tcf = readTCF(text, q.vendor)
 	} else {
 		*dst = parseGPP(text, q.named, q.vendor)
+	}
+	if dst.problem != Nothing || dst.tcf.problem != Nothing || dst.canada.problem != Nothing {
+		r.refused.Add(1)
 	}
 	r.cache.Set(key, entry{check: check, says: *dst}, EntryBytes)
 }

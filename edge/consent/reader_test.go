@@ -149,6 +149,24 @@ func TestReaderForgets(t *testing.T) {
 	}
 }
 
+func TestStats(t *testing.T) {
+	r := newReader(t)
+	for i, text := range []string{granting().String(), "junk", granting().String()[:20]} {
+		in := absent()
+		in.Consent = []byte(text)
+		in.GPP = []byte(gppString(map[int]string{8: permits(8)[:8-i]}))
+		for range 3 {
+			r.Judge(&in, &usual, policy.RequireNone)
+			r.cache.Wait()
+		}
+	}
+	// One TCF string and one GPP string can be read. ristretto may drop what it is given.
+	got := r.Stats()
+	if got.Decoded < 6 || got.Decoded > 18 || got.Refused < 4 || got.Decoded-got.Refused < 2 {
+		t.Errorf("%+v", got)
+	}
+}
+
 // TestReaderConcurrently: many at once, on few and on many strings.
 func TestReaderConcurrently(t *testing.T) {
 	r, all := newReader(t), requests("tcf", 200)

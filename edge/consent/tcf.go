@@ -95,9 +95,6 @@ type core struct {
 // parseTCF reads a TCF v2 string as it concerns the vendor; 0 is none. reads is
 // the work it took.
 func parseTCF(text []byte, vendor uint16) (c core, problem Why, reads int) {
-	if len(text) > MaxString {
-		return c, TCFUnreadable, 0
-	}
 	if len(text) > 0 && text[0] != 'C' && sextets[text[0]] != 255 {
 		return c, TCFVersion, 1
 	}
@@ -140,7 +137,7 @@ var dot = []byte{'.'}
 
 // parseSegment reads a segment after the core. Those of TCF Canada differ in how
 // they write ids, and have none that lists allowed vendors.
-func parseSegment(text []byte, vendor uint16, coding bool) (kind int, has, ok bool, reads int) {
+func parseSegment(text []byte, vendor uint16, ids coding) (kind int, has, ok bool, reads int) {
 	b, ok := newBits(text)
 	if !ok {
 		return 0, false, false, 0
@@ -148,7 +145,7 @@ func parseSegment(text []byte, vendor uint16, coding bool) (kind int, has, ok bo
 	kind = int(b.take(3))
 	switch kind {
 	case segmentDisclosed, segmentAllowed:
-		has, ok = b.vendors(vendor, coding)
+		has, ok = b.vendors(vendor, ids)
 	case segmentPublisher:
 		var v values
 		b.read(publisherFields, &v)
@@ -180,6 +177,8 @@ func (c *core) doubt() Why {
 	switch {
 	case c.fields[tcfCMP] <= 1:
 		return TCFUnregistered
+	case c.fields[tcfPolicyVersion] < 2:
+		return TCFVersion
 	case c.fields[tcfPolicyVersion] >= 4 && c.interest&(0b1111<<2) != 0:
 		return TCFBadInterest
 	}

@@ -202,11 +202,73 @@ func TestStringsThatAreNotBelieved(t *testing.T) {
 			t.Errorf("%.50q: %v, want %v", text, a.Why, why)
 		}
 	}
+	for version, believed := range map[int]bool{0: false, 1: false, 2: true, 5: true, 63: true} {
+		s := granting()
+		s.policyVersion = version
+		if got := tcfVerdict(r, s, 0, 2); got.Permitted() != believed || !believed && got.Why != TCFVersion {
+			t.Errorf("policy version %d: %+v", version, got)
+		}
+	}
 	for cmp, believed := range map[int]bool{0: false, 1: false, 2: true, 4095: true} {
 		s := granting()
 		s.cmp = cmp
 		if got := tcfVerdict(r, s, 0, 2); got.Permitted() != believed || !believed && got.Why != TCFUnregistered {
 			t.Errorf("consent platform %d: %+v", cmp, got)
 		}
+	}
+}
+
+// TestDecodersMustAgree: what go-gdpr refuses and this package could read is not
+// believed.
+func TestDecodersMustAgree(t *testing.T) {
+	r := newReader(t)
+	s := granting()
+	s.listVersion = -200 // the encoder's 200 less 200: go-gdpr refuses list version 0
+	if _, problem, _ := parseTCF([]byte(s.String()), 0); problem != Nothing {
+		t.Errorf("not parsed: %v", problem)
+	}
+	if got := tcfVerdict(r, s, 0, 2); got.Why != TCFUnreadable {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestListsThatNoEncoderWrites: ranges that run backwards, begin at 0 or pass the
+// highest id make the string unreadable here, whatever another decoder says.
+func TestListsThatNoEncoderWrites(t *testing.T) {
+	head := bitsOfText(tcString{cmp: 300, policyVersion: 5}.String())[:213]
+	none, nothing := "0000000000000000"+"0", "000000000000"
+	for name, list := range map[string]struct {
+		entry string
+		ok    bool
+	}{
+		"forwards":         {"1" + fmt.Sprintf("%016b%016b", 3, 5), true},
+		"one":              {"0" + fmt.Sprintf("%016b", 5), true},
+		"backwards":        {"1" + fmt.Sprintf("%016b%016b", 5, 3), false},
+		"from 0":           {"1" + fmt.Sprintf("%016b%016b", 0, 3), false},
+		"0":                {"0" + fmt.Sprintf("%016b", 0), false},
+		"past the highest": {"0" + fmt.Sprintf("%016b", 6), false},
+	} {
+		ranges := "000000000001" + list.entry
+		vendors := fmt.Sprintf("%016b", 5) + "1" + ranges
+		restricted := "000000000001" + "000010" + "00" + ranges
+		for place, tail := range map[string]string{"vendors": vendors + none + nothing, "claimants": none + vendors + nothing, "restriction": none + none + restricted} {
+			var b bitString
+			b.WriteString(head + tail)
+			_, problem, _ := parseTCF([]byte(b.text(24)), 0)
+			ok := list.ok || place == "restriction" && name == "past the highest" // which restrictions have not
+			if (problem == Nothing) != ok {
+				t.Errorf("%s in %s: %v", name, place, problem)
+			}
+		}
+	}
+	// Bits after the last whole byte are padding, and no part of a list.
+	s := tcString{cmp: 300, policyVersion: 5, vendors: []int{15}}
+	var b bitString
+	b.WriteString(bitsOfText(s.String())[:213+17+15+17+12])
+	if _, problem, _ := parseTCF([]byte(b.text(6)), 0); problem != TCFUnreadable {
+		t.Errorf("%d bits in %d characters: %v", b.Len(), len(b.text(6)), problem)
+	}
+	if _, problem, _ := parseTCF([]byte(b.text(24)), 0); problem != Nothing {
+		t.Errorf("%d bits in whole bytes: %v", b.Len(), problem)
 	}
 }

@@ -44,7 +44,7 @@ var caCore = []field{
 // taken where it fits to the last bit, as the IAB's own decoder does. Where neither
 // fits, the string is read as the first and not believed.
 func parseCanada(text []byte, vendor uint16) (c core, problem Why, reads int) {
-	if len(text) == 0 || len(text) > MaxString {
+	if len(text) == 0 {
 		return c, SectionUnreadable, 0
 	}
 	if text[0] != 'B' && sextets[text[0]] != 255 {
@@ -94,10 +94,10 @@ func parseCanada(text []byte, vendor uint16) (c core, problem Why, reads int) {
 
 // canadaVendors reads what follows the fixed fields. Strings without publisher
 // restrictions are older.
-func (b *bitReader) canadaVendors(c *core, vendor uint16, coding bool) bool {
+func (b *bitReader) canadaVendors(c *core, vendor uint16, ids coding) bool {
 	var fine [2]bool
-	c.consented, fine[0] = b.vendors(vendor, coding)
-	c.interested, fine[1] = b.vendors(vendor, coding)
+	c.consented, fine[0] = b.vendors(vendor, ids)
+	c.interested, fine[1] = b.vendors(vendor, ids)
 	c.restrictions = restrictions{}
 	if fine != [2]bool{true, true} {
 		return false
@@ -106,7 +106,7 @@ func (b *bitReader) canadaVendors(c *core, vendor uint16, coding bool) bool {
 		return b.padded()
 	}
 	var ok bool
-	c.restrictions, ok = b.restrictions(vendor, coding)
+	c.restrictions, ok = b.restrictions(vendor, ids)
 	return ok
 }
 

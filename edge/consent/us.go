@@ -142,7 +142,7 @@ func readUS(id int, text []byte) usRead {
 	s := &usSections[id]
 	first, rest, more := bytes.Cut(text, dot)
 	b, ok := newBits(first)
-	if !ok || len(text) > MaxString {
+	if !ok {
 		return usRead{problem: SectionUnreadable}
 	}
 	r := usRead{layout: s.core}

@@ -1,6 +1,7 @@
 package consent
 
 import (
+	"maps"
 	"strings"
 	"testing"
 
@@ -104,6 +105,35 @@ func TestUSNationalVersion1(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestUSNationalOfTwoMinds: version 1 in the length of version 2, where each layout
+// alone would miss a child that the other sees.
+func TestUSNationalOfTwoMinds(t *testing.T) {
+	quiet := map[element]int{}
+	for _, spec := range []string{nationalV1Spec, sectionSpecs[7]} {
+		for _, e := range elements(spec) {
+			quiet[e] = 0
+		}
+	}
+	r := newReader(t)
+	for child, text := range map[element]string{
+		{"none", 0}:                            specString(nationalV1Spec, 1, quiet) + "AA",
+		{"KnownChildSensitiveDataConsents", 1}: specString(nationalV1Spec, 1, with(quiet, element{"KnownChildSensitiveDataConsents", 1})) + "AA",
+		{"KnownChildSensitiveDataConsents", 2}: specString(sectionSpecs[7], 1, with(quiet, element{"KnownChildSensitiveDataConsents", 2})),
+	} {
+		got := judgeGPPString(r, gppString(map[int]string{7: text})).Purposes[0]
+		if got.Permitted() != (child.field == "none") || !got.Permitted() && got.Why != KnownChild {
+			t.Errorf("%v: %+v", child, got)
+		}
+	}
+}
+
+// with returns set with e set to 1.
+func with(set map[element]int, e element) map[element]int {
+	set = maps.Clone(set)
+	set[e] = 1
+	return set
 }
 
 func TestGPCOfUSSections(t *testing.T) {

@@ -157,7 +157,8 @@ func judgeAsExpected(t *testing.T, r *Reader, v *vector) {
 	}
 	_, _, restricted := tcfLists(v.String)
 	consents, interests := list("purposeConsents"), list("purposeLegitimateInterests")
-	misused := v.Expected["policyVersion"].(float64) >= 4 && len(without(interests, 1, 2, 7, 8, 9, 10, 11)) > 0
+	version := v.Expected["policyVersion"].(float64)
+	misused := version < 2 || version >= 4 && len(without(interests, 1, 2, 7, 8, 9, 10, 11)) > 0
 	for _, vendor := range []int{0, 1, 2, 8, 32, 755} {
 		s, c := absent(), usual
 		s.Consent, c.Vendor = []byte(v.String), uint16(vendor)
@@ -197,7 +198,7 @@ func TestRealUSPrivacyStrings(t *testing.T) {
 		if problem != Nothing || found.has(findSale) != *v.OptedOut {
 			t.Errorf("%s: found %b, %v", v.String, found, problem)
 		}
-		if told := v.Fields["notice"] != "N" && v.String[1] != 'N'; told == (found.has(findNoNotice)) {
+		if told := v.Fields["notice"] != "N" && v.String[1] != 'N'; told == found.has(findNoNotice) {
 			t.Errorf("%s: found %b", v.String, found)
 		}
 		if *v.OptedOut == verdict.Purposes[policy.Retargeting].Permitted() {

@@ -61,12 +61,12 @@ type publisherView struct {
 }
 
 // segmentView lists the vendors of a segment, or reads a publisher's own.
-func segmentView(t *testing.T, text string, coding bool) (kind int, ids []int, p publisherView) {
+func segmentView(t *testing.T, text string, coded coding) (kind int, ids []int, p publisherView) {
 	t.Helper()
 	ids = []int{}
 	for id := range uint16(highestVendor) {
-		k, has, ok, _ := parseSegment([]byte(text), id, coding)
-		if !ok && coding == fibonacciIDs {
+		k, has, ok, _ := parseSegment([]byte(text), id, coded)
+		if !ok && coded == fibonacciIDs {
 			k, has, ok, _ = parseSegment([]byte(text), id, fixedIDs)
 		}
 		if !ok {
@@ -180,13 +180,12 @@ func padUSNational(view map[string]any) {
 
 func tcfSectionView(t *testing.T, id int, text string) map[string]any {
 	t.Helper()
-	first, rest, _ := strings.Cut(text, ".")
-	parse, fields, coding := parseTCF, tcfCore, fixedIDs
+	parse, fields, coded := parseTCF, tcfCore, fixedIDs
 	names := [...]string{"VendorConsents", "VendorLegitimateInterests", "PublisherRestrictions", "VendorsDisclosed", "VendorsAllowed"}
 	publisher := [...]string{"PublisherConsents", "PublisherLegitimateInterests", "PublisherCustomConsents", "PublisherCustomLegitimateInterests"}
 	kinds := map[string]int{"PublisherPurposesSegmentType": 3, "VendorsAllowedSegmentType": 2, "VendorsDisclosedSegmentType": 1}
 	if id == sectionCanada {
-		parse, fields, coding = parseCanada, caCore, fibonacciIDs
+		parse, fields, coded = parseCanada, caCore, fibonacciIDs
 		names = [...]string{"VendorExpressConsent", "VendorImpliedConsent", "PubRestrictions", "DisclosedVendors", ""}
 		publisher = [...]string{"PubPurposesExpressConsent", "PubPurposesImpliedConsent", "CustomPurposesExpressConsent", "CustomPurposesImpliedConsent"}
 		kinds = map[string]int{"PubPurposesSegmentType": 3, "DisclosedVendorsSegmentType": 1}
@@ -205,9 +204,8 @@ func tcfSectionView(t *testing.T, id int, text string) map[string]any {
 	view[names[3]], view[names[4]] = []int{}, []int{}
 	view[publisher[0]], view[publisher[1]] = make([]bool, 24), make([]bool, 24)
 	view["NumCustomPurposes"], view[publisher[2]], view[publisher[3]] = 0, []bool{}, []bool{}
-	for rest != "" {
-		first, rest, _ = strings.Cut(rest, ".")
-		switch kind, ids, p := segmentView(t, first, coding); kind {
+	for _, segment := range strings.Split(text, ".")[1:] {
+		switch kind, ids, p := segmentView(t, segment, coded); kind {
 		case segmentDisclosed:
 			view[names[3]] = ids
 		case segmentAllowed:

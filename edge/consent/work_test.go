@@ -65,7 +65,6 @@ func TestWorkOfHostileHeaders(t *testing.T) {
 		"no end of a number":        header(1, "0"+strings.Repeat("0", 6*MaxString-200)),
 		"alternating":               header(1, "0"+strings.Repeat("10", 3*MaxString-200)),
 		"a number past all ids":     header(1, "0"+strings.Repeat("0", 80)+"11"),
-		"no ids":                    header(0, ""),
 	} {
 		var ids [maxSections]int
 		n, ok, reads := parseHeader([]byte(text), &ids)
@@ -74,6 +73,12 @@ func TestWorkOfHostileHeaders(t *testing.T) {
 		}
 		if g := parseGPP([]byte(text+strings.Repeat("~BAAA", n)), 0, 0); g.problem != GPPUnreadable {
 			t.Errorf("%s: %v", name, g.problem)
+		}
+	}
+	// A header alone says nothing, and nothing is wrong with it.
+	for text, why := range map[string]Why{"DBAA": Nothing, "DBAA~": GPPUnreadable, "DBAA~1YNN": GPPUnreadable, "DBA": GPPUnreadable} {
+		if g := parseGPP([]byte(text), 0, 0); g != (gpp{problem: why}) {
+			t.Errorf("%s: %+v", text, g)
 		}
 	}
 	// The most that a header may name is read.

@@ -75,7 +75,7 @@ func (s *served) holdsOff(t *testing.T, round, of int) (in, asked int) {
 // killWhen ends the process as soon as it is so, or the answer has come.
 func (s *served) killWhen(t *testing.T, answered <-chan int, so func() bool) (status int) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for status == 0 && !so() {
 		select {
 		case status = <-answered:

@@ -12,10 +12,8 @@ import (
 	"restraint/suppress"
 )
 
-// A list that is older than max_age says so in its status, in the metrics and in the
-// answer, and skips everybody or goes on, as the policy says; a new upload ends that.
-func TestListAge(t *testing.T) {
-	const rules = `
+// agePolicy has a list for each way to take its age.
+const agePolicy = `
 timezone: UTC
 markets: [{name: everywhere, require: none}]
 lists:
@@ -27,7 +25,11 @@ campaigns:
   b: {advertiser: acme, purpose: acquisition, suppress: [lenient]}
   c: {advertiser: acme, purpose: acquisition, suppress: [ageless]}
 `
-	n := startNode(t, "", rules, nil)
+
+// A list that is older than max_age says so in its status, in the metrics and in the
+// answer, and skips everybody or goes on, as the policy says; a new upload ends that.
+func TestListAge(t *testing.T) {
+	n := startNode(t, "", agePolicy, nil)
 	reasons := func(user string) (said string) {
 		a := n.decide(`{"user":{"id":"` + user + `"},"candidates":[{"campaign":"a"},{"campaign":"b"},{"campaign":"c"}]}`)
 		for _, d := range a.Decisions {
@@ -70,7 +72,7 @@ campaigns:
 	for _, list := range []string{"strict", "lenient", "ageless"} {
 		makeOlder(t, n.dir, list, age)
 	}
-	n = startNode(t, n.dir, rules, nil)
+	n = startNode(t, n.dir, agePolicy, nil)
 	for list, want := range map[string]suppress.State{"strict": suppress.StateStale, "lenient": suppress.StateStale, "ageless": suppress.StateReady} {
 		if st := status(list); st.State != want || st.AgeSeconds < age || metric("age_seconds", list) < age || metric("ready", list) == 1 != (want == suppress.StateReady) {
 			t.Errorf("%s: %+v, ready %v", list, st, metric("ready", list))

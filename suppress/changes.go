@@ -62,8 +62,8 @@ func (c *changes) standing(key *Key, start, through uint64) (standing, bool) {
 // tells says whether a change to the key would tell anything new.
 func (c *changes) tells(key *Key, d change) bool {
 	last, had := c.m[*key]
-	if !had {
-		return true
+	if !had || len(c.earlier) == 0 {
+		return !had || !last.covers(d)
 	}
 	_, _, news := joined(last, c.earlier[*key], d)
 	return news
@@ -94,11 +94,11 @@ func (c *changes) put(p *Probe, d change) bool {
 		c.m = make(map[Key]change)
 	}
 	last, had := c.m[p.key]
-	news := !had
+	news := c.tells(&p.key, d)
 	if !had {
 		c.m[p.key] = d
-	} else if last, earlier, more := joined(last, c.earlier[p.key], d); more {
-		news = true
+	} else if news {
+		last, earlier, _ := joined(last, c.earlier[p.key], d)
 		c.m[p.key] = last
 		c.setEarlier(p.key, earlier)
 	}

@@ -287,26 +287,7 @@ func TestReadersBesideFolding(t *testing.T) {
 	var readers sync.WaitGroup
 	for i := range rounds {
 		readers.Go(func() {
-			var p suppress.Probe
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				for side, spans := range [][]span{members, strangers} {
-					for _, of := range spans {
-						for n := of.at; n < of.to; n++ {
-							p.Reset(number(n))
-							if v := s.View(); v.Contains(v.List("l"), &p, later-1) != (side == 0) {
-								t.Errorf("%d is a member: %v", n, side != 0)
-								return
-							}
-						}
-					}
-				}
-				rounds[i]++
-			}
+			rounds[i] = lookUpUntil(t, s, stop, later-1, members, strangers)
 		})
 	}
 	for i := range uint64(20) {
@@ -331,5 +312,29 @@ func TestReadersBesideFolding(t *testing.T) {
 	t.Logf("rounds of the readers: %v", rounds)
 	if rounds[0]+rounds[1] == 0 {
 		t.Error("nobody was looked up")
+	}
+}
+
+// lookUpUntil looks all of them up, again and again, and returns how often.
+func lookUpUntil(t *testing.T, s *suppress.Store, stop <-chan struct{}, now uint32, members, strangers []span) (rounds int) {
+	var p suppress.Probe
+	for {
+		select {
+		case <-stop:
+			return rounds
+		default:
+		}
+		for side, spans := range [][]span{members, strangers} {
+			for _, of := range spans {
+				for n := of.at; n < of.to; n++ {
+					p.Reset(number(n))
+					if v := s.View(); v.Contains(v.List("l"), &p, now) != (side == 0) {
+						t.Errorf("%d is a member: %v", n, side != 0)
+						return rounds
+					}
+				}
+			}
+		}
+		rounds++
 	}
 }

@@ -125,7 +125,7 @@ func (l *list) previousLocked() uint64 {
 	if l.prev == nil {
 		return 0
 	}
-	if l.prev.keys > 0 || l.prev.uploaded != 0 {
+	if l.prev.keys > 0 || l.prev.uploaded != 0 || !l.prev.deleted { // of changes, though nobody may be left of them
 		return l.prev.generation
 	}
 	l.changes.mu.RLock()

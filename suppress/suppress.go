@@ -21,7 +21,8 @@
 //
 // # Merge
 //
-// A change is key -> (sequence, add or remove), and the higher sequence wins. A
+// A change is key -> (sequence, add or remove), and the higher sequence wins, but
+// an addition with an end does not take from earlier ones (Until, below). A
 // generation carries the sequence at which its upload started; the changes after
 // that sequence apply over it, also after a rollback. Both therefore give the
 // same list in whatever order and however often they come.

@@ -1,16 +1,12 @@
 package suppress_test
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"restraint/suppress"
 )
@@ -64,190 +60,124 @@ func TestUntil(t *testing.T) {
 	}
 }
 
-func testUntil(t *testing.T, d suppress.Declaration) {
-	clock, dir := newTestClock(), t.TempDir()
-	begun := clock.at
-	s := untilStore(t, dir, clock, d)
-	do := func(how string, seconds int64, ids string) {
-		t.Helper()
-		var err error
-		im, r := untilOf(clock, seconds), strings.NewReader(strings.ReplaceAll(ids, " ", "\n")+"\n")
-		switch how {
-		case "replace":
-			_, err = s.Replace("l", r, im)
-		case "add":
-			_, err = s.Change("l", suppress.Add, r, im)
-		case "remove":
-			_, err = s.Change("l", suppress.Remove, r, plain)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+// untilCourse is a list whose members leave, and the second at which it began.
+type untilCourse struct {
+	t     *testing.T
+	clock *testClock
+	begun int64
+	dir   string
+	d     suppress.Declaration
+	s     *suppress.Store
+}
+
+func newUntilCourse(t *testing.T, d suppress.Declaration) *untilCourse {
+	t.Helper()
+	c := &untilCourse{t: t, clock: newTestClock(), dir: t.TempDir(), d: d}
+	c.begun = c.clock.at
+	c.s = untilStore(t, c.dir, c.clock, d)
+	return c
+}
+
+func (c *untilCourse) restart() {
+	c.t.Helper()
+	c.s.Close()
+	c.s = untilStore(c.t, c.dir, c.clock, c.d)
+}
+
+// do replaces, adds until so many seconds from now (0: for good), or removes.
+func (c *untilCourse) do(how string, seconds int64, ids string) {
+	c.t.Helper()
+	var err error
+	im, r := untilOf(c.clock, seconds), strings.NewReader(strings.ReplaceAll(ids, " ", "\n")+"\n")
+	switch how {
+	case "replace":
+		_, err = c.s.Replace("l", r, im)
+	case "add":
+		_, err = c.s.Change("l", suppress.Add, r, im)
+	case "remove":
+		_, err = c.s.Change("l", suppress.Remove, r, plain)
 	}
-	everybody := strings.Fields("a b c d e f g h i x")
-	want := func(what string, s *suppress.Store) {
-		t.Helper()
-		for _, c := range []struct {
-			seconds int64
-			in      string
-		}{
-			{0, "a b c d e f g h i"},
-			{99, "a b c d e f g h i"},
-			{100, "c d e f g h i"}, // a and b of the upload
-			{199, "c d e f g h i"},
-			{200, "d e g h i"}, // c, f
-			{300, "d g h i"},   // e
-			{400, "d h"},       // g, i: the later of two
-			{400_000_000, "d h"},
-		} {
-			if got := at(s, begun+c.seconds, everybody...); got != c.in {
-				t.Fatalf("%s: after %d seconds %q are members, want %q", what, c.seconds, got, c.in)
-			}
-		}
-	}
-	do("replace", 50, "p q")
-	do("replace", 100, "a b c d g")
-	do("add", 200, "c f")
-	do("add", 0, "d h")
-	do("add", 300, "e")
-	do("add", 150, "d h") // for good already
-	do("add", 400, "g i")
-	do("add", 60, "i")
-	do("add", 0, "f") // and removed after that
-	do("remove", 0, "f x")
-	do("add", 200, "f")
-	want("changes", s)
-	s.Close()
-	s = untilStore(t, dir, clock, d)
-	want("after a restart", s)
-	sent := carried(t, s, clock, d)
-	want("sent to another", sent)
-	if err := s.Compact("l", s.Sequence()); err != nil {
-		t.Fatal(err)
-	}
-	want("compacted", s)
-	if st, _ := s.Status("l"); st.Changes != 0 || st.Keys != 9 || st.Leaving != 7 || st.Until != uint32(begun+100) {
-		t.Fatalf("%+v", st)
-	}
-	want("sent to another", carried(t, s, clock, d))
-	s.Close()
-	s = untilStore(t, dir, clock, d)
-	want("compacted, after a restart", s)
-	for range 2 {
-		if _, err := s.Rollback("l"); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want("rolled back twice", s)
-	clock.at = begun + 300
-	if st, _ := s.Status("l"); st.Keys != 4 || st.Leaving != 2 {
-		t.Fatalf("after 300 seconds: %+v", st)
-	}
-	if in, err := s.Member("l", testHash("user.id", []byte("e"))); in || err != nil {
-		t.Fatalf("e is a member for whoever asks: %v, %v", in, err)
-	}
-	clock.at = begun + 100 + 25*3600
-	do("add", 0, "x")
-	if err := s.Compact("l", s.Sequence()); err != nil {
-		t.Fatal(err)
-	}
-	if got := at(s, clock.at, everybody...); got != "d h x" {
-		t.Fatalf("a day later %q are members", got)
-	}
-	if st, _ := s.Status("l"); st.DiskBytes > 2000 || st.Leaving != 0 {
-		t.Fatalf("who left a day ago is still in the files: %+v", st)
+	if err != nil {
+		c.t.Fatal(err)
 	}
 }
 
-// TestForget: those who left a day ago are in no file any more, of the generation
-// before neither; nobody else is touched, and it can be rolled back as before.
-func TestForget(t *testing.T) {
-	clock, dir := newTestClock(), t.TempDir()
-	begun := clock.at
-	s := untilStore(t, dir, clock, people("l"))
-	put := func(seconds int64, ids string) {
-		t.Helper()
-		if _, err := s.Replace("l", strings.NewReader(ids), untilOf(clock, seconds)); err != nil {
-			t.Fatal(err)
+func (c *untilCourse) compact() {
+	c.t.Helper()
+	if err := c.s.Compact("l", c.s.Sequence()); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// want looks at who is a member when, in a store with what testUntil does.
+func (c *untilCourse) want(what string, s *suppress.Store) {
+	c.t.Helper()
+	for _, w := range []struct {
+		seconds int64
+		in      string
+	}{
+		{0, "a b c d e f g h i"},
+		{99, "a b c d e f g h i"},
+		{100, "c d e f g h i"}, // a and b of the upload
+		{199, "c d e f g h i"},
+		{200, "d e g h i"}, // c, f
+		{300, "d g h i"},   // e
+		{400, "d h"},       // g, i: the later of two
+		{400_000_000, "d h"},
+	} {
+		if got := at(s, c.begun+w.seconds, strings.Fields("a b c d e f g h i x")...); got != w.in {
+			c.t.Fatalf("%s: after %d seconds %q are members, want %q", what, w.seconds, got, w.in)
 		}
 	}
-	add := func(seconds int64, ids string) {
-		t.Helper()
-		if _, err := s.Change("l", suppress.Add, strings.NewReader(ids), untilOf(clock, seconds)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	put(100, "a\nb\n")
-	add(0, "b\nc\n")
-	put(0, "d\n")
-	add(100, "e\nf\n")
-	if err := s.Compact("l", s.Sequence()); err != nil {
-		t.Fatal(err)
-	}
-	add(200, "f\ng\n") // a journal
-	forget := func() {
-		t.Helper()
-		if err := s.Forget(s.Sequence()); err != nil {
-			t.Fatal(err)
-		}
-	}
-	held := func(want string) {
-		t.Helper()
-		var in []string
-		for _, id := range strings.Fields("a b c d e f g") {
-			key := testHash("user.id", []byte(id))
-			files, err := filepath.Glob(filepath.Join(dir, "lists", "l", "*"))
-			if err != nil || len(files) < 3 {
-				t.Fatalf("%q, %v", files, err)
-			}
-			for _, file := range files {
-				if b, err := os.ReadFile(file); err != nil {
-					t.Fatal(err)
-				} else if bytes.Contains(b, key[:]) {
-					in = append(in, id)
-					break
-				}
-			}
-		}
-		if got := strings.Join(in, " "); got != want {
-			t.Fatalf("%d seconds later the files hold %q, want %q", clock.at-begun, got, want)
-		}
-	}
-	sizes := func() (cur, prev int64) {
-		t.Helper()
-		st, _ := s.Status("l")
-		if _, err := s.Rollback("l"); err != nil {
-			t.Fatal(err)
-		}
-		back, _ := s.Status("l")
-		if _, err := s.Rollback("l"); err != nil {
-			t.Fatal(err)
-		}
-		return st.Keys, back.Keys
-	}
-	forget()
-	held("a b c d e f g")
-	clock.at = begun + 100 + 24*3600 - 1
-	forget()
-	held("a b c d e f g")
-	clock.at++
-	forget()
-	held("b c d f g")
-	for range 2 {
-		if cur, prev := sizes(); cur != 1 || prev != 2 {
-			t.Fatalf("%d members, %d of the generation before", cur, prev)
-		}
-		s.Close()
-		s = untilStore(t, dir, clock, people("l"))
-	}
-	clock.at += 100
-	forget()
-	held("b c d")
-	if st, _ := s.Status("l"); st.Keys != 1 || st.Changes != 0 {
+}
+
+func testUntil(t *testing.T, d suppress.Declaration) {
+	c := newUntilCourse(t, d)
+	c.do("replace", 50, "p q")
+	c.do("replace", 100, "a b c d g")
+	c.do("add", 200, "c f")
+	c.do("add", 0, "d h")
+	c.do("add", 300, "e")
+	c.do("add", 150, "d h") // for good already
+	c.do("add", 400, "g i")
+	c.do("add", 60, "i")
+	c.do("add", 0, "f") // and removed after that
+	c.do("remove", 0, "f x")
+	c.do("add", 200, "f")
+	c.want("changes", c.s)
+	c.restart()
+	c.want("after a restart", c.s)
+	sent := carried(t, c.s, c.clock, d)
+	c.want("sent to another", sent)
+	c.compact()
+	c.want("compacted", c.s)
+	if st, _ := c.s.Status("l"); st.Changes != 0 || st.Keys != 9 || st.Leaving != 7 || st.Until != uint32(c.begun+100) {
 		t.Fatalf("%+v", st)
 	}
-	if got := at(s, clock.at, "a", "b", "c", "d", "e", "f", "g"); got != "d" {
-		t.Fatalf("members are %q", got)
+	c.want("sent to another", carried(t, c.s, c.clock, d))
+	c.restart()
+	c.want("compacted, after a restart", c.s)
+	for range 2 {
+		if _, err := c.s.Rollback("l"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.want("rolled back twice", c.s)
+	c.clock.at = c.begun + 300
+	if st, _ := c.s.Status("l"); st.Keys != 4 || st.Leaving != 2 {
+		t.Fatalf("after 300 seconds: %+v", st)
+	}
+	if in, err := c.s.Member("l", testHash("user.id", []byte("e"))); in || err != nil {
+		t.Fatalf("e is a member for whoever asks: %v, %v", in, err)
+	}
+	c.clock.at = c.begun + 100 + 25*3600
+	c.do("add", 0, "x")
+	c.compact()
+	if got := at(c.s, c.clock.at, strings.Fields("a b c d e f g h i x")...); got != "d h x" {
+		t.Fatalf("a day later %q are members", got)
+	}
+	if st, _ := c.s.Status("l"); st.DiskBytes > 2000 || st.Leaving != 0 {
+		t.Fatalf("who left a day ago is still in the files: %+v", st)
 	}
 }
 
@@ -393,16 +323,22 @@ func TestUntilMany(t *testing.T) {
 	if _, err := other.Install("l", &e.Shipment, e.Reader(), nil); err != nil {
 		t.Fatal(err)
 	}
+	compareLeaving(t, clock, leaves, s, other)
+}
+
+// compareLeaving looks everybody up at seconds at which some leave, and counts them.
+func compareLeaving(t *testing.T, clock *testClock, leaves []uint32, stores ...*suppress.Store) {
+	t.Helper()
 	var p suppress.Probe
 	for _, second := range []uint32{0, 1, 2, 300, 500, 998, 1000, 1001} {
 		now, wrong, members := uint32(clock.at)+second, 0, int64(0)
-		for n := range uint64(people) {
+		for n := range uint64(len(leaves)) {
 			p.Reset(number(n))
 			want := leaves[n] > now
 			if want {
 				members++
 			}
-			for _, store := range []*suppress.Store{s, other} {
+			for _, store := range stores {
 				if in := store.View().Contains(0, &p, now); want && !in {
 					t.Fatalf("member %d is let through at +%d", n, second)
 				} else if in && !want {
@@ -415,67 +351,11 @@ func TestUntilMany(t *testing.T) {
 		}
 		before := clock.at
 		clock.at = int64(now)
-		for _, store := range []*suppress.Store{s, other} {
+		for _, store := range stores {
 			if st, _ := store.Status("l"); st.Keys != members {
 				t.Fatalf("%d members at +%d, want %d", st.Keys, second, members)
 			}
 		}
 		clock.at = before
-	}
-}
-
-// TestUntilDamaged: a generation is not trusted when it is not known who leaves.
-func TestUntilDamaged(t *testing.T) {
-	clock := newTestClock()
-	for _, fromEnd := range []int{1, 20, 60, 100} { // an entry, another, the head, a key
-		dir := t.TempDir()
-		s := untilStore(t, dir, clock, people("l"))
-		for _, seconds := range []int64{100, 300, 0} {
-			if _, err := s.Change("l", suppress.Add, strings.NewReader(fmt.Sprintf("a%d\n", seconds)), untilOf(clock, seconds)); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := s.Compact("l", s.Sequence()); err != nil {
-			t.Fatal(err)
-		}
-		s.Close()
-		corrupt(t, keysOf(t, dir, 1), fromEnd)
-		s = open(t, options(dir))
-		declare(t, s, people("l"))
-		if st, _ := s.Status("l"); st.State != suppress.StateDamaged || trusted(s) {
-			t.Errorf("byte %d from the end: %+v", fromEnd, st)
-		}
-		s.Close()
-	}
-}
-
-// TestUntilAllocations: to look at when somebody leaves takes no memory.
-func TestUntilAllocations(t *testing.T) {
-	clock := newTestClock()
-	s := untilStore(t, t.TempDir(), clock, people("l"))
-	for i := range 4 {
-		if _, err := s.Change("l", suppress.Add, strings.NewReader("a\nb\n"), untilOf(clock, int64(100-20*i))); err != nil {
-			t.Fatal(err)
-		}
-		if i == 1 {
-			if err := s.Compact("l", s.Sequence()); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	var p suppress.Probe
-	key := testHash("user.id", []byte("a"))
-	for _, now := range []uint32{0, uint32(clock.at) + 99, uint32(clock.at) + 100} {
-		in := false
-		if got := testing.AllocsPerRun(100, func() {
-			p.Reset(key)
-			v := s.View()
-			in = v.Contains(v.List("l"), &p, now)
-		}); got >= 1 {
-			t.Errorf("%v allocations", got)
-		}
-		if want := int64(now) < clock.at+100; in != want {
-			t.Errorf("at %v: %v", time.Unix(int64(now), 0), in)
-		}
 	}
 }

@@ -33,6 +33,8 @@
 //   - Nodes also listen to the subjects of the streams, so that a change is known at once, and holds travel that way only.
 //   - Changes of suppression lists go through RESTRAINT_REFUSALS under a subject of their own and have a reader of their own (see Lists), which
 //     this package knows nothing else of; their uploads are files in the object store, beside copies of snapshots.
+//   - What stands further ahead of the broker's time than a clock may be is cut to it where it is read (see stamp), so that a clock that is wrong
+//     destroys nothing elsewhere. Nodes ask one another on core NATS whether an erasure is applied (see Keeper.Erased).
 //   - When the broker is away, nodes go on; changes wait in the outbox, up to its size, and are then refused. An embedded one that a full
 //     disk has stopped is restarted (see mender).
 //

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -174,6 +175,35 @@ func FuzzHex(f *testing.F) {
 		raw, err := hex.DecodeString(string(id))
 		if ok != (err == nil) || ok && string(got) != hex.EncodeToString(raw) {
 			t.Fatalf("%q: %q, %v, %v", id, got, ok, err)
+		}
+	})
+}
+
+// FuzzNotes: whatever stands before the header and between rows, a row that is not
+// rejected is a member.
+func FuzzNotes(f *testing.F) {
+	for _, s := range []string{"# x", "Title of it", "Email,Name", "Total: 3,", "sep=;", "\n\nCopyright (c) 2026", "#", "user.id,Name", "a|b;c\td", "email_sha256", "user.id"} {
+		f.Add(s, s)
+		f.Add("", s)
+	}
+	a, b := sha256Hex("a"), sha256Hex("b")
+	f.Fuzz(func(t *testing.T, before, between string) {
+		// A quote may hold rows; and it is to be no other kind of file.
+		if strings.Contains(before+between, `"`) || len(before) > 0 && strings.IndexByte("\xfe\xff\x1f\x28P\xef", before[0]) >= 0 {
+			return
+		}
+		for _, c := range [][4]string{{"email_sha256", "Email,Name", a, b}, {"user.id", "user.id,Name", "u1", "u2"}} {
+			body := before + "\n" + c[1] + "\n" + c[2] + ",x\n" + between + "\n" + c[3] + ",y\n"
+			keys, rep, err := importOf(t, Declaration{Name: "l", Sources: []string{c[0]}}, Import{Format: CSV}, body)
+			checkError(t, body, err)
+			if err != nil || rep.Rejected > 0 {
+				continue
+			}
+			for _, id := range c[2:] {
+				if !slices.Contains(keys, sha256Key([]byte(c[0]+" "+id))) {
+					t.Errorf("%q: %s is no member: %+v", body, id, rep)
+				}
+			}
 		}
 	})
 }

@@ -17,13 +17,17 @@ import (
 const (
 	decideBytes = 256 << 10
 	eventsBytes = 8 << 20
+	formBytes   = 4 << 10
 )
 
 // bidLimits are the limits of a bid path, known before its body is read.
 func bidLimits(path []byte) fasthttp.RequestConfig {
 	limit := decideBytes
-	if string(path) == "/v1/events" {
+	switch string(path) {
+	case "/v1/events":
 		limit = eventsBytes
+	case "/v1/hide", "/v1/opt-out":
+		limit = formBytes
 	}
 	return fasthttp.RequestConfig{ReadTimeout: bidReadTimeout, WriteTimeout: bidWriteTimeout, MaxRequestBodySize: limit}
 }
@@ -66,6 +70,22 @@ func (n *Node) routeBid(ctx *fasthttp.RequestCtx) bool {
 			return true
 		}
 		n.with(ctx, (*Node).getRelease)
+	case "/v1/why":
+		if !ctx.IsGet() {
+			notAllowed(ctx, "GET")
+			return true
+		}
+		n.with(ctx, (*Node).getWhy)
+	case "/v1/hide", "/v1/opt-out":
+		if !ctx.IsPost() {
+			notAllowed(ctx, "POST")
+			return true
+		}
+		if string(ctx.Path()) == "/v1/hide" {
+			n.with(ctx, (*Node).postHide)
+		} else {
+			n.with(ctx, (*Node).postOptOut)
+		}
 	default:
 		return false
 	}
@@ -277,7 +297,7 @@ func checkNotice(e *openrtb.Event) error {
 		return errors.New("t: the token is missing; it is the credential of this path")
 	case len(e.Token) > identity.MaxTokenBytes:
 		return fmt.Errorf("t: %d bytes; a token has at most %d", len(e.Token), identity.MaxTokenBytes)
-	case len(e.Campaign) == 0 && e.Type == openrtb.Impression:
+	case len(e.Campaign) == 0 && (e.Type == openrtb.Impression || e.Type == openrtb.Hide):
 		return errors.New("campaign: missing; name the campaign that was shown")
 	}
 	for name, value := range map[string][]byte{"campaign": e.Campaign, "creative": e.Creative, "item": e.Item} {

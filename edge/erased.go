@@ -36,13 +36,7 @@ func (x *exchange) heedErasures(n *Node) {
 // heedToken leaves out the keys that were erased when, or after, the token was issued.
 func (n *Node) heedToken(x *exchange, r *report) {
 	keys := x.spans.keys[r.keys.from:r.keys.to]
-	left := 0
-	for _, key := range keys {
-		if erased := n.caps.Erased(key); uint32(erased) < r.issued {
-			keys[left] = key
-			left++
-		}
-	}
+	left := len(n.unerased(keys, r.issued))
 	if left < len(keys) {
 		n.metrics.eventsErased.Inc()
 	}
@@ -50,6 +44,18 @@ func (n *Node) heedToken(x *exchange, r *report) {
 	if r.at > r.issued && r.at-r.issued > caps.ErasureSkew {
 		r.at = min(r.at, uint32(later(caps.Second(max(r.issued, n.erasuresKnown())), caps.ErasureSkew)))
 	}
+}
+
+// unerased are the keys, in the same memory, that were not erased when a token of the
+// second issued was made, or since.
+func (n *Node) unerased(keys []caps.Key, issued uint32) []caps.Key {
+	left := keys[:0]
+	for _, key := range keys {
+		if uint32(n.caps.Erased(key)) < issued {
+			left = append(left, key)
+		}
+	}
+	return left
 }
 
 // erasuresKnown is the second up to which this node has heard of every erasure that the

@@ -47,9 +47,12 @@ type Check struct {
 // explanation gathers the checks of one candidate. A nil explanation gathers
 // nothing, so that the decision can note what it sees at no cost.
 type explanation struct {
-	now    uint32
-	zone   *time.Location
-	checks []Check
+	now  uint32
+	zone *time.Location
+	// discreet sentences can be read on a device that several people use: they name no
+	// list and no topic, and do not say what was bought, or when.
+	discreet bool
+	checks   []Check
 }
 
 func (e *explanation) add(c Check) {
@@ -129,12 +132,12 @@ func (e *explanation) skipped(r Reason) string {
 		what := map[string]string{"item": "the very thing", "category": "the kind of thing"}[c.Per]
 		return fmt.Sprintf("it would name %s that you looked at, which we do not do in your region (%s).", what, c.Market)
 	case Suppressed:
-		return fmt.Sprintf("you are on the list %q%s, whose members this campaign leaves alone.", c.List, asFilter(c))
+		return fmt.Sprintf("you are on %s%s, whose members this campaign leaves alone.", e.list(c), asFilter(c))
 	case StaleList:
 		if c.Within == policy.Span(0) {
-			return fmt.Sprintf("the list %q, whose members this campaign leaves alone, cannot be read, and when in doubt we show less.", c.List)
+			return e.list(c) + ", whose members this campaign leaves alone, cannot be read, and when in doubt we show less."
 		}
-		return fmt.Sprintf("the list %q, whose members this campaign leaves alone, has not been refreshed within %s.", c.List, words(c.Within))
+		return fmt.Sprintf("%s, whose members this campaign leaves alone, has not been refreshed within %s.", e.list(c), words(c.Within))
 	case Purchased:
 		return purchasedSentence(e, c)
 	case TooSoon:
@@ -193,12 +196,18 @@ func choiceSentence(e *explanation, c *Check) string {
 	case "advertiser":
 		return "you asked on " + e.date(c.At) + " not to see this advertiser."
 	case "topic":
+		if e.discreet {
+			return "you asked on " + e.date(c.At) + " not to see advertisements about something that this one is about."
+		}
 		return fmt.Sprintf("you asked on %s not to see advertisements about %q.", e.date(c.At), c.Topic)
 	}
 	return "you asked for no advertisements until " + time.Unix(int64(c.To), 0).In(e.zone).Format("2 January 2006, 15:04") + "."
 }
 
 func purchasedSentence(e *explanation, c *Check) string {
+	if e.discreet {
+		return "as far as we know this, or something like it, was bought already, and then it is left alone."
+	}
 	if c.Unknown {
 		return fmt.Sprintf("whether you bought this already cannot be read (list %q), and when in doubt we show less.", c.List)
 	}
@@ -207,6 +216,14 @@ func purchasedSentence(e *explanation, c *Check) string {
 	}
 	what := map[string]string{"item": "this", "category": "something of this kind", "advertiser": "from this advertiser"}[c.Per]
 	return fmt.Sprintf("you bought %s on %s; it is left alone for %s.", what, e.date(c.At), words(c.Within))
+}
+
+// list is how a sentence calls a suppression list.
+func (e *explanation) list(c *Check) string {
+	if e.discreet {
+		return "a list that the advertiser gave us"
+	}
+	return fmt.Sprintf("the list %q", c.List)
 }
 
 // asFilter says that a list's yes may be a stranger's.

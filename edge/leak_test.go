@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
@@ -53,6 +54,16 @@ func TestNoRawIdentifierAnywhere(t *testing.T) {
 				}
 			}
 			send("GET", "/v1/users/erasures/"+e.Receipt, "", "")
+		}
+	}
+	var linked struct{ Token string }
+	n.must(200, "POST", "/v1/decide", "application/json", `{`+person+`,"want":1,"token":true,"candidates":[{"campaign":"after-purchase","creative":"c-1","item":"sku-8"}]}`, &linked)
+	for _, token := range []string{linked.Token, linked.Token[1:], secrets[0]} {
+		for _, accept := range []string{"text/html", "application/json"} {
+			for method, path := range map[string]string{"GET": "/v1/why?campaign=after-purchase&t=", "POST": "/v1/hide?campaign=after-purchase&t="} {
+				resp, body := n.exchange(t, n.bid, method, path+token, http.Header{"Accept": {accept}}, "")
+				fmt.Fprintf(&answers, "%v %s\n", resp.Header, body)
+			}
 		}
 	}
 	for _, path := range []string{"/v1/status", "/v1/lists", "/v1/policy", "/metrics", "/readyz"} {

@@ -28,6 +28,7 @@ type metrics struct {
 	eventsErased       *vm.Counter
 	unknownCampaigns   *vm.Counter
 	people             [peopleAsked]*vm.Counter // by what was asked
+	optOuts            *vm.Counter // by the button behind a token
 	policiesIgnored    *vm.Counter
 	listsInstalled     *vm.Counter
 	listsNotInstalled  *vm.Counter
@@ -55,6 +56,7 @@ func newMetrics(n *Node) *metrics {
 		identifiersDropped: set.NewCounter(`restraint_identifiers_dropped_total`),
 		eventsErased:       set.NewCounter(`restraint_events_of_erased_total`),
 		unknownCampaigns:   set.NewCounter(`restraint_events_unknown_campaign_total`),
+		optOuts:            set.NewCounter(`restraint_opt_outs_total`),
 		policiesIgnored:    set.NewCounter(`restraint_policy_documents_ignored_total`),
 		listsInstalled:     set.NewCounter(`restraint_list_publications_taken_total`),
 		listsNotInstalled:  set.NewCounter(`restraint_list_publications_failed_total`),

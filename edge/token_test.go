@@ -3,6 +3,7 @@ package edge_test
 import (
 	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -36,5 +37,11 @@ func TestExpiredToken(t *testing.T) {
 	n.refused(t, 400, "GET", "/v1/impression?campaign=shoes&t="+old, "", "", "token", "expired")
 	n.refused(t, 400, "GET", "/v1/impression.gif?campaign=shoes&t="+old, "", "", "token", "expired")
 	n.refused(t, 400, "GET", "/v1/release?t="+old, "", "", "token", "expired")
+	n.refused(t, 400, "POST", "/v1/hide?campaign=shoes&t="+old, "", "", "token", "expired")
+	n.refused(t, 400, "POST", "/v1/opt-out?t="+old, "", "", "token", "expired")
+	if status, page := n.do("GET", "/v1/why?campaign=shoes&t="+old, "", ""); status != 400 || !strings.Contains(string(page), "works for 24 hours") {
+		t.Errorf("an expired link: %d\n%s", status, page)
+	}
+	n.must(200, "GET", "/v1/why?campaign=shoes&t="+made(time.Hour), "", "", nil)
 	n.must(204, "GET", "/v1/impression?campaign=shoes&t="+made(time.Hour), "", "", nil)
 }

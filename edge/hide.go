@@ -1,0 +1,131 @@
+package edge
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/valyala/fasthttp"
+
+	"restraint/edge/openrtb"
+)
+
+// hideChoice is one of the reasons that a person may give for hiding a campaign.
+type hideChoice struct{ Value, Label string }
+
+// hideChoices are all of them, as /v1/events takes them.
+var hideChoices = []hideChoice{
+	{"repeats", "I see it too often"},
+	{"already_bought", "I have bought it already"},
+	{"inappropriate", "It is inappropriate"},
+	{"not_interested", "It does not interest me"},
+	{"creepy", "It knows too much about me"},
+}
+
+// formTypes are the media types of a form; a body of another kind is refused. What curl
+// says of a body that is empty is among them.
+var formTypes = []string{"application/x-www-form-urlencoded", "text/plain"}
+
+// postHide answers POST /v1/hide: the campaign of the token is hidden for the token's
+// person, once that outlives this process.
+func (n *Node) postHide(ctx *fasthttp.RequestCtx, x *exchange) {
+	e := &openrtb.Event{Type: openrtb.Hide, Campaign: ctx.QueryArgs().Peek("campaign")}
+	n.answerRefusal(ctx, x, e, &donePage{Title: "Hidden", Campaign: string(e.Campaign)}, func(r report, c eventCampaign) error {
+		r.tags = x.spans.addTags(choiceField(chosenCampaign, c.Tag))
+		if c.Campaign == nil {
+			n.metrics.unknownCampaigns.Inc()
+		}
+		if r.keys.from == r.keys.to {
+			n.metrics.eventsNobody.Inc()
+		}
+		x.reports = append(x.reports, r)
+		return n.apply(x)
+	})
+}
+
+// postOptOut answers POST /v1/opt-out: the token's person is shown nothing more that is
+// chosen for them.
+func (n *Node) postOptOut(ctx *fasthttp.RequestCtx, x *exchange) {
+	e := &openrtb.Event{Type: openrtb.NoEvent}
+	n.answerRefusal(ctx, x, e, &donePage{Title: "Opted out"}, func(r report, _ eventCampaign) error {
+		x.reports = append(x.reports, r)
+		x.heedErasures(n)
+		r = x.reports[0]
+		keys := x.spans.keys[r.keys.from:r.keys.to]
+		if len(keys) == 0 {
+			return nil
+		}
+		held := n.held(keys, r.now)
+		// r.at is earlier than now only on a node that may not have heard of an erasure.
+		changes := stampAll(keys, []registerChange{{fieldOptOut, 1}}, held, choicesOf(held), r.at)
+		if err := n.keeper.Record(changes); err != nil {
+			return fmt.Errorf("keep the opt-out: %w", err)
+		}
+		n.metrics.optOuts.Inc()
+		return nil
+	})
+}
+
+// answerRefusal reads what a person refuses by a token, has it done, and answers with a
+// page where the caller is a browser, else with 204. A token that stands for nobody, or
+// for somebody erased since, is accepted and changes nothing; the page says so.
+func (n *Node) answerRefusal(ctx *fasthttp.RequestCtx, x *exchange, e *openrtb.Event, done *donePage, keep func(report, eventCampaign) error) {
+	behindToken(ctx)
+	browser := quality(ctx, "text/html") > quality(ctx, "application/json")
+	refuse := func(p *problem) {
+		if browser {
+			sendFault(ctx, p)
+		} else {
+			p.send(ctx)
+		}
+	}
+	if p := n.readForm(ctx, x, e); p != nil {
+		refuse(p)
+		return
+	}
+	e.Token = ctx.QueryArgs().Peek("t")
+	rules, now := n.rules.Load(), n.clock.at(ctx.Time(), 0)
+	r, c, p := n.readToken(x, e, rules, now)
+	if p != nil {
+		refuse(p)
+		return
+	}
+	done.Nobody = len(x.spans.keys) == 0
+	if err := keep(r, c); err != nil {
+		refuse(unavailable(err))
+		return
+	}
+	if !browser {
+		ctx.SetStatusCode(fasthttp.StatusNoContent)
+		return
+	}
+	done.Erased = !done.Nobody && x.reports[0].keys.from == x.reports[0].keys.to
+	sendPage(ctx, fasthttp.StatusOK, "done", done)
+}
+
+// readForm reads why a person hides something, from the form or else the query.
+func (n *Node) readForm(ctx *fasthttp.RequestCtx, x *exchange, e *openrtb.Event) (p *problem) {
+	if p := wantType(ctx, formTypes); p != nil {
+		return p
+	}
+	if x.body, p = readBody(ctx, x.body, formBytes); p != nil {
+		return p
+	}
+	if e.Type != openrtb.Hide {
+		return nil
+	}
+	var form fasthttp.Args
+	form.ParseBytes(x.body)
+	if e.Why = form.Peek("why"); !form.Has("why") {
+		e.Why = ctx.QueryArgs().Peek("why")
+	}
+	known := slices.ContainsFunc(hideChoices, func(c hideChoice) bool { return c.Value == string(e.Why) })
+	if !known && len(e.Why) > 0 {
+		var names []string
+		for _, c := range hideChoices {
+			names = append(names, c.Value)
+		}
+		return newProblem(fasthttp.StatusBadRequest, fmt.Sprintf("why: %.40q is no reason to hide; give one of %s, or none", e.Why, strings.Join(names, ", ")))
+	}
+	return nil
+}

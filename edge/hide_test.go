@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"restraint/caps"
+	"restraint/edge"
 )
 
 // A hide by a token is that of /v1/events: of all identifiers, of this campaign alone,
@@ -121,4 +124,31 @@ func TestRefusalsByTokenAreKept(t *testing.T) {
 	if h.Preferences.Personalisation || len(h.Hidden) != 1 || h.Hidden[0].Campaign != "shoes" {
 		t.Errorf("after a restart: %+v", h)
 	}
+}
+
+// Without room for one more refusal the person is told that it is not kept, and to try
+// again, as a problem and as a page.
+func TestRefusalsByTokenFull(t *testing.T) {
+	n := startNode(t, "", testPolicy, func(o *edge.Options) {
+		o.Caps = caps.Options{Memory: 1 << 20, RefusalMemory: 64 << 10, Shards: 1}
+	})
+	for i := range 5000 {
+		token := n.link(t, fmt.Sprintf(`"user":{"id":"u-%d"}`, i), "shoes")
+		if status, answer := n.do("POST", "/v1/opt-out?t="+token, "", ""); status == 204 {
+			continue
+		} else if status != 503 {
+			t.Fatalf("%d %s", status, answer)
+		}
+		for _, target := range []string{"/v1/hide?campaign=shoes&t=" + token, "/v1/opt-out?t=" + token} {
+			n.refused(t, 503, "POST", target, "", "", "again later")
+			if text := n.page(t, 503, "POST", target, ""); !strings.Contains(text, "Nothing was changed") || !strings.Contains(text, "try again") {
+				t.Errorf("%s:\n%s", target, text)
+			}
+		}
+		if s := n.whyOf(t, token, "shoes"); s.Hidden || s.OptedOut {
+			t.Errorf("refused and yet changed: %+v", s)
+		}
+		return
+	}
+	t.Fatal("never full")
 }

@@ -28,7 +28,7 @@ type metrics struct {
 	eventsErased       *vm.Counter
 	unknownCampaigns   *vm.Counter
 	people             [peopleAsked]*vm.Counter // by what was asked
-	optOuts            *vm.Counter // by the button behind a token
+	optOuts            *vm.Counter              // by the button behind a token
 	policiesIgnored    *vm.Counter
 	listsInstalled     *vm.Counter
 	listsNotInstalled  *vm.Counter

@@ -54,6 +54,7 @@ var adminRoutes = []route{
 	{"/v1/users/lookup", "POST", (*Node).postLookup},
 	{"/v1/users/erase", "POST", (*Node).postErase},
 	{"/v1/users/preferences", "POST", (*Node).postPreferences},
+	{"/v1/retention", "GET", (*Node).getRetention},
 }
 
 // serveAdmin routes the admin listener; it serves the bid paths too.

@@ -395,6 +395,7 @@ func TestOpenAPIAnswers(t *testing.T) {
 		{200, "GET", "/readyz", "", ""},
 		{200, "GET", "/metrics", "", ""},
 		{200, "GET", "/v1/status", "", ""},
+		{200, "GET", "/v1/retention", "", ""},
 		{202, "POST", "/v1/events", "", `{"type":"purchase","user":{"id":"u-1"},"advertiser":"acme","item":"i"}`},
 		{202, "POST", "/v1/events", "", `{"type":"hide","user":{"id":"u-1"},"campaign":"gone"}`},
 		{200, "POST", "/v1/decide", "", `{"user":{"id":"u-1"},"want":1,"hold":true,"candidates":[{"campaign":"spring-shoes"}]}`},

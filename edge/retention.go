@@ -1,0 +1,56 @@
+package edge
+
+import (
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"restraint/edge/identity"
+)
+
+// retained is one kind of thing that a node keeps, and how long.
+type retained struct {
+	Kind string `json:"kind"`
+	// Person: it is about single people, under keyed hashes of their identifiers.
+	Person bool `json:"person"`
+	// Seconds is how long it is kept; absent where it does not go by age.
+	Seconds uint32 `json:"seconds,omitempty"`
+	// Setting is what of the policy (or, with a node: before it, of a node's configuration)
+	// decides that; absent where nothing does.
+	Setting string `json:"setting,omitempty"`
+	Detail  string `json:"detail"`
+}
+
+// getRetention answers GET /v1/retention: what is kept and how long, under the policy
+// in force.
+func (n *Node) getRetention(ctx *fasthttp.RequestCtx) {
+	rules := n.rules.Load()
+	sendJSON(ctx, fasthttp.StatusOK, struct {
+		Policy int        `json:"policy"`
+		Kept   []retained `json:"kept"`
+	}{rules.Version, rules.retained()})
+}
+
+func (r *rules) retained() []retained {
+	hold := uint32(0)
+	for i := range r.Campaigns {
+		hold = max(hold, r.Campaigns[i].Hold)
+	}
+	return []retained{
+		{"exposures", true, r.Retention.Exposures, "retention.exposures", "When what was shown. Older ones are in no decision and no look-up from that second on, and are swept out of memory, with what they were counted under, soon after. Where memory is short, those of the users idle longest go earlier."},
+		{"purchases", true, r.Retention.Purchases, "retention.purchases", "What was bought or given back, by tags of item, category and advertiser, and when."},
+		{"holds", true, hold, "campaigns.*.hold", "Places held for showings that are about to come, in memory only; the longest of the campaigns' times."},
+		{"hidden_campaigns", true, 0, "", "Hides and complaints. They count for 90 days; that they were made is kept until an erasure."},
+		{"preferences", true, 0, "", "Opt-out, hidden advertisers and topics, pause: until the person changes them, or an erasure. Never by age, or an opt-out would end by itself."},
+		{"erasures", true, 0, "", "The second up to which a person's identifiers were forgotten: without end, so that no old copy brings anything back. With it, unless refused, the opt-out."},
+		{"lists", true, 0, "", "Members, as keyed hashes, until their owner takes them off, replaces or deletes the list, or until the `until` that they came with. One generation before is kept for a rollback."},
+		{"tokens", true, identity.TokenSeconds, "", "Not kept here. Whoever has one can use it for so long, but for a person who is erased meanwhile."},
+		{"consent_strings", true, 0, "", "Not kept. What a string was seen to say is remembered in memory, under a keyed hash of it that ends with the process."},
+		{"idempotency_answers", false, uint32(onceFor / time.Second), "", "What uploads of lists were answered, for an Idempotency-Key that comes again."},
+		{"event_stream", true, 0, "node:nats.max_age", "Messages between the nodes, of exposures and purchases: as long as nats.max_age said when the stream was made (72 h by default). What is older than its own retention is not taken from them."},
+		{"refusal_stream", true, 0, "", "Messages between the nodes, of choices, erasures and changes of lists: without end, so that a node that joins knows all of them."},
+		{"outbox", true, 0, "node:nats.sync_interval", "Changes on this node's disk until NATS has them, and for twice nats.sync_interval and 10 s after."},
+		{"snapshots", true, 0, "node:snapshot.every", "Copies of the memory on disk, the last and the one before; a new one is made when something has happened. What has gone since is left out when one is read, and is not in the next."},
+		{"policies", false, 0, "", "Every version, with the second it came into force: without end."},
+	}
+}

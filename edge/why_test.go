@@ -31,6 +31,7 @@ campaigns:
     purchased: {item: 90d}
   "<b onload='x'>&\"": {advertiser: "<i>", purpose: contextual}
   place: {advertiser: other, purpose: contextual}
+  letter: {advertiser: other, purpose: contextual, caps: [{per: campaign, channel: email, limit: 2, within: week}]}
   welcome: {advertiser: acme, purpose: acquisition, suppress: [debtors]}
 `
 
@@ -183,6 +184,38 @@ func TestWhySaysNoNames(t *testing.T) {
 		t.Errorf("a topic: %+v", s)
 	}
 	n.page(t, 200, "GET", "/v1/why?campaign=shoes&t="+shoes, "")
+}
+
+// The channel is that of the answer; what may not be stored is said not to be; and a
+// campaign that is gone is told of as such.
+func TestWhyByTheToken(t *testing.T) {
+	n := startNode(t, "", whyPolicy, nil)
+	letter := n.link(t, `"channel":"email","user":{"id":"u-1"}`, "letter")
+	n.must(204, "GET", "/v1/impression?campaign=letter&t="+letter, "", "", nil)
+	if s, want := n.whyOf(t, letter, "letter"), `Shown: you have seen this campaign in the channel "email" 1 time this week; up to 2 times allowed.`; s.Because != want {
+		t.Errorf("said %q, want %q", s.Because, want)
+	}
+	if s := n.whyOf(t, letter, "letter"); s.Kept[0].Kind != "exposures" || strings.Contains(s.Kept[0].Detail, "not kept") {
+		t.Errorf("permitted: %+v", s.Kept)
+	}
+	unkept := n.link(t, `"regs":{"gdpr":1},"user":{"id":"u-2"}`, "letter")
+	if s := n.whyOf(t, unkept, "letter"); !strings.Contains(s.Kept[0].Detail, "is not kept, since you have not permitted it") {
+		t.Errorf("not permitted: %+v", s.Kept)
+	}
+	n.must(200, "PUT", "/v1/policy", "", strings.ReplaceAll(whyPolicy, "  letter:", "  post:"), nil)
+	s := n.whyOf(t, letter, "letter")
+	if s.Reason != "unknown_campaign" || s.Advertiser != "" || s.Purpose != "" || s.Because != `Not shown: there is no campaign named "letter" here.` || len(s.Kept) != 3 {
+		t.Errorf("gone: %+v", s)
+	}
+	if text := n.page(t, 200, "GET", "/v1/why?campaign=letter&t="+letter, ""); !strings.Contains(text, "<strong>letter</strong>, and") || strings.Contains(text, "In some countries") {
+		t.Errorf("gone:\n%s", text)
+	}
+	// Its hide is kept all the same, for when the policy has it again.
+	n.must(204, "POST", "/v1/hide?campaign=letter&t="+letter, "", "", nil)
+	n.must(200, "PUT", "/v1/policy", "", whyPolicy, nil)
+	if s = n.whyOf(t, letter, "letter"); s.Reason != "hidden" {
+		t.Errorf("hidden while gone: %+v", s)
+	}
 }
 
 // A name is text on the page, whatever it holds.

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestPrivacyPage runs the commands of the page for privacy officers, in their order,
+// against a node with the built-in example policy.
+func TestPrivacyPage(t *testing.T) {
+	page, err := os.ReadFile("../../deploy/privacy.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	s := startServed(t, dir)
+	if err := os.MkdirAll(filepath.Join(dir, "bin"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	// What stands for bin/restraint knows where this node is.
+	script := "#!/bin/sh\n[ \"$1\" = check ] && exec " + binary + " \"$@\"\nexec " + binary + " \"$@\" --addr " + s.url + "\n"
+	if err := os.WriteFile(filepath.Join(dir, "bin", "restraint"), []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	deploy, err := filepath.Abs("../../deploy")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(deploy, filepath.Join(dir, "deploy")); err != nil {
+		t.Fatal(err)
+	}
+	// What each command must say; those of one command in the order of the page.
+	wants := []struct{ part, want string }{
+		{"v1/retention", `"kind":"exposures","person":true,"seconds":7776000`},
+		{"user show --id -", "shown         campaign spring-shoes"},
+		{"users/lookup", `"exposures":[{"per":"advertiser","name":"acme"`},
+		{"decide --user u-123", "Not shown: you saw this campaign"},
+		{"Accept: application/json", `"because":"Shown: you have seen`},
+		{"/v1/why?t=$(cat token)&campaign=spring-shoes", "<h1>Why you see this advertisement</h1>"},
+		{"/v1/hide", ""},
+		{"/v1/opt-out", ""},
+		{"user opt-out", "personalisation: no (opted out)"},
+		{"user opt-in", "personalisation: yes"},
+		{"users/preferences", `"hidden_advertisers":["brand-x"]`},
+		{"user erase --id -", "receipt "},
+		{"--receipt", "every node has it"},
+		{"user show --id u-123", "forgotten"},
+		{"--forget-opt-out", "every node has it"},
+		{`"gdpr":1`, `"campaign":"spring-shoes","show":false,"reason":"no_consent"`},
+		{`"lmt":1`, `"campaign":"spring-shoes","show":false,"reason":"opted_out"`},
+		{"check", "You can see"},
+	}
+	met := make([]bool, len(wants))
+	host := strings.TrimPrefix(s.url, "http://")
+	for line := range strings.Lines(string(page)) {
+		command, isCommand := strings.CutPrefix(strings.TrimRight(line, "\n"), "    ")
+		if !isCommand {
+			continue
+		}
+		out, err := shell(dir, strings.NewReplacer("127.0.0.1:8081", host, "127.0.0.1:8080", host).Replace(command))
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", command, err, out)
+		}
+		for i, w := range wants {
+			if !met[i] && strings.Contains(command, w.part) {
+				if met[i] = true; !strings.Contains(out, w.want) {
+					t.Errorf("%s\nsays\n%s\nand not %q", command, out, w.want)
+				}
+				break
+			}
+		}
+	}
+	for i, w := range wants {
+		if !met[i] {
+			t.Errorf("the page has no command with %q", w.part)
+		}
+	}
+	// What the buttons sent was held until the erasure that leaves no opt-out.
+	if out, err := shell(dir, "bin/restraint user show --id u-7"); err != nil || strings.Contains(out, "hidden") || strings.Contains(out, "opted out") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}

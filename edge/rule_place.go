@@ -28,7 +28,7 @@ func (j *judge) where(r *openrtb.Request) {
 // campaign that uses a list.
 func (j *judge) sensitive(v *verdict, s *subject) bool {
 	return j.because == nil && (s.plan.further&isPersonal == 0 ||
-		!j.delicate && j.market.topics == nil && len(s.asked.Category) == 0) || j.tender(v, s)
+		!j.delicate && j.market.topics == nil && !j.market.maybeWord(s.asked.Category)) || j.tender(v, s)
 }
 
 func (j *judge) tender(v *verdict, s *subject) bool {

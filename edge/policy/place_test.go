@@ -33,6 +33,9 @@ func TestMarketOf(t *testing.T) {
 		{"USA", "California", "ny"},
 		{"USA", "DE-CA", "ny"},
 		{"USA", "C\xc3", "ny"},
+		{"USA", "06", "ny"}, // California's number, which is no region of ISO 3166-2
+		{"USA", "CAL", "ny"},
+		{"USA", "US-06", "ny"},
 		{"DEU", "BY", "by"},
 		{"DEU", "BE", "rest"},
 		{"DEU", "", "rest"}, // stricter than by

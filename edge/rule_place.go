@@ -138,7 +138,11 @@ func (j *judge) awake(v *verdict, s *subject) bool {
 
 func (j *judge) asleep(v *verdict) bool {
 	if !j.quietKnown {
-		j.quiet, j.quietKnown = j.market.QuietUntil(j.localSecond()), true
+		if j.quietKnown = true; j.hasOffset {
+			j.quiet = j.market.QuietUntil(j.localSecond())
+		} else {
+			j.quiet = j.market.QuietLeft(j.now)
+		}
 	}
 	if j.because != nil {
 		j.because.add(Check{

@@ -50,10 +50,10 @@ func (s *surroundings) number(category string) uint16 {
 // find sets, in dst, the categories that a request's surroundings are of.
 func (s *surroundings) find(dst numbers, r *openrtb.Request) numbers {
 	dst = cleared(dst, s.words)
-	if !policy.CategoriesKnown(r.CatTax) {
-		return dst
-	}
-	for _, id := range r.Categories {
+	for i, id := range r.Categories {
+		if !policy.CategoriesKnown(r.Taxonomy(i)) {
+			continue
+		}
 		for _, n := range s.under[string(id)] {
 			dst.put(int(n))
 		}

@@ -128,13 +128,10 @@ type Request struct {
 	// Categories the ad would stand beside: cat, sectioncat, pagecat and content.cat of
 	// site and app, as sent.
 	Categories [][]byte
-	// CatTax is the taxonomy of Categories (OpenRTB's cattax): of site, else app, else of
-	// their content; 0 when absent.
-	CatTax int
-	Want   int  // 1 to MaxWant; 0 for absent
-	Hold   bool // needs Want
-	Token  bool // needs Want; true as well when Hold is
-	Brief  bool
+	Want       int  // 1 to MaxWant; 0 for absent
+	Hold       bool // needs Want
+	Token      bool // needs Want; true as well when Hold is
+	Brief      bool
 	// At is the time the caller says it is, in Unix seconds, when HasAt; only for nodes
 	// that take the time from requests. OpenRTB's own at is the auction type: a number
 	// below 100,000,000 (March 1973) is taken for that and is no time.
@@ -143,7 +140,7 @@ type Request struct {
 
 	read       personReader
 	categoryOf []uint8  // the place each of Categories came from
-	catTax     [4]int32 // of site, app and their content, in order of preference
+	catTax     [4]int32 // of site, app and their content; 0 when absent
 	candidates candidatesPlace
 	wantGiven  bool
 	query      queryFields

@@ -102,7 +102,8 @@ func (f *follower) begin(ctx context.Context) (from uint64, err error) {
 		if err != nil {
 			return 0, fmt.Errorf("take the snapshot of another node: %w", err)
 		}
-		if next := f.position().Next; !filled && begins > max(1, next) {
+		own := f.own && p.Next > 0 // also where the stream was made anew or has lost its end: this node recorded what it had
+		if next := f.position().Next; !filled && !own && begins > max(1, next) {
 			f.gapped(info.Created.UnixNano(), next, begins)
 		}
 		p = f.position()

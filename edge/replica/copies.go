@@ -57,6 +57,7 @@ type copier struct {
 	every  time.Duration    // at most
 	age    time.Duration    // of the stream of events, when it was last asked
 	whole  func() bool      // nothing of the streams is missing here
+	at     func() positions // how far this node has come
 	now    func() time.Time // the servers' time
 
 	fetching sync.Mutex
@@ -104,8 +105,10 @@ func (c *copier) copyIfDue(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	at := c.at()
 	for _, m := range copies {
-		if c.now().Sub(m.stored) < c.interval() {
+		ours := m.Fingerprint == c.keeper.codec.Fingerprint && m.Events.Created == at.events.Created && m.Refusals.Created == at.refusals.Created
+		if ours && c.now().Sub(m.stored) < c.interval() {
 			return nil
 		}
 	}

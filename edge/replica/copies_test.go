@@ -196,3 +196,47 @@ func TestCopyOfALaterProgramStays(t *testing.T) {
 	}
 	closed(t, one.Keeper)
 }
+
+// A copy of streams that are there no more, or of another secret, does not keep a node from making one that others can take.
+func TestCopyOfAnotherStreamIsNone(t *testing.T) {
+	b := startBroker(t, t.TempDir(), 0)
+	one := join(t, t.TempDir(), b.ClientURL())
+	record(t, one.Keeper, exposed(0), caps.Change{Kind: caps.ChangeErase, Keys: testKeys(1), Now: testNow, Until: testNow - 5})
+	settled(t, one)
+	one.since.Add(1)
+	if err := one.snapshot(); err != nil {
+		t.Fatal(err)
+	}
+	kv, err := one.broker.keyValue(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, at := &one.cluster.copier, one.cluster.positions()
+	for name, change := range map[string]func(m *manifest){
+		"same":             func(*manifest) {},
+		"earlier events":   func(m *manifest) { m.Events.Created-- },
+		"earlier refusals": func(m *manifest) { m.Refusals.Created-- },
+		"another secret":   func(m *manifest) { m.Fingerprint++ },
+	} {
+		m := manifest{Node: "other", Fingerprint: one.codec.Fingerprint, Object: "x", Bytes: 1, Events: at.events, Refusals: at.refusals}
+		change(&m)
+		value, err := json.Marshal(&m)
+		if err == nil {
+			_, err = kv.Put(t.Context(), manifestPrefix+nameKey(m.Node), value)
+		}
+		if err == nil {
+			err = kv.Delete(t.Context(), manifestPrefix+nameKey(c.node))
+		}
+		if err == nil {
+			err = c.copyIfDue(t.Context())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		copies, err := manifests(t.Context(), kv)
+		if want := name != "same"; err != nil || (len(copies) == 2) != want {
+			t.Errorf("%s: %d copies, %v", name, len(copies), err)
+		}
+	}
+	closed(t, one.Keeper)
+}

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"restraint/caps"
 )
 
 // Copies of snapshots in the object store, for nodes that come after the stream has dropped what they would read. A copy is a snapshot
@@ -59,6 +61,7 @@ type copier struct {
 	whole  func() bool      // nothing of the streams is missing here
 	at     func() positions // how far this node has come
 	now    func() time.Time // the servers' time
+	ahead  caps.Second      // see the constant
 
 	fetching sync.Mutex
 }
@@ -174,6 +177,9 @@ func (c *copier) copy(ctx context.Context, kv jetstream.KeyValue) error {
 	if v.events.Hole != 0 || v.refusals.Hole != 0 {
 		return nil // what was missing when it was begun would be missing there; the next one has it
 	}
+	if err := c.inTime(&v); err != nil {
+		return err
+	}
 	info, err := f.Stat()
 	if err != nil {
 		return err
@@ -206,6 +212,17 @@ func (c *copier) copy(ctx context.Context, kv jetstream.KeyValue) error {
 		return err
 	}
 	c.keeper.log.Info("copied the snapshot for other nodes", "bytes", m.Bytes, "next_event", m.Events.Next)
+	return nil
+}
+
+var errAhead = errors.New("snapshot of a node whose clock was ahead")
+
+// inTime returns errAhead for a snapshot of a node whose clock was ahead: it has let go of what has not expired, and what it stamped itself
+// stands ahead, where everybody else has cut it.
+func (c *copier) inTime(v *verified) error {
+	if now := caps.Second(c.now().Unix()); v.created > later(now, c.ahead) {
+		return fmt.Errorf("%w: it is of second %d, and the servers are in %d", errAhead, v.created, now)
+	}
 	return nil
 }
 

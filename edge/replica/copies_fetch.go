@@ -69,8 +69,11 @@ func (c *copier) fetch(ctx context.Context, s *caps.Store, enough func(*manifest
 		}
 		if err := c.fetchOne(ctx, &m, s); err != nil {
 			faults = append(faults, fmt.Errorf("copy of node %q: %w", m.Node, err))
-			if errors.Is(err, ErrSnapshot) || errors.Is(err, jetstream.ErrObjectNotFound) || errors.Is(err, jetstream.ErrDigestMismatch) {
-				c.takeAway(ctx, kv, &m, err)
+			for _, why := range []error{ErrSnapshot, errAhead, jetstream.ErrObjectNotFound, jetstream.ErrDigestMismatch} {
+				if errors.Is(err, why) {
+					c.takeAway(ctx, kv, &m, err)
+					break
+				}
 			}
 			continue
 		}
@@ -88,7 +91,7 @@ func (c *copier) takeAway(ctx context.Context, kv jetstream.KeyValue, m *manifes
 	if err := kv.Delete(ctx, m.key, jetstream.LastRevision(m.revision)); err != nil {
 		args = append(args, "delete_error", err.Error())
 	}
-	c.keeper.notices.add("the copy of a node's snapshot is damaged and taken away; a node that has all makes another", args...)
+	c.keeper.notices.add("the copy of a node's snapshot is of no use and taken away; a node that has all makes another", args...)
 }
 
 // fetchOne downloads a copy, checks every byte, and merges it.
@@ -124,6 +127,9 @@ func (c *copier) fetchOne(ctx context.Context, m *manifest, s *caps.Store) error
 	}
 	if v.events.Hole != 0 || v.refusals.Hole != 0 {
 		return fmt.Errorf("%w: something is missing in it", ErrSnapshot)
+	}
+	if err := c.inTime(&v); err != nil {
+		return err
 	}
 	if v.events != m.Events || v.refusals != m.Refusals {
 		return fmt.Errorf("%w: it has not come as far as its manifest says", ErrSnapshot)

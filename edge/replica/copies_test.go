@@ -106,6 +106,12 @@ func TestCopyOfANodeThatEvicted(t *testing.T) {
 	closed(t, small.Keeper)
 }
 
+// copierOf is a copier like that of the member, which nobody runs.
+func copierOf(m member) *copier {
+	of := &m.cluster.copier
+	return &copier{keeper: of.keeper, broker: of.broker, node: of.node, every: of.every, whole: of.whole, at: of.at, now: of.now, ahead: of.ahead}
+}
+
 // A copy that does not verify is of use to nobody: the node that finds it says so and takes its manifest away, so that another is made, and
 // a node that waits for one does not wait for its age.
 func TestDamagedCopyIsReplaced(t *testing.T) {
@@ -144,7 +150,7 @@ func TestDamagedCopyIsReplaced(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, s := &one.cluster.copier, newStore()
+		c, s := copierOf(one), newStore()
 		notices := one.Stats().Notices
 		if _, ok, err := c.fetch(t.Context(), s, func(*manifest) bool { return true }); ok || err == nil || s.Stats().Users != 0 {
 			t.Errorf("%s: taken %v, %v, %d users", name, ok, err, s.Stats().Users)
@@ -211,7 +217,7 @@ func TestCopyOfAnotherStreamIsNone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, at := &one.cluster.copier, one.cluster.positions()
+	c, at := copierOf(one), one.cluster.positions()
 	for name, change := range map[string]func(m *manifest){
 		"same":             func(*manifest) {},
 		"earlier events":   func(m *manifest) { m.Events.Created-- },

@@ -245,3 +245,27 @@ func TestNoGapInOwnStream(t *testing.T) {
 		}
 	}
 }
+
+// Why a node waits for the snapshot of another is said, once for each reason.
+func TestWaitingForACopyIsSaid(t *testing.T) {
+	b := startBroker(t, t.TempDir(), 0)
+	js, _ := agedStream(t, b.ClientURL())
+	var log logged
+	why := errors.New("no room on the disk")
+	f := follower{
+		lostTouch: func() uint64 { return 0 }, js: js, stream: eventsStream, notices: &notices{log: log.log()}, lost: func() {},
+		peers: func(context.Context, string, func(StreamPosition) bool) (StreamPosition, bool, error) { return StreamPosition{}, false, why },
+	}
+	for range 3 {
+		if _, err := f.begin(t.Context()); !errors.Is(err, why) {
+			t.Fatalf("begun: %v", err)
+		}
+	}
+	why = errors.New("another reason")
+	if _, err := f.begin(t.Context()); !errors.Is(err, why) {
+		t.Fatalf("begun: %v", err)
+	}
+	if text := log.String(); strings.Count(text, "no room on the disk") != 1 || strings.Count(text, "another reason") != 1 {
+		t.Errorf("the log:\n%s", text)
+	}
+}

@@ -254,7 +254,9 @@ func TestWaitingForACopyIsSaid(t *testing.T) {
 	why := errors.New("no room on the disk")
 	f := follower{
 		lostTouch: func() uint64 { return 0 }, js: js, stream: eventsStream, notices: &notices{log: log.log()}, lost: func() {},
-		peers: func(context.Context, string, func(StreamPosition) bool) (StreamPosition, bool, error) { return StreamPosition{}, false, why },
+		peers: func(context.Context, string, func(StreamPosition) bool) (StreamPosition, bool, error) {
+			return StreamPosition{}, false, why
+		},
 	}
 	for range 3 {
 		if _, err := f.begin(t.Context()); !errors.Is(err, why) {

@@ -80,6 +80,9 @@ type Signals struct {
 	LMT       int8     // device.lmt: 0, 1, or -1 for absent
 	DNT       int8     // device.dnt: 0, 1, or -1 for absent
 	GPC       bool     // regs.gpc, regs.ext.gpc
+	// Differ: the new and the old place of a TCF string, of a GPP string or of its
+	// sections do not say the same. The fields have what the new place says.
+	Differ bool
 }
 
 // Person is what a request or an event says about whom it concerns and where.

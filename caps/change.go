@@ -129,5 +129,5 @@ func (s *Store) refuseAgain(keys []Key, event *refusalDraft, now Second) error {
 func (sh *shard) holdsRefusals(hash uint64, key *keyWords, event *refusalDraft, r rules) bool {
 	_, held := sh.refusals.find(hash, key)
 	sh.refuse.join(held, event, r)
-	return len(sh.refuse.encode(key)) <= sh.refusals.maxWords()
+	return len(sh.refuse.encode(key)) <= sh.refusals.maxRefusalWords(optsOut(sh.refuse.entries))
 }

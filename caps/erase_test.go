@@ -215,3 +215,39 @@ func TestEvictionKeepsErasures(t *testing.T) {
 		t.Errorf("%+v", h)
 	}
 }
+
+// Whoever has refused so much that a record can hold no more can still opt out, and opt in again.
+func TestOptOutHasItsPlace(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		choose func(s *Store, i uint64) error
+	}{
+		{"one choice at a time", func(s *Store, i uint64) error {
+			return s.Choose([]Key{alice}, i<<1|1, benchNow, 1, benchNow)
+		}},
+		{"purchases", func(s *Store, i uint64) error {
+			return s.Purchase([]Key{alice}, []uint64{i << 2, i<<2 | 2}, benchNow, benchNow)
+		}},
+		{"accepted elsewhere", func(s *Store, i uint64) error {
+			return s.Reapply(&Change{Kind: ChangeChoice, Keys: []Key{alice}, Now: benchNow, Field: i << 1, Stamp: benchNow, Value: 1})
+		}},
+	} {
+		s, n := newStore(), uint64(1)
+		for ; c.choose(s, n) == nil; n++ {
+			if n > 1<<12 {
+				t.Fatalf("%s: a record without end", c.name)
+			}
+		}
+		for i := range Second(3) {
+			if err := s.Choose([]Key{alice}, FieldOptOut, benchNow+i, uint32(1-i&1), benchNow); err != nil {
+				t.Errorf("%s: after %d, opt-out %d: %v", c.name, n, i, err)
+			}
+		}
+		if choices := s.Lookup(alice, benchNow).Choices; len(choices) == 0 || choices[len(choices)-1] != (Choice{Field: FieldOptOut, Stamp: benchNow + 2, Value: 1}) {
+			t.Errorf("%s: not opted out", c.name)
+		}
+		if err := s.Erase([]Key{alice}, benchNow+3, benchNow); err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}

@@ -193,6 +193,14 @@ func (d *draft) trim(maxWords int) {
 	for i := range d.entries {
 		size += d.entries[i].words()
 	}
+	size = d.trimEntries(size, maxWords)
+	for size > maxWords && len(d.rows) > 0 {
+		size = d.trimEntries(size-d.dropRow(), maxWords) // a hold leaves an entry
+	}
+}
+
+// trimEntries takes out the entries idle longest until the size in words, and their number, are within bounds, and returns the size.
+func (d *draft) trimEntries(size, maxWords int) int {
 	for len(d.entries) > 0 && (size > maxWords || len(d.entries) > MaxScopes) {
 		idlest, last := 0, Never
 		for i := range d.entries {
@@ -205,9 +213,7 @@ func (d *draft) trim(maxWords int) {
 		d.entries = slices.Delete(d.entries, idlest, idlest+1)
 		d.dropped++
 	}
-	for size > maxWords && len(d.rows) > 0 {
-		size -= d.dropRow()
-	}
+	return size
 }
 
 func (e *draftEntry) words() int {

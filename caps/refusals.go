@@ -231,7 +231,7 @@ func (s *Store) refuse(keys []Key, event *refusalDraft, now Second) error {
 	var l locks
 	l.lock(s, keys)
 	defer l.unlock(s)
-	if !l.reserve(s, len(event.entries)) {
+	if !l.reserve(s, event.entries) {
 		s.refused.Add(1)
 		return ErrFull
 	}
@@ -241,8 +241,37 @@ func (s *Store) refuse(keys []Key, event *refusalDraft, now Second) error {
 	return nil
 }
 
-// reserve reports whether every key can take so many entries more.
-func (l *locks) reserve(s *Store, entries int) bool {
+// optsOut reports whether the opt-out is among entries, which are sorted: no field is above it.
+func optsOut(entries []refusal) bool {
+	return len(entries) > 0 && entries[len(entries)-1].tag == FieldOptOut
+}
+
+// maxRefusalWords is how large a record of refusals may become. Without the opt-out it leaves the place for it: whoever refused all that a
+// record can hold can still opt out.
+func (t *table) maxRefusalWords(optedOut bool) int {
+	if optedOut {
+		return t.maxWords()
+	}
+	return t.maxWords() - refusalWords
+}
+
+// withEvent is the size in words of a record, nil for none, with the entries of an event, and whether the opt-out is in it then. What goes
+// for its age is not taken off.
+func withEvent(held []uint32, event []refusal) (size int, optedOut bool) {
+	size, optedOut = max(len(held), refusalHeadWords), optsOut(event)
+	for i := range event {
+		if _, found := findRefusal(held, event[i].tag); !found {
+			size += refusalWords
+		}
+	}
+	if n := refusalCount(held); n > 0 && refusalTag(held, n-1) == FieldOptOut {
+		optedOut = true
+	}
+	return size, optedOut
+}
+
+// reserve reports whether every key can take the entries.
+func (l *locks) reserve(s *Store, event []refusal) bool {
 	for _, number := range l.shards[:l.nshards] {
 		sh := &s.shards[number]
 		records, words, grow := 0, 0, 0
@@ -250,15 +279,13 @@ func (l *locks) reserve(s *Store, entries int) bool {
 			if s.shardOf(l.hashes[i]) != sh {
 				continue
 			}
-			size := refusalHeadWords + entries*refusalWords
-			if _, held := sh.refusals.find(l.hashes[i], &l.keys[i]); held != nil {
-				size += len(held) - refusalHeadWords
-				grow += entries * refusalWords
-			} else {
+			_, held := sh.refusals.find(l.hashes[i], &l.keys[i])
+			size, optedOut := withEvent(held, event)
+			if held == nil {
 				records++
-				grow += size
 			}
-			if size > sh.refusals.maxWords() {
+			grow += size - len(held)
+			if size > sh.refusals.maxRefusalWords(optedOut) {
 				return false
 			}
 			words += size

@@ -28,6 +28,7 @@ func (n *Node) openLists() (err error) {
 		Fingerprint: o.Secret.Fingerprint(),
 		Hash:        n.hasher.Key,
 		Item:        n.itemOf,
+		MaxChanges:  o.ListChanges,
 		Limits:      suppress.Limits{CompressedBytes: o.MaxUpload, Time: o.UploadTime},
 	})
 	if err != nil {

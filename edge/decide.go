@@ -58,6 +58,10 @@ type judge struct {
 	probes  []suppress.Probe
 	because *explanation // nil unless the caller asked why
 
+	// plain: nothing that the request or the person says bears on any candidate, as
+	// of nearly all; what is left to look at is what the campaign asks for.
+	plain bool
+
 	market     *market
 	permitted  consent.Verdict // what the signals permit in this market
 	forbidden  bool            // campaigns of some purpose are not
@@ -100,7 +104,14 @@ func (j *judge) one(c *openrtb.Candidate, s *subject, v *verdict) {
 	s.tagNames(c.Creative, c.Item, c.Category)
 	s.fading = fading{}
 
-	if !j.active(v, s) || !j.consented(v, s) {
+	if !j.active(v, s) {
+		return
+	}
+	if j.plain && (s.plan.further&isPersonal == 0 || !j.market.maybeWord(c.Category)) {
+		_ = j.suppressed(v, s) && j.purchased(v, s) && j.interest(v, s) && j.spacing(v, s) && j.caps(v, s) && j.diversity(v, s)
+		return
+	}
+	if !j.consented(v, s) {
 		return
 	}
 	if !j.known {
@@ -111,6 +122,12 @@ func (j *judge) one(c *openrtb.Candidate, s *subject, v *verdict) {
 	// needs no looking up, small enough to be inlined, before the rule itself.
 	_ = j.choice(v, s) && j.sensitive(v, s) && j.notBeside(v, s) && j.precise(v, s) && j.suppressed(v, s) && j.purchased(v, s) &&
 		j.interest(v, s) && j.spacing(v, s) && j.caps(v, s) && j.diversity(v, s) && j.awake(v, s)
+}
+
+// isPlain sets plain, once everything that it rests on is known.
+func (j *judge) isPlain(explain bool) {
+	j.plain = !explain && j.known && !j.forbidden && !j.refused && !j.delicate && len(j.beside) == 0 &&
+		j.market.topics == nil && j.market.Precision == policy.PrecisionItem && j.market.QuietFrom == j.market.QuietTo
 }
 
 // find sets the campaign with a tag; false when the policy has none.

@@ -16,19 +16,16 @@ import (
 //     erasures, or after the token was issued: one that this node has not heard of
 //     reaches that far, so it takes the report when it comes. With the cluster in reach
 //     that changes nothing.
-//   - What a person hides now is hidden, though an erasure of minutes ago reaches ahead.
+//   - What a person hid since an erasure was asked for is hidden, though the erasure
+//     reaches ahead.
 func (x *exchange) heedErasures(n *Node) {
 	for i := range x.reports {
 		r := &x.reports[i]
 		if r.issued != 0 {
 			n.heedToken(x, r)
 		}
-		if hides := r.kind == openrtb.Hide || r.kind == openrtb.Complaint; hides && r.at == r.now {
-			for _, key := range x.spans.keys[r.keys.from:r.keys.to] {
-				if erased := n.caps.Erased(key); erased != 0 {
-					r.at = max(r.at, uint32(later(erased, 1)))
-				}
-			}
+		if r.kind == openrtb.Hide || r.kind == openrtb.Complaint {
+			n.heedHide(x, r)
 		}
 	}
 }
@@ -56,6 +53,18 @@ func (n *Node) unerased(keys []caps.Key, issued uint32) []caps.Key {
 		}
 	}
 	return left
+}
+
+// heedHide stamps what was hidden now, or since an erasure was asked for, after the
+// erasure.
+func (n *Node) heedHide(x *exchange, r *report) {
+	hid := r.at
+	for _, key := range x.spans.keys[r.keys.from:r.keys.to] {
+		erased := uint32(n.caps.Erased(key))
+		if erased != 0 && (hid == r.now || hid > erased-min(erased, caps.ErasureSkew)) {
+			r.at = max(r.at, uint32(later(caps.Second(erased), 1)))
+		}
+	}
 }
 
 // erasuresKnown is the second up to which this node has heard of every erasure that the

@@ -124,3 +124,29 @@ func TestEraseOfFarChoices(t *testing.T) {
 		}
 	}
 }
+
+// What a person hid since an erasure was asked for is stamped after it, also where it is reported a moment later; what was hidden before is left to it.
+func TestHideAroundErasure(t *testing.T) {
+	const until, now = benchNow + caps.ErasureSkew, benchNow + 9 // asked for at benchNow
+	for _, c := range []struct {
+		kind    openrtb.EventType
+		at, was uint32
+	}{
+		{openrtb.Hide, now, until + 1},
+		{openrtb.Complaint, benchNow + 5, until + 1},
+		{openrtb.Hide, benchNow, benchNow},
+		{openrtb.Complaint, benchNow - 1, benchNow - 1},
+		{openrtb.Purchase, now, now},
+	} {
+		n := benchNode(t, 16<<20, []byte(allocationPolicy))
+		if err := n.caps.Erase([]caps.Key{{2}}, until, benchNow); err != nil {
+			t.Fatal(err)
+		}
+		x := &exchange{reports: []report{{kind: c.kind, now: now, at: c.at, keys: span{0, 2}}}}
+		x.spans.keys = []identity.Key{{1}, {2}}
+		x.heedErasures(n)
+		if r := x.reports[0]; r.at != c.was {
+			t.Errorf("%v at %d: stamped %d, want %d", c.kind, c.at, r.at, c.was)
+		}
+	}
+}

@@ -134,6 +134,7 @@ func (x *exchange) judgeLocked(n *Node, now uint32) {
 	n.caps.Lock(&x.person, x.keys, caps.Second(now))
 	defer x.person.Unlock()
 	x.judge.readChoices()
+	x.judge.isPlain(x.explain)
 	x.judgeAll(n)
 	if x.req.Hold && x.keeps() {
 		x.person.Hold()

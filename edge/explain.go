@@ -25,7 +25,7 @@ type Check struct {
 	Count  *int   `json:"count,omitempty"`
 	Held   int    `json:"held,omitempty"` // of Count: places held, about to be shown
 	// Unknown: history that was dropped (a raised limit, a full memory) reaches
-	// into the window, so it counts as full.
+	// into the window, so it counts as full; or the list cannot be read.
 	Unknown bool   `json:"unknown,omitempty"`
 	From    uint32 `json:"from,omitempty"`
 	To      uint32 `json:"to,omitempty"`
@@ -134,7 +134,7 @@ func (e *explanation) skipped(r Reason) string {
 	case Suppressed:
 		return fmt.Sprintf("you are on %s%s, whose members this campaign leaves alone.", e.list(c), asFilter(c))
 	case StaleList:
-		if c.Within == policy.Span(0) {
+		if c.Unknown {
 			return e.list(c) + ", whose members this campaign leaves alone, cannot be read, and when in doubt we show less."
 		}
 		return fmt.Sprintf("%s, whose members this campaign leaves alone, has not been refreshed within %s.", e.list(c), words(c.Within))

@@ -13,6 +13,7 @@ import (
 
 	"restraint/edge"
 	"restraint/edge/identity"
+	"restraint/suppress"
 )
 
 // listCluster starts nodes that share lists, under one secret.
@@ -282,33 +283,39 @@ func (h hiding) Follow(ctx context.Context, prefix string, changed func(string, 
 // Changes that were folded into others before the upload came that they apply over
 // are read again, and where they cannot be, the upload is not used and that is told.
 func TestListReadAgain(t *testing.T) {
-	nodes, _, s, all := listCluster(t, 1)
-	a := nodes[0]
+	s, all := newStore(), newLists()
+	start := func(shared edge.Shared, l *link) *node {
+		return startNode(t, "", testPolicy, func(o *edge.Options) {
+			o.Secret, o.ListChanges = listSecret(t), suppress.MaxChangeKeys+1000
+			o.Shared, o.Lists = shared, &listLink{lists: all, link: l}
+		})
+	}
+	first := &link{store: s}
+	a := start(first, first)
 	a.must(201, "PUT", customers+"?id=user.id", "text/plain", "u1\nu2\n", nil)
 	a.must(200, "POST", customers+"/remove?id=user.id", "text/plain", "u1\n", nil)
 	var body strings.Builder
-	for i := range 270_000 {
+	const added = suppress.MaxChangeKeys + 2000
+	for i := range added {
 		fmt.Fprintf(&body, "x%d\n", i)
 	}
+	last := fmt.Sprintf("x%d", added-1)
 	// More than are held in memory: 202 where making room took longer than the node waits.
 	if status, answer := a.do("POST", customers+"/add?id=user.id", "text/plain", body.String()); status != 200 && status != 202 {
 		t.Fatalf("%d: %.300s", status, answer)
 	}
-	members(t, "u2 x0 x269999", "u1 u2 x0 x269999", a)
-	start := func() (n *node, show func()) {
+	members(t, "u2 x0 "+last, "u1 u2 x0 "+last, a)
+	join := func() (n *node, show func()) {
 		l := hiding{&link{store: s}, make(chan struct{})}
-		return startNode(t, "", testPolicy, func(o *edge.Options) {
-			o.Secret = listSecret(t)
-			o.Shared, o.Lists = l, &listLink{lists: all, link: l.link}
-		}), func() { close(l.shown) }
+		return start(l, l.link), func() { close(l.shown) }
 	}
-	b, show := start()
-	members(t, "x0 x269999", "u1 u2 x0 x269999", b)
+	b, show := join()
+	members(t, "x0 "+last, "u1 u2 x0 "+last, b)
 	show()
-	members(t, "u2 x0 x269999", "u1 u2 x0 x269999", b)
+	members(t, "u2 x0 "+last, "u1 u2 x0 "+last, b)
 
-	c, show := start()
-	members(t, "x0 x269999", "u1 u2 x0 x269999", c)
+	c, show := join()
+	members(t, "x0 "+last, "u1 u2 x0 "+last, c)
 	b.stop()
 	a.stop()
 	all.change(func() { all.messages = slices.Clone(all.messages[1:]) }) // the number of the upload
@@ -320,7 +327,7 @@ func TestListReadAgain(t *testing.T) {
 	if c.metric("restraint_list_publications_failed_total") == 0 {
 		t.Error("the failure is not counted")
 	}
-	members(t, "x0 x269999", "u1 u2 x0 x269999", c)
+	members(t, "x0 "+last, "u1 u2 x0 "+last, c)
 }
 
 // Documents that cannot be read are told, and those of a newer program are not replaced.

@@ -34,6 +34,9 @@ type Options struct {
 	MaxRejected, MaxShrink float64
 	// MaxUpload bounds the bytes of one list upload.
 	MaxUpload int64
+	// ListChanges is how many changed members a list holds in memory before they are
+	// folded into its base; 0: as suppress.Options has it.
+	ListChanges int
 	// UploadTime bounds the time that the bytes of one list upload may take; 0 means
 	// 6 hours.
 	UploadTime time.Duration

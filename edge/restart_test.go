@@ -40,7 +40,13 @@ func TestRestart(t *testing.T) {
 // A list whose file is damaged is never taken for an empty one: the node is not
 // ready, says which list it is, and skips everybody whom the list could hold.
 func TestDamagedList(t *testing.T) {
-	n := startNode(t, "", testPolicy, nil)
+	for _, declared := range []string{"", "max_age: 48h, "} {
+		damagedList(t, strings.Replace(testPolicy, "customers: {", "customers: {"+declared, 1))
+	}
+}
+
+func damagedList(t *testing.T, policy string) {
+	n := startNode(t, "", policy, nil)
 	n.must(201, "PUT", "/v1/lists/customers?map=c:user.id", "text/csv", "c\nu-1\n", nil)
 	n.stop()
 	files, err := filepath.Glob(filepath.Join(n.dir, "suppress", "lists", "customers", "*.keys"))
@@ -56,7 +62,7 @@ func TestDamagedList(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	n = startNode(t, n.dir, testPolicy, nil)
+	n = startNode(t, n.dir, policy, nil)
 	if status, body := n.do("GET", "/readyz", "", ""); status != 503 || !bytes.Contains(body, []byte("customers")) {
 		t.Errorf("readyz: %d %s", status, body)
 	}

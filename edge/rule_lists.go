@@ -48,13 +48,14 @@ func (j *judge) listed(v *verdict, s *subject) bool {
 func (j *judge) fresh(v *verdict, lists []int) {
 	for _, list := range lists {
 		declared := &j.rules.Lists[list]
-		pass := j.contains(list) != unknown
+		m := j.contains(list)
+		pass := m != unknown
 		if declared.MaxAge != 0 && declared.WhenStale == policy.StaleSkip {
 			uploaded := j.lists.Uploaded(j.rules.lists[list])
 			pass = pass && uploaded != 0 && wait(uploaded, j.now) <= declared.MaxAge
 		}
 		if j.because != nil {
-			j.because.add(Check{Rule: "list_age", List: declared.Name, Within: policy.Span(declared.MaxAge), Pass: pass})
+			j.because.add(Check{Rule: "list_age", List: declared.Name, Within: policy.Span(declared.MaxAge), Unknown: m == unknown, Pass: pass})
 		}
 		if !pass {
 			v.fail(StaleList, never)

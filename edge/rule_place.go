@@ -28,7 +28,7 @@ func (j *judge) where(r *openrtb.Request) {
 // campaign that uses a list.
 func (j *judge) sensitive(v *verdict, s *subject) bool {
 	return j.because == nil && (s.plan.further&isPersonal == 0 ||
-		!j.delicate && j.market.topics == nil && len(s.asked.Category) == 0) || j.tender(v, s)
+		!j.delicate && j.market.topics == nil && !j.market.maybeWord(s.asked.Category)) || j.tender(v, s)
 }
 
 func (j *judge) tender(v *verdict, s *subject) bool {
@@ -138,7 +138,11 @@ func (j *judge) awake(v *verdict, s *subject) bool {
 
 func (j *judge) asleep(v *verdict) bool {
 	if !j.quietKnown {
-		j.quiet, j.quietKnown = j.market.QuietUntil(j.localSecond()), true
+		if j.quietKnown = true; j.hasOffset {
+			j.quiet = j.market.QuietUntil(j.localSecond())
+		} else {
+			j.quiet = j.market.QuietLeft(j.now)
+		}
 	}
 	if j.because != nil {
 		j.because.add(Check{

@@ -50,10 +50,10 @@ func (s *surroundings) number(category string) uint16 {
 // find sets, in dst, the categories that a request's surroundings are of.
 func (s *surroundings) find(dst numbers, r *openrtb.Request) numbers {
 	dst = cleared(dst, s.words)
-	if !policy.CategoriesKnown(r.CatTax) {
-		return dst
-	}
-	for _, id := range r.Categories {
+	for i, id := range r.Categories {
+		if !policy.CategoriesKnown(r.Taxonomy(i)) {
+			continue
+		}
 		for _, n := range s.under[string(id)] {
 			dst.put(int(n))
 		}
@@ -74,7 +74,7 @@ type market struct {
 	// the names of categories of which, nothing personal is shown.
 	sensitive []uint16
 	words     map[string]bool
-	lengths   uint64 // bit n%64: a word has n bytes
+	marks     uint64 // the marks of all words, a bit each
 	// topics are the campaigns with a topic that is sensitive here, by index; nil:
 	// none, as where the market has no list of its own, since the policy would have
 	// been refused.
@@ -96,7 +96,7 @@ func (r *rules) newMarkets() {
 				m.sensitive = append(m.sensitive, r.surroundings.number(topic))
 			} else {
 				m.words[topic] = true
-				m.lengths |= 1 << (len(topic) % 64)
+				m.marks |= 1 << mark(topic)
 			}
 		}
 		for c := range r.Campaigns {
@@ -107,7 +107,19 @@ func (r *rules) newMarkets() {
 	}
 }
 
-// isWord reports whether a name is one of the sensitive topics.
-func (m *market) isWord(name []byte) bool {
-	return m.lengths>>(len(name)%64)&1 != 0 && m.words[string(name)]
+// mark is a number below 64 that tells most names apart from a few words.
+func mark[T string | []byte](name T) int {
+	if len(name) == 0 {
+		return 0
+	}
+	return (5*len(name) + int(name[0])) % 64
 }
+
+// maybeWord is false for most names that are none of the sensitive topics, and is
+// small enough to be inlined.
+func (m *market) maybeWord(name []byte) bool {
+	return len(name) > 0 && m.marks>>mark(name)&1 != 0
+}
+
+// isWord reports whether a name is one of the sensitive topics.
+func (m *market) isWord(name []byte) bool { return m.maybeWord(name) && m.words[string(name)] }

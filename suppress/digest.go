@@ -43,8 +43,17 @@ var digests = [...]digest{
 	},
 }
 
-// digestOf is the hash that a source is declared to be, nil for none.
+// digestOf is the hash that a source is declared to be, nil for none. Most names
+// end in a letter, no suffix does: a look at that is inlined, for each identifier
+// of each request.
 func digestOf(source string) *digest {
+	if n := len(source); n == 0 || source[n-1] > '9' {
+		return nil
+	}
+	return suffixOf(source)
+}
+
+func suffixOf(source string) *digest {
 	for n := range digests {
 		if strings.HasSuffix(source, digests[n].suffix) {
 			return &digests[n]

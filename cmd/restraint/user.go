@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"unicode/utf8"
 )
 
 // userCmd is the privacy officer's tool.
@@ -41,6 +42,10 @@ func (f *personFlags) ask(ctx context.Context, p *process, node *client, path st
 	}
 	if id == "" {
 		return nil, wrongUse("--id is missing: write the person's identifier, or - to give it on standard input")
+	}
+	// JSON would have another identifier in place of one that is not UTF-8.
+	if !utf8.ValidString(id) || strings.ContainsAny(id, "\r\n") {
+		return nil, wrongUse("--id is not one identifier: give one at a time, in UTF-8 and on one line")
 	}
 	body := map[string]any{}
 	user, device := personOf(f.Source, id)

@@ -60,6 +60,12 @@ func TestUserWrong(t *testing.T) {
 			t.Fatalf("%s asked the node without an identifier", command)
 		}
 	}
+	for _, wrong := range []string{"secret-4\nsecret-5\n", "secret-6\xff"} {
+		r := inProcess(t, nil, wrong, "user", "erase", "--addr", addr, "--id", "-")
+		if r.must(t, 2, "--id is not one identifier"); last.path != "" || strings.Contains(r.stdout+r.stderr, "secret") {
+			t.Errorf("%q: asked %+v, printed %s", wrong, last, r.stderr)
+		}
+	}
 	inProcess(t, nil, "", "user", "erase", "--addr", addr, "--id", "u", "--receipt", "R").must(t, 2, "leave out --id")
 	for _, command := range []string{"show", "erase", "opt-out", "opt-in"} {
 		r := inProcess(t, nil, "", "user", command, "--addr", addr, "--id", "secret-3")
@@ -69,6 +75,16 @@ func TestUserWrong(t *testing.T) {
 		}
 	}
 	inProcess(t, nil, "", "user").must(t, 2, "show")
+}
+
+// An erasure of which a part failed is no success, also where it is printed as it is.
+func TestUserEraseFailedList(t *testing.T) {
+	answer := `{"receipt":"R","erased_until":1793500180,"done":true,"opt_out_kept":false,"lists":[{"list":"customers","state":"failed","detail":"send the erasure again"}]}`
+	for _, flags := range [][]string{nil, {"--json"}} {
+		addr, _ := fakeNode(t, 200, "application/json", answer)
+		r := inProcess(t, nil, "", append([]string{"user", "erase", "--addr", addr, "--id", "u"}, flags...)...)
+		r.must(t, 1, "customers", "send the erasure again")
+	}
 }
 
 // Two real nodes and a real NATS: what one is told, the other knows, and the receipt says so.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -38,7 +39,7 @@ type userErasure struct {
 }
 
 // Run erases and follows the erasure from node to node. That some have still to hear of it
-// is no error: they will.
+// is no error: they will. That the person could not be taken off a list is one.
 func (c *userEraseCmd) Run(ctx context.Context, p *process) error {
 	node, err := c.open(p)
 	if err != nil {
@@ -54,18 +55,30 @@ func (c *userEraseCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	if c.JSON {
-		_, err := p.stdout.Write(answer)
-		return err
-	}
 	var erased userErased
 	if err := json.Unmarshal(answer, &erased); err != nil {
 		return fmt.Errorf("read the node's answer: %w", err)
 	}
-	if err := erased.print(p.stdout); err != nil {
+	if c.JSON {
+		_, err = p.stdout.Write(answer)
+	} else if err = erased.print(p.stdout); err == nil {
+		err = c.follow(ctx, p, node, erased.Receipt)
+	}
+	if err != nil {
 		return err
 	}
-	return c.follow(ctx, p, node, erased.Receipt)
+	return erased.failed()
+}
+
+// failed returns an error that names the lists for which the erasure failed.
+func (e *userErased) failed() error {
+	var failed []error
+	for _, l := range e.Lists {
+		if l.State == "failed" {
+			failed = append(failed, fmt.Errorf("erase from list %q: %s", l.List, l.Detail))
+		}
+	}
+	return errors.Join(failed...)
 }
 
 func (e *userErased) print(w io.Writer) error {

@@ -55,6 +55,8 @@ func (j *judge) run(r *Reader, s *openrtb.Signals, require policy.Require) {
 	j.check(s.LMT == 1, s.LMT >= 0, personal, Answer{Why: LMT})
 	j.check(s.DNT == 1, s.DNT >= 0, personal, Answer{Why: DNT})
 
+	j.check(s.Differ, s.Differ, j.asked, Answer{Why: PlacesDiffer})
+
 	present := signals{usp: len(s.USPrivacy) > 0, tcf: len(s.Consent) > 0}
 	if present.usp {
 		found, problem := readUSPrivacy(s.USPrivacy)

@@ -64,3 +64,34 @@ func TestPlacesOfTheRequest(t *testing.T) {
 		}
 	}
 }
+
+// Two strings in the two places: whichever refuses, nobody may take the other.
+func TestPlacesDiffer(t *testing.T) {
+	r := newReader(t)
+	all := granting().String()
+	some := granting()
+	some.consents = []int{2}
+	for name, body := range map[string]string{
+		"consent, old place refuses": `"user":{"consent":"` + all + `","ext":{"consent":"` + some.String() + `"}}`,
+		"consent, new place refuses": `"user":{"consent":"` + some.String() + `","ext":{"consent":"` + all + `"}}`,
+		"gpp":                        `"regs":{"gpp":"` + gppString(map[int]string{8: permits(8)}) + `","ext":{"gpp":"` + gppString(map[int]string{8: optedOut(8, "SaleOptOut")}) + `"}}`,
+		"gpp_sid":                    `"regs":{"gpp":"` + gppString(map[int]string{8: permits(8)}) + `","gpp_sid":[8],"ext":{"gpp_sid":[9]}}`,
+	} {
+		var q openrtb.Request
+		if err := q.Parse([]byte("{" + body + `,"candidates":[{"campaign":"c"}]}`)); err != nil {
+			t.Fatal(err)
+		}
+		if got := r.Judge(&q.Signals, &usual, policy.RequireNone); got.Purposes[policy.Retargeting].Reason != NoConsent {
+			t.Errorf("%s: %+v", name, got)
+		}
+		if strings.HasPrefix(name, "consent") {
+			same := strings.ReplaceAll(body, some.String(), all)
+			if err := q.Parse([]byte("{" + same + `,"candidates":[{"campaign":"c"}]}`)); err != nil {
+				t.Fatal(err)
+			}
+			if got := r.Judge(&q.Signals, &usual, policy.RequireTCF); !got.Purposes[policy.Retargeting].Permitted() {
+				t.Errorf("the same in both places: %+v", got)
+			}
+		}
+	}
+}

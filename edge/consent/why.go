@@ -15,6 +15,7 @@ const (
 	TCFRequired       // no TCF string, although the market requires one
 	TCFRequiredByGDPR // no TCF string, although regs.gdpr is 1
 	OptOutRequired    // no signal at all, although the market requires an opt-out signal
+	PlacesDiffer      // two places of the request hold two strings, and one may refuse
 	SectionMissing    // gpp_sid names a section that nothing in the request holds
 	TCFUnreadable     // the TCF string cannot be parsed, or decoders differ on it
 	TCFVersion        // a string of another version of the TCF than 2 (Canada: 1)
@@ -55,6 +56,7 @@ var whys = [whyCount]struct {
 	TCFRequired:       {NoConsent, "tcf_required", "no TCF string although the market requires one"},
 	TCFRequiredByGDPR: {NoConsent, "tcf_required_by_gdpr", "no TCF string although the GDPR applies"},
 	OptOutRequired:    {NoConsent, "opt_out_required", "no opt-out signal although the market requires one"},
+	PlacesDiffer:      {NoConsent, "places_differ", "two places of the request say two things"},
 	SectionMissing:    {NoConsent, "section_missing", "the section is in force and missing"},
 	TCFUnreadable:     {NoConsent, "tcf_unreadable", "the string cannot be parsed"},
 	TCFVersion:        {NoConsent, "tcf_version", "the string is of another version"},

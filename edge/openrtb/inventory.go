@@ -123,6 +123,18 @@ func (p *reader) rest(i int) int {
 	}
 }
 
+// Taxonomy is the taxonomy of the i-th of Categories: the cattax of the object that it
+// came from, since each of site, app and their content has its own (OpenRTB 2.6); 0 when
+// absent.
+func (r *Request) Taxonomy(i int) int {
+	of := r.categoryOf[i]
+	slot := of / ofApp
+	if of&ofContent == ofContent {
+		slot += 2
+	}
+	return int(r.catTax[slot])
+}
+
 // forget drops the categories of a list that comes again, or, by the mask, of a whole
 // object.
 func (r *Request) forget(of, mask uint8) {

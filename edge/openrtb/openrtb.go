@@ -80,6 +80,9 @@ type Signals struct {
 	LMT       int8     // device.lmt: 0, 1, or -1 for absent
 	DNT       int8     // device.dnt: 0, 1, or -1 for absent
 	GPC       bool     // regs.gpc, regs.ext.gpc
+	// Differ: the new and the old place of a TCF string, of a GPP string or of its
+	// sections do not say the same. The fields have what the new place says.
+	Differ bool
 }
 
 // Person is what a request or an event says about whom it concerns and where.
@@ -128,13 +131,10 @@ type Request struct {
 	// Categories the ad would stand beside: cat, sectioncat, pagecat and content.cat of
 	// site and app, as sent.
 	Categories [][]byte
-	// CatTax is the taxonomy of Categories (OpenRTB's cattax): of site, else app, else of
-	// their content; 0 when absent.
-	CatTax int
-	Want   int  // 1 to MaxWant; 0 for absent
-	Hold   bool // needs Want
-	Token  bool // needs Want; true as well when Hold is
-	Brief  bool
+	Want       int  // 1 to MaxWant; 0 for absent
+	Hold       bool // needs Want
+	Token      bool // needs Want; true as well when Hold is
+	Brief      bool
 	// At is the time the caller says it is, in Unix seconds, when HasAt; only for nodes
 	// that take the time from requests. OpenRTB's own at is the auction type: a number
 	// below 100,000,000 (March 1973) is taken for that and is no time.
@@ -143,7 +143,7 @@ type Request struct {
 
 	read       personReader
 	categoryOf []uint8  // the place each of Categories came from
-	catTax     [4]int32 // of site, app and their content, in order of preference
+	catTax     [4]int32 // of site, app and their content; 0 when absent
 	candidates candidatesPlace
 	wantGiven  bool
 	query      queryFields

@@ -27,7 +27,7 @@ func TestParseReadsTheContractsExample(t *testing.T) {
 	}
 	want := "id=req-1 ids=[user.id=u-123 buyeruid=b-9 ifa=6d92078a-8246-4ba4-ae5b-76104861e7dc uidapi.com=AbC=] dropped=0 " +
 		"consent=CP... gpp=DBAB... sid=[7] usp=1YNN gdpr=1 coppa=0 lmt=0 dnt=-1 gpc=false country=DEU region=BY utc=60/true channel=web " +
-		"cats=[483] tax=6 want=1 hold=true token=true brief=false at=0/false " +
+		"cats=[483:6] want=1 hold=true token=true brief=false at=0/false " +
 		"candidates=[spring-shoes/c-1/sku-9/shoes/own/1793500000/true/3/true]"
 	if got := requestView(r); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
@@ -87,9 +87,12 @@ func TestParseDecides(t *testing.T) {
 		{"a given channel binds", with(`"device":{"devicetype":3},"channel":"audio"`), "channel=audio"},
 		{
 			"categories", with(`"site":{"cat":["a"],"sectioncat":["b"],"pagecat":["c",null,""],"content":{"cat":["d"],"cattax":2}},"app":{"content":{"cat":["e"]},"cat":["f"]}`),
-			"cats=[a b c d e f] tax=2",
+			"cats=[a:0 b:0 c:0 d:2 e:0 f:0]",
 		},
-		{"the site's taxonomy binds", with(`"app":{"cattax":3},"site":{"content":{"cattax":2},"cattax":7}`), "tax=7"},
+		{
+			"each object has its own taxonomy", with(`"app":{"cat":["a"],"cattax":3,"content":{"cat":["b"]}},"site":{"content":{"cattax":2,"cat":["c"]},"cat":["d"],"cattax":7}`),
+			"cats=[a:3 b:0 c:2 d:7]",
+		},
 		{"the auction type is no time", with(`"at":1`), "at=0/false"},
 		{"nor is what is no number", with(`"at":"soon"`), "at=0/false"},
 		{"a time", with(`"at":1793500123`), "at=1793500123/true"},
@@ -107,7 +110,7 @@ func TestParseDecides(t *testing.T) {
 		{
 			"a later object replaces the earlier", with(`"user":{"id":"a","ext":{"eids":[{"source":"s","uids":[{"id":"x"}]}]}},"user":{"buyeruid":"b"},` +
 				`"device":{"lmt":1},"device":{},"regs":{"gdpr":1,"gpp_sid":[3]},"regs":{},"site":{"cat":["a"]},"site":{"pagecat":["b"],"pagecat":["c"]}`),
-			"ids=[buyeruid=b] dropped=0 consent= gpp= sid=[] usp= gdpr=-1 coppa=-1 lmt=-1 dnt=-1 gpc=false country= region= utc=0/false channel=web cats=[c]",
+			"ids=[buyeruid=b] dropped=0 consent= gpp= sid=[] usp= gdpr=-1 coppa=-1 lmt=-1 dnt=-1 gpc=false country= region= utc=0/false channel=web cats=[c:0]",
 		},
 		{"later candidates replace the earlier", `{"candidates":[{"campaign":"a"},{"campaign":"b"}],"candidates":[{"campaign":"c","campaign":"d"}]}`, "candidates=[d/////0/false/0/false]"},
 		{"a later ext takes its candidates away", `{"ext":{"candidates":[{"campaign":"a"}]},"ext":{},"candidates":[{"campaign":"c"}]}`, "candidates=[c/"},

@@ -18,7 +18,7 @@ func query(r *Request, pairs ...string) error {
 func TestSet(t *testing.T) {
 	tests := []struct{ query, want string }{
 		{"user=u&campaign=a&campaign=b", "ids=[user.id=u] dropped=0 consent= gpp= sid=[] usp= gdpr=-1 coppa=-1 lmt=-1 dnt=-1 gpc=false country= region= utc=0/false channel= " +
-			"cats=[] tax=0 want=0 hold=false token=false brief=false at=0/false candidates=[a/////0/false/0/false b/////0/false/0/false]"},
+			"cats=[] want=0 hold=false token=false brief=false at=0/false candidates=[a/////0/false/0/false b/////0/false/0/false]"},
 		{"source=email_sha256&user=u&campaign=a", "ids=[email_sha256=u]"},
 		{"source=ifa&user=00000000-0000-0000-0000-000000000000&campaign=a", "ids=[] "},
 		{"source=s&campaign=a", "ids=[] "},

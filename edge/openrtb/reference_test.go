@@ -193,29 +193,24 @@ func referenceRequest(o object) string {
 		}
 	}
 	hold := yes(o, "hold")
-	return fmt.Sprintf("id=%s %s tax=%d want=%d hold=%t token=%t brief=%t at=%d/%t candidates=[%s]", str(o, "id"), referencePerson(o),
-		referenceTaxonomy(o), num(o, "want", 0), hold, hold || yes(o, "token"), yes(o, "brief"), at, at != 0, strings.Join(candidates, " "))
+	return fmt.Sprintf("id=%s %s want=%d hold=%t token=%t brief=%t at=%d/%t candidates=[%s]", str(o, "id"), referencePerson(o),
+		num(o, "want", 0), hold, hold || yes(o, "token"), yes(o, "brief"), at, at != 0, strings.Join(candidates, " "))
 }
 
-func referenceTaxonomy(o object) int64 {
-	for _, place := range []object{sub(o, "site"), sub(o, "app"), sub(o, "site", "content"), sub(o, "app", "content")} {
-		if tax := num(place, "cattax", 0); tax != 0 {
-			return tax
-		}
-	}
-	return 0
-}
-
-// referenceCategories counts the categories: their order is the body's, which a map has
+// referenceCategories counts the categories, each with its taxonomy: their order is the body's, which a map has
 // not kept.
 func referenceCategories(o object) map[string]int {
 	count := map[string]int{}
 	for _, name := range []string{"site", "app"} {
-		for _, list := range []any{sub(o, name)["cat"], sub(o, name)["sectioncat"], sub(o, name)["pagecat"], sub(o, name, "content")["cat"]} {
-			list, _ := list.([]any)
+		place, content := sub(o, name), sub(o, name, "content")
+		for _, l := range []struct {
+			of   object
+			name string
+		}{{place, "cat"}, {place, "sectioncat"}, {place, "pagecat"}, {content, "cat"}} {
+			list, _ := l.of[l.name].([]any)
 			for _, category := range list {
 				if s, _ := category.(string); s != "" {
-					count[s]++
+					count[fmt.Sprintf("%s:%d", s, num(l.of, "cattax", 0))]++
 				}
 			}
 		}

@@ -13,7 +13,7 @@ func (r *Request) reset(body []byte) {
 	r.Person.reset()
 	r.ID, r.Candidates, r.Categories = nil, r.Candidates[:0], r.Categories[:0]
 	r.wantGiven = false
-	r.CatTax, r.Want, r.Hold, r.Token, r.Brief, r.At, r.HasAt = 0, 0, false, false, false, 0, false
+	r.Want, r.Hold, r.Token, r.Brief, r.At, r.HasAt = 0, false, false, false, 0, false
 	r.categoryOf, r.catTax, r.candidates, r.query = r.categoryOf[:0], [4]int32{}, nowhere, queryFields{}
 }
 
@@ -161,12 +161,6 @@ func (p *reader) uint32(i int, name string) (uint32, bool, int) {
 func (r *Request) finish() {
 	p := &r.read
 	p.resolve(&r.Person)
-	for _, tax := range r.catTax {
-		if tax != 0 {
-			r.CatTax = int(tax)
-			break
-		}
-	}
 	if r.candidates == nowhere {
 		p.fault("candidates", "required")
 	}

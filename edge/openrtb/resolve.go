@@ -1,6 +1,9 @@
 package openrtb
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // resolve decides between the places a field can stand in.
 func (p *personReader) resolve(to *Person) {
@@ -65,6 +68,8 @@ func (p *personReader) resolveSignals(to *Signals) {
 	if len(regs.sections) == 0 {
 		to.GPPSID = ext.sections
 	}
+	to.Differ = differ(p.user.consent, p.user.extConsent) || differ(regs.gpp, ext.gpp) ||
+		len(regs.sections) > 0 && len(ext.sections) > 0 && !slices.Equal(regs.sections, ext.sections)
 	if optedOut(ext.usPrivacy) && !optedOut(regs.usPrivacy) {
 		to.USPrivacy = ext.usPrivacy
 	}
@@ -93,6 +98,11 @@ func either(place, old []byte) []byte {
 		return place
 	}
 	return old
+}
+
+// differ reports whether both places have a string, and not the same.
+func differ(place, old []byte) bool {
+	return len(place) > 0 && len(old) > 0 && !bytes.Equal(place, old)
 }
 
 // optedOut reports whether a US Privacy string says that the user opted out of sale: its

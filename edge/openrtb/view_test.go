@@ -1,7 +1,6 @@
 package openrtb
 
 import (
-	"bytes"
 	"fmt"
 	"strings"
 )
@@ -14,9 +13,18 @@ func requestView(r *Request) string {
 		candidates = append(candidates, fmt.Sprintf("%s/%s/%s/%s/%s/%d/%t/%d/%t", c.Campaign, c.Creative, c.Item, c.Category,
 			c.InterestFrom, c.InterestAt, c.HasInterestAt, c.InterestCount, c.HasInterestCount))
 	}
-	return fmt.Sprintf("id=%s %s cats=[%s] tax=%d want=%d hold=%t token=%t brief=%t at=%d/%t candidates=[%s]",
-		r.ID, personView(&r.Person), bytes.Join(r.Categories, []byte(" ")), r.CatTax, r.Want, r.Hold, r.Token, r.Brief,
+	return fmt.Sprintf("id=%s %s cats=[%s] want=%d hold=%t token=%t brief=%t at=%d/%t candidates=[%s]",
+		r.ID, personView(&r.Person), strings.Join(categoryViews(r), " "), r.Want, r.Hold, r.Token, r.Brief,
 		r.At, r.HasAt, strings.Join(candidates, " "))
+}
+
+// categoryViews are the categories, each with its taxonomy.
+func categoryViews(r *Request) []string {
+	var views []string
+	for i, c := range r.Categories {
+		views = append(views, fmt.Sprintf("%s:%d", c, r.Taxonomy(i)))
+	}
+	return views
 }
 
 func eventView(e *Event) string {

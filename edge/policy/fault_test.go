@@ -112,6 +112,7 @@ var faultCases = []faultCase{
 	{"country twice", true, "markets: [{name: m, require: tcf, countries: [DEU, DE]}]\ncampaigns: {}", 1, "markets[0].countries[1]", `"DE" is written twice`},
 	{"regions of two", true, "markets: [{name: m, require: tcf, countries: [DEU, USA], regions: [BY]}]\ncampaigns: {}", 1, "markets[0]", `regions of 2 countries`},
 	{"region with its country", true, "markets: [{name: m, require: tcf, countries: [USA], regions: [NY, US-CA]}]\ncampaigns: {}", 1, "markets[0].regions", `"US-CA" is not a region of a country: write CA`},
+	{"state by its number", true, "markets: [{name: m, require: tcf, countries: [US], regions: [NY, \"06\"]}]\ncampaigns: {}", 1, "markets[0]", `"06" is not a region of USA: write the two letters of the state`},
 	{"region in small letters", true, "markets: [{name: m, require: tcf, countries: [USA], regions: [ca]}]\ncampaigns: {}", 1, "markets[0].regions", `"ca" is not a region of a country: write an ISO 3166-2 code`},
 	{"region behind its country", true, "markets:\n- {name: us, countries: [USA], require: tcf}\n- {name: ca, countries: [USA], regions: [CA], require: tcf}\ncampaigns: {}", 3, "markets[1]", `never reached in USA-CA, for "us" is there before: put it before "us"`},
 	{"region in two markets", true, "markets:\n- {name: west, countries: [USA], regions: [CA, OR], require: tcf}\n- {name: ca, countries: [USA], regions: [NY, CA], require: tcf}\ncampaigns: {}", 3, "markets[1]", `never reached in USA-CA, for "west" is there before`},

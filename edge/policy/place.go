@@ -89,7 +89,8 @@ func (p *Policy) MarketOf(country, region []byte) int {
 	return p.places.rest
 }
 
-// regionOf reads a region of a country: CA, ca or US-CA.
+// regionOf reads a region of a country: CA, ca or US-CA. The states of the USA, which
+// the field writes in more than one way, have two letters (OpenRTB 2.6, geo.region).
 func regionOf(country string, region []byte) (at place, ok bool) {
 	if i := bytes.IndexByte(region, '-'); i >= 0 {
 		if Country(region[:i]) != country {
@@ -105,6 +106,9 @@ func regionOf(country string, region []byte) (at place, ok bool) {
 		if c >= 'a' && c <= 'z' {
 			at[3+i] = c - 'a' + 'A'
 		}
+	}
+	if country == "USA" && (len(region) != 2 || at[3] < 'A' || at[4] < 'A') {
+		return at, false
 	}
 	return at, isRegion(string(at[3:][:len(region)]))
 }

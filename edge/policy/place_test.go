@@ -1,6 +1,9 @@
 package policy
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 const placesPolicy = `
 markets:
@@ -30,6 +33,9 @@ func TestMarketOf(t *testing.T) {
 		{"USA", "California", "ny"},
 		{"USA", "DE-CA", "ny"},
 		{"USA", "C\xc3", "ny"},
+		{"USA", "06", "ny"}, // California's number, which is no region of ISO 3166-2
+		{"USA", "CAL", "ny"},
+		{"USA", "US-06", "ny"},
 		{"DEU", "BY", "by"},
 		{"DEU", "BE", "rest"},
 		{"DEU", "", "rest"}, // stricter than by
@@ -68,6 +74,41 @@ func TestQuietUntil(t *testing.T) {
 		m := Market{QuietFrom: c.from, QuietTo: c.to}
 		if got := m.QuietUntil(c.second); got != c.want {
 			t.Errorf("quiet from %d to %d, at %d: %d seconds left, want %d", c.from, c.to, c.second, got, c.want)
+		}
+	}
+}
+
+// Where the clock changes in a quiet night the hours end when the clock says so.
+func TestQuietLeftOverAChangeOfTheClock(t *testing.T) {
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := func(text string) uint32 {
+		when, err := time.Parse(time.RFC3339, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return uint32(when.Unix())
+	}
+	for _, c := range []struct {
+		from, to uint16
+		now      string
+		want     uint32
+	}{
+		{22 * 60, 7 * 60, "2026-10-24T23:00:00+02:00", 9 * 3600}, // the hour from 2 to 3 comes twice
+		{22 * 60, 7 * 60, "2026-10-25T02:00:00+01:00", 5 * 3600},
+		{22 * 60, 7 * 60, "2026-10-23T23:00:00+02:00", 8 * 3600},
+		{22 * 60, 7 * 60, "2026-03-28T23:00:00+01:00", 7 * 3600}, // or not at all
+		{0, 150, "2026-03-29T01:00:00+01:00", 3600},              // it ends within what is left out
+		{0, 150, "2026-10-25T02:29:59+02:00", 1},                 // and is quiet again half an hour later
+		{0, 150, "2026-10-25T02:30:00+02:00", 0},
+		{0, 150, "2026-10-25T02:00:00+01:00", 1800},
+		{60, 60, "2026-10-25T02:00:00+01:00", 0},
+	} {
+		m := Market{QuietFrom: c.from, QuietTo: c.to, Zone: berlin}
+		if got := m.QuietLeft(at(c.now)); got != c.want {
+			t.Errorf("quiet from %d to %d, at %s: %d seconds left, want %d", c.from, c.to, c.now, got, c.want)
 		}
 	}
 }

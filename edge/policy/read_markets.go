@@ -97,6 +97,12 @@ func (src *Source) readMarket(s *spot) Market {
 	s.require("require", "say what must be present, as require: tcf")
 	if len(m.Regions) > 0 && len(m.Countries) != 1 {
 		s.fault("name the one country they are in", "regions of %d countries", len(m.Countries))
+		return m
+	}
+	for _, region := range m.Regions {
+		if _, ok := regionOf(m.Countries[0], []byte(region)); !ok && isRegion(region) {
+			s.fault("write the two letters of the state, as CA", "%s is not a region of %s", quote(region), m.Countries[0])
+		}
 	}
 	return m
 }

@@ -113,6 +113,19 @@ func (m *Market) QuietUntil(second uint32) uint32 {
 	return 0
 }
 
+// QuietLeft is QuietUntil by the clock of the market's zone, also where that changes
+// before the quiet hours are over. It does not allocate.
+func (m *Market) QuietLeft(now uint32) uint32 {
+	for at := int64(now); ; {
+		offset, until := steady(m.Zone, at)
+		left := m.QuietUntil(uint32(((at+offset)%day + day) % day))
+		if left == 0 {
+			return uint32(at - int64(now))
+		}
+		at = min(at+int64(left), until)
+	}
+}
+
 // Limit scales a limit by the market's factor: rounded down, at least 1.
 func (m *Market) Limit(limit uint8) uint8 {
 	return max(1, uint8(uint64(limit)*uint64(m.CapFactor)/millionths))

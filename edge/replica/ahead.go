@@ -22,7 +22,8 @@ const ahead = 5 * 60
 //	choice               further than that: where it refuses something, stamped with that; where it permits, left out. An opt-out is then lost to no
 //	                     permission of a clock that is wrong, and a later choice (by one more than the stamp that was seen) wins everywhere.
 //
-// The node that stamped it keeps it as it was: there it refuses for longer. Whoever stamps has to refuse to permit or erase anything while its clock was
+// The node that stamped it keeps it as it was: there it refuses for longer, and an erasure that another node was asked for does not reach it (see
+// hasErased). Whoever stamps has to refuse to permit or erase anything while its clock was
 // never compared with the servers' (edge does).
 type stamp struct {
 	stored caps.Second

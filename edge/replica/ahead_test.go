@@ -164,3 +164,60 @@ func TestSlowClockChoosesLast(t *testing.T) {
 		}
 	}
 }
+
+// A node whose clock is years ahead has let go of what has not expired, and has what others cut to the servers' time: no copy of its snapshot
+// is made, and one that was made by an earlier program is not taken.
+func TestCopyOfAFastClockIsNotTaken(t *testing.T) {
+	b := startBroker(t, t.TempDir(), 0)
+	root := t.TempDir()
+	real := func(name string, forward time.Duration) member {
+		o := testOptions(filepath.Join(root, name))
+		o.Broker = &BrokerOptions{Node: name, URLs: []string{b.ClientURL()}, Log: o.Log}
+		o.Now, o.ahead = func() time.Time { return time.Now().Add(forward) }, ahead
+		k, s := opened(t, o)
+		return member{k, s}
+	}
+	fast, right := real("fast", 5*365*24*time.Hour), real("right", 0)
+	far := caps.Second(fast.options.Now().Unix())
+	record(t, fast.Keeper, caps.Change{
+		Kind: caps.ChangeExpose, Keys: testKeys(1), Now: far, Exposure: caps.Exposure{Identity: 7, At: far}, Scopes: []caps.Counted{{Scope: scope(1), Keep: 3}},
+	})
+	settled(t, fast, right)
+	copied := func(m member, ahead caps.Second) (n int, err error) {
+		t.Helper()
+		m.since.Add(1)
+		if err := m.snapshot(); err != nil {
+			t.Fatal(err)
+		}
+		kv, err := m.broker.keyValue(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := copierOf(m)
+		c.ahead = ahead
+		failed := c.copy(t.Context(), kv)
+		copies, err := manifests(t.Context(), kv)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(copies), failed
+	}
+	if n, err := copied(fast, ahead); n != 0 || err == nil {
+		t.Errorf("%d copies of the fast one, %v", n, err)
+	}
+	if n, err := copied(fast, caps.Never); n != 1 || err != nil {
+		t.Fatalf("the test has no effect: %d copies, %v", n, err)
+	}
+	s := newStore()
+	if _, ok, err := copierOf(right).fetch(t.Context(), s, func(*manifest) bool { return true }); ok || err == nil || s.Stats().Users != 0 {
+		t.Errorf("taken: %v, %v", ok, err)
+	}
+	if n, err := copied(right, ahead); n != 1 || err != nil {
+		t.Errorf("%d copies of the one whose clock is right, %v", n, err)
+	}
+	if _, ok, err := copierOf(right).fetch(t.Context(), s, func(*manifest) bool { return true }); !ok || err != nil || s.Stats().Users != 1 {
+		t.Errorf("not taken: %v", err)
+	}
+	closed(t, fast.Keeper)
+	closed(t, right.Keeper)
+}

@@ -3,6 +3,8 @@ package replica
 import (
 	"errors"
 	"io/fs"
+	"os"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -181,4 +183,69 @@ func TestStuckServerIsRestarted(t *testing.T) {
 	until(t, "all is read", func() bool { return fresh.Stats().Cluster.Events.Reached })
 	wantSame(t, got, s, testKeys(1))
 	closed(t, fresh)
+}
+
+// A server that is stopped and restarted again and again, while changes are recorded, loses nothing that was acknowledged, and leaves neither
+// goroutines nor open files behind.
+func TestRestartsLeaveNothingBehind(t *testing.T) {
+	o := testOptions(t.TempDir())
+	o.Now, o.OutboxBytes = time.Now, 16<<20
+	o.Broker = &BrokerOptions{Dir: t.TempDir(), Node: "single", Log: o.Log}
+	k, s := opened(t, o)
+	quiet := func() bool {
+		st := k.Stats()
+		return st.OutboxOldest == 0 && st.Cluster.Connected && st.Cluster.Events.Reached && st.Cluster.Events.Behind == 0
+	}
+	keys, written := testKeys(40), 0
+	write := func(n int) {
+		for range n {
+			change := exposed(written)
+			change.Keys = keys[written%len(keys):][:1]
+			if err := k.Record([]caps.Change{change}); err != nil {
+				t.Error(err)
+			}
+			written++
+		}
+	}
+	restarted := func(round int) {
+		writing := make(chan struct{})
+		go func() {
+			defer close(writing)
+			write(200)
+		}()
+		if round%2 == 0 {
+			if err := k.broker.embedded.server.Load().ShutdownJetStream(); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := k.broker.restart(); err != nil {
+			t.Error(err)
+		}
+		<-writing
+		until(t, "all is published", quiet)
+	}
+	restarted(0)
+	goroutines, files := runtime.NumGoroutine(), openFiles(t)
+	for round := range 8 {
+		restarted(round)
+	}
+	until(t, "as many goroutines as after the first restart", func() bool { return runtime.NumGoroutine() <= goroutines+4 })
+	until(t, "as many open files as after the first restart", func() bool { return openFiles(t) <= files+4 })
+	crash(k)
+	other := testOptions(t.TempDir())
+	other.Now, other.Broker = time.Now, &BrokerOptions{Dir: o.Broker.Dir, Node: "other", Log: o.Log}
+	fresh, got := opened(t, other)
+	until(t, "all is read", func() bool { return fresh.Stats().Cluster.Events.Reached })
+	wantSame(t, got, s, keys)
+	closed(t, fresh)
+}
+
+// openFiles is how many files and sockets this process has open.
+func openFiles(t *testing.T) int {
+	t.Helper()
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(entries)
 }

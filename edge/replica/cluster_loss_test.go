@@ -377,7 +377,7 @@ func TestClusterCopyFromTheFuture(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := copier{keeper: one.Keeper, broker: one.broker, node: "other", every: -time.Minute, whole: one.cluster.whole, now: one.cluster.serversNow}
+	c := copier{keeper: one.Keeper, broker: one.broker, node: "other", every: -time.Minute, whole: one.cluster.whole, now: one.cluster.serversNow, at: one.cluster.positions, ahead: one.cluster.ahead}
 	for _, m := range []string{
 		`{"node":"gone","fingerprint":"1","object":"x","bytes":1,"sha256":"","begun":"2099-01-01T00:00:00Z"}`,
 	} {

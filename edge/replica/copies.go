@@ -10,7 +10,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -47,7 +46,9 @@ type manifest struct {
 	Events      StreamPosition `json:"events"`
 	Refusals    StreamPosition `json:"refusals"`
 
-	stored time.Time // when the manifest was, by the servers' clock
+	stored   time.Time // when the manifest was, by the servers' clock
+	key      string    // of the manifest
+	revision uint64
 }
 
 // copier puts copies of this node's snapshots into the object store, when no node has done so for a time.
@@ -58,7 +59,9 @@ type copier struct {
 	every  time.Duration    // at most
 	age    time.Duration    // of the stream of events, when it was last asked
 	whole  func() bool      // nothing of the streams is missing here
+	at     func() positions // how far this node has come
 	now    func() time.Time // the servers' time
+	ahead  caps.Second      // see the constant
 
 	fetching sync.Mutex
 }
@@ -105,8 +108,10 @@ func (c *copier) copyIfDue(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	at := c.at()
 	for _, m := range copies {
-		if c.now().Sub(m.stored) < c.interval() {
+		ours := m.Fingerprint == c.keeper.codec.Fingerprint && m.Events.Created == at.events.Created && m.Refusals.Created == at.refusals.Created
+		if ours && c.now().Sub(m.stored) < c.interval() {
 			return nil
 		}
 	}
@@ -172,6 +177,9 @@ func (c *copier) copy(ctx context.Context, kv jetstream.KeyValue) error {
 	if v.events.Hole != 0 || v.refusals.Hole != 0 {
 		return nil // what was missing when it was begun would be missing there; the next one has it
 	}
+	if err := c.inTime(&v); err != nil {
+		return err
+	}
 	info, err := f.Stat()
 	if err != nil {
 		return err
@@ -204,6 +212,17 @@ func (c *copier) copy(ctx context.Context, kv jetstream.KeyValue) error {
 		return err
 	}
 	c.keeper.log.Info("copied the snapshot for other nodes", "bytes", m.Bytes, "next_event", m.Events.Next)
+	return nil
+}
+
+var errAhead = errors.New("snapshot of a node whose clock was ahead")
+
+// inTime returns errAhead for a snapshot of a node whose clock was ahead: it has let go of what has not expired, and what it stamped itself
+// stands ahead, where everybody else has cut it.
+func (c *copier) inTime(v *verified) error {
+	if now := caps.Second(c.now().Unix()); v.created > later(now, c.ahead) {
+		return fmt.Errorf("%w: it is of second %d, and the servers are in %d", errAhead, v.created, now)
+	}
 	return nil
 }
 
@@ -249,101 +268,4 @@ func (c *copier) dropOld(ctx context.Context, objects jetstream.ObjectStore, kv 
 		}
 	}
 	return nil
-}
-
-// manifests returns the copies there are, the newest first.
-func manifests(ctx context.Context, kv jetstream.KeyValue) (found []manifest, err error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*askWithin)
-	defer cancel()
-	keys, err := kv.Keys(ctx)
-	if err != nil {
-		return nil, ignore(err, jetstream.ErrNoKeysFound)
-	}
-	for _, key := range keys {
-		if !strings.HasPrefix(key, manifestPrefix) {
-			continue
-		}
-		entry, err := kv.Get(ctx, key)
-		if err != nil {
-			return nil, err
-		}
-		var m manifest
-		if err := json.Unmarshal(entry.Value(), &m); err != nil || m.Bytes <= 0 {
-			continue // of a later program, or damaged: as if it were not there
-		}
-		m.stored = entry.Created()
-		found = append(found, m)
-	}
-	slices.SortFunc(found, func(a, b manifest) int { return b.stored.Compare(a.stored) })
-	return found, nil
-}
-
-// fetch merges the newest copy that has come far enough, and verifies, into the store, and returns how far it had come; false where there
-// is none.
-func (c *copier) fetch(ctx context.Context, s *caps.Store, enough func(*manifest) bool) (m manifest, ok bool, err error) {
-	c.fetching.Lock()
-	defer c.fetching.Unlock()
-	kv, err := c.broker.keyValue(ctx)
-	if err != nil {
-		return m, false, err
-	}
-	copies, err := manifests(ctx, kv)
-	if err != nil {
-		return m, false, err
-	}
-	var faults []error
-	for _, m := range copies {
-		if !enough(&m) {
-			continue
-		}
-		if m.Fingerprint != c.keeper.codec.Fingerprint {
-			faults = append(faults, fmt.Errorf("copy of node %q: %w", m.Node, ErrFingerprint))
-			continue
-		}
-		if err := c.fetchOne(ctx, &m, s); err != nil {
-			faults = append(faults, fmt.Errorf("copy of node %q: %w", m.Node, err))
-			continue
-		}
-		c.keeper.log.Info("took the snapshot of another node", "from", m.Node, "begun", m.Begun, "bytes", m.Bytes, "next_event", m.Events.Next)
-		return m, true, nil
-	}
-	return m, false, errors.Join(faults...)
-}
-
-// fetchOne downloads a copy, checks every byte, and merges it.
-func (c *copier) fetchOne(ctx context.Context, m *manifest, s *caps.Store) error {
-	objects, err := c.broker.snapshots(ctx)
-	if err != nil {
-		return err
-	}
-	path := filepath.Join(c.keeper.options.Dir, peerName)
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		f.Close()
-		os.Remove(path)
-	}()
-	sum := sha256.New()
-	parts := getParts(ctx, objects, m.Object, m.Bytes)
-	defer parts.Close()
-	if _, err := io.Copy(io.MultiWriter(f, sum), parts); err != nil {
-		return err
-	}
-	if got := hex.EncodeToString(sum.Sum(nil)); got != m.SHA256 {
-		return fmt.Errorf("%w: SHA-256 %s, its manifest says %s", ErrSnapshot, got, m.SHA256)
-	}
-	v, err := verify(f)
-	if err != nil {
-		return err
-	}
-	if v.fingerprint != c.keeper.codec.Fingerprint {
-		return ErrFingerprint
-	}
-	if v.events.Hole != 0 || v.refusals.Hole != 0 {
-		return fmt.Errorf("%w: something is missing in it", ErrSnapshot)
-	}
-	m.Events, m.Refusals = v.events, v.refusals // what the file itself says
-	return v.join(f, s, min(v.created, max(caps.Second(c.keeper.options.Now().Unix()), s.Now())))
 }

@@ -135,7 +135,8 @@ func (c *cluster) answerErasures(ctx context.Context) error {
 	return nil
 }
 
-// hasErased says whether all that a question asks for is forgotten here.
+// hasErased says whether all that a question asks for is forgotten here. What stands ahead of the servers' time, from when this node's clock was
+// wrong, no erasure that another node was asked for reaches: while it is held the person is not forgotten.
 func (c *cluster) hasErased(question []byte) (applied bool, err error) {
 	var b Batch
 	rest, err := b.ParseNext(question)
@@ -146,11 +147,13 @@ func (c *cluster) hasErased(question []byte) (applied bool, err error) {
 		return false, errors.New("not a question of this cluster")
 	}
 	applied = true
+	latest := later(caps.Second(c.serversNow().Unix()), c.ahead)
 	for change := (caps.Change{}); b.Next(&change); {
 		if change.Kind != caps.ChangeErase {
 			return false, errors.New("not a question of this cluster")
 		}
-		applied = applied && c.store.Erased(change.Keys[0]) >= change.Until
+		held := c.store.Lookup(change.Keys[0], c.store.Now())
+		applied = applied && held.Erased >= change.Until && held.Newest() <= latest
 	}
 	return applied, nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"restraint/caps"
 )
@@ -86,4 +87,45 @@ func TestHasErasedRefuses(t *testing.T) {
 		t.Error(err)
 	}
 	closed(t, one.Keeper)
+}
+
+// A node whose clock was years ahead holds what an erasure asked of another does not reach. It does not say that the person is forgotten, until an
+// erasure that it is asked for itself, which goes by what it holds, has reached that too.
+func TestErasedAheadIsNotApplied(t *testing.T) {
+	b := startBroker(t, t.TempDir(), 0)
+	root, keys := t.TempDir(), testKeys(1)
+	real := func(name string, forward time.Duration) member {
+		o := testOptions(filepath.Join(root, name))
+		o.Broker = &BrokerOptions{Node: name, URLs: []string{b.ClientURL()}, Log: o.Log}
+		o.Now, o.ahead = func() time.Time { return time.Now().Add(forward) }, ahead
+		k, s := opened(t, o)
+		return member{k, s}
+	}
+	fast, right := real("fast", 5*365*24*time.Hour), real("right", 0)
+	far, until := caps.Second(fast.options.Now().Unix()), caps.Second(time.Now().Unix())+caps.ErasureSkew
+	exposure := caps.Change{Kind: caps.ChangeExpose, Keys: keys, Now: far, Exposure: caps.Exposure{Identity: 7, At: far}, Scopes: []caps.Counted{{Scope: scope(1), Keep: 3}}}
+	applied := func() bool {
+		t.Helper()
+		settled(t, fast, right)
+		nodes, err := right.Erased(t.Context(), keys, until)
+		if err != nil || len(nodes) != 1 || !nodes[0].Answered {
+			t.Fatalf("%+v, %v", nodes, err)
+		}
+		return nodes[0].Applied
+	}
+	record(t, fast.Keeper, exposure)
+	settled(t, fast, right)
+	record(t, right.Keeper, caps.Change{Kind: caps.ChangeErase, Keys: keys, Now: until, Until: until})
+	if held := fast.store.Lookup(keys[0], 0); len(held.Counters) == 0 {
+		t.Fatal("the test has no effect")
+	}
+	if applied() {
+		t.Error("it still holds what is ahead, and says that the person is forgotten")
+	}
+	record(t, fast.Keeper, caps.Change{Kind: caps.ChangeErase, Keys: keys, Now: far, Until: far + caps.ErasureSkew})
+	if !applied() {
+		t.Error("it holds nothing, and does not say that the person is forgotten")
+	}
+	closed(t, fast.Keeper)
+	closed(t, right.Keeper)
 }

@@ -36,6 +36,7 @@ type follower struct {
 	own     bool     // the stream is an embedded server's
 	gaps    accepted // that are gone on without
 	notices *notices
+	waiting string // why it waits for the snapshot of another node, as it was logged last; of the goroutine that runs it
 
 	mu       sync.Mutex
 	at       StreamPosition

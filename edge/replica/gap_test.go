@@ -213,3 +213,61 @@ func TestGapNames(t *testing.T) {
 		}
 	}
 }
+
+// The stream of an embedded server has what this node recorded. Where the server lost its end, and age had taken its beginning, nothing that
+// this node did not know has gone.
+func TestNoGapInOwnStream(t *testing.T) {
+	b := startBroker(t, t.TempDir(), 0)
+	js, stream := streamWith(t, b.ClientURL(), jetstream.StreamConfig{Name: eventsStream, Subjects: []string{eventsSubject + ".>"}})
+	for range 15 {
+		if _, err := js.Publish(t.Context(), eventsSubject+".0", nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := stream.Purge(t.Context(), jetstream.WithPurgeSequence(12)); err != nil {
+		t.Fatal(err)
+	}
+	for name, own := range map[string]bool{"own": true, "shared": false} {
+		sentAgain := 0
+		f := follower{
+			lostTouch: func() uint64 { return 0 }, js: js, stream: eventsStream, notices: &notices{log: testLog}, lost: func() { sentAgain++ }, own: own,
+			at: StreamPosition{Created: stream.CachedInfo().Created.UnixNano(), Next: 50, Time: 1},
+			peers: func(context.Context, string, func(StreamPosition) bool) (StreamPosition, bool, error) {
+				return StreamPosition{}, false, nil
+			},
+		}
+		from, err := f.begin(t.Context())
+		if err != nil || from != 12 || sentAgain != 1 {
+			t.Fatalf("%s: from %d, sent again %d times, %v", name, from, sentAgain, err)
+		}
+		if st := f.stats(); (st.Gap != "") == own {
+			t.Errorf("%s: %+v", name, st)
+		}
+	}
+}
+
+// Why a node waits for the snapshot of another is said, once for each reason.
+func TestWaitingForACopyIsSaid(t *testing.T) {
+	b := startBroker(t, t.TempDir(), 0)
+	js, _ := agedStream(t, b.ClientURL())
+	var log logged
+	why := errors.New("no room on the disk")
+	f := follower{
+		lostTouch: func() uint64 { return 0 }, js: js, stream: eventsStream, notices: &notices{log: log.log()}, lost: func() {},
+		peers: func(context.Context, string, func(StreamPosition) bool) (StreamPosition, bool, error) {
+			return StreamPosition{}, false, why
+		},
+	}
+	for range 3 {
+		if _, err := f.begin(t.Context()); !errors.Is(err, why) {
+			t.Fatalf("begun: %v", err)
+		}
+	}
+	why = errors.New("another reason")
+	if _, err := f.begin(t.Context()); !errors.Is(err, why) {
+		t.Fatalf("begun: %v", err)
+	}
+	if text := log.String(); strings.Count(text, "no room on the disk") != 1 || strings.Count(text, "another reason") != 1 {
+		t.Errorf("the log:\n%s", text)
+	}
+}

@@ -100,9 +100,11 @@ func (f *follower) begin(ctx context.Context) (from uint64, err error) {
 	if p.Next == 0 || how != same { // others may have what the stream has no more, or never had
 		filled, err := f.fill(ctx, info, max(begins, f.position().Hole), true)
 		if err != nil {
+			f.waits(err)
 			return 0, fmt.Errorf("take the snapshot of another node: %w", err)
 		}
-		if next := f.position().Next; !filled && begins > max(1, next) {
+		own := f.own && p.Next > 0 // also where the stream was made anew or has lost its end: this node recorded what it had
+		if next := f.position().Next; !filled && !own && begins > max(1, next) {
 			f.gapped(info.Created.UnixNano(), next, begins)
 		}
 		p = f.position()
@@ -150,7 +152,15 @@ func (f *follower) mend(ctx context.Context, info *jetstream.StreamInfo) {
 		f.notices.log.Info("what was missing came by the snapshot of another node", "stream", f.stream)
 		return
 	case err != nil:
-		f.notices.log.Info("what is missing is not there yet", "stream", f.stream, "error", err.Error())
+		f.waits(err)
 	}
 	f.accept()
+}
+
+// waits logs why the snapshot of another node cannot be taken, once for each reason: it is tried again every few seconds.
+func (f *follower) waits(err error) {
+	if text := err.Error(); text != f.waiting {
+		f.waiting = text
+		f.notices.log.Info("the snapshot of another node cannot be taken; it is tried again", "stream", f.stream, "error", text)
+	}
 }

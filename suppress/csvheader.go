@@ -44,7 +44,9 @@ func (i *importer) header(c *csvReader) (*header, error) {
 		switch {
 		case len(text) == 0:
 			continue
-		case text[0] == '#', len(text) <= 7 && bytes.HasPrefix(bytes.ToLower(bytes.Trim(text, `"`)), []byte("sep=")):
+		case bytes.IndexByte(bytes.TrimRight(line, "\r"), '\r') >= 0:
+			return nil, fmt.Errorf("line %d: %w: lines end with CR alone, and the whole file reads as one; save it as CSV UTF-8", c.in.line, ErrImport)
+		case text[0] == '#' && (len(text) == 1 || strings.IndexByte(separators, text[1]) < 0), len(text) <= 7 && bytes.HasPrefix(bytes.ToLower(bytes.Trim(text, `"`)), []byte("sep=")):
 			i.rep.Skipped++
 			continue
 		}
@@ -58,6 +60,10 @@ func (i *importer) header(c *csvReader) (*header, error) {
 			i.rep.Skipped += uint64(len(preamble))
 			i.columnsRead(h.names, h.ids, h.item)
 			return h, nil
+		}
+		if text[0] == '#' { // but #,Email,Name has the rows' numbers in its first column
+			i.rep.Skipped++
+			continue
 		}
 		if cells > most {
 			fault, most = err, cells

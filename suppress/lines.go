@@ -105,5 +105,5 @@ func (in *lines) take(end []byte) ([]byte, error) {
 }
 
 func (in *lines) tooLong(line uint64) error {
-	return fmt.Errorf("line %d: %w: it has more than %d bytes; is a quote left open?", line, ErrRowTooLong, in.row)
+	return fmt.Errorf("line %d: %w: it has more than %d bytes; is a quote left open, or do lines end with CR alone?", line, ErrRowTooLong, in.row)
 }

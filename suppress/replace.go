@@ -82,6 +82,10 @@ func (s *Store) replace(l *list, decl Declaration, im Import, m manifest, run *s
 		return err
 	}
 	rep.Generation, rep.Keys, rep.Duplicates = m.generation, w.keys, run.keys-w.keys
+	if lines := rep.Rows + rep.Skipped; w.keys == 0 && lines > 0 && rep.Rejected == 0 && !im.Force {
+		return fmt.Errorf("%w: none of its %d lines has an identifier in the columns that were read, which are %s; name those that have with map, or, if the list is meant to be empty, say force",
+			ErrColumn, lines, rep.Columns)
+	}
 	if err := s.checkShrink(l, w.keys, im.Force); err != nil {
 		return err
 	}

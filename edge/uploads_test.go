@@ -192,12 +192,12 @@ func waitRows(t *testing.T, n *node, rows int) {
 	poll := time.NewTicker(20 * time.Millisecond) // the upload needs the processor
 	defer poll.Stop()
 	for deadline := time.Now().Add(5 * time.Minute); ; <-poll.C {
-		var list struct{ Upload *struct{ Rows int } }
+		var list struct{ Work *struct{ Rows int } }
 		_, answer := n.do("GET", "/v1/lists/customers", "", "")
 		if err := json.Unmarshal(answer, &list); err != nil {
 			t.Fatal(err)
 		}
-		if list.Upload != nil && list.Upload.Rows > rows-20_000 {
+		if list.Work != nil && list.Work.Rows > rows-20_000 {
 			return
 		}
 		if time.Now().After(deadline) {

@@ -112,7 +112,7 @@ type importer struct {
 	o    *Options
 	add  func(Key) error
 	rep  *Report
-	done *progress
+	done *work
 	// removes says that the identifiers leave the list: then none is guessed.
 	removes bool
 

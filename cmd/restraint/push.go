@@ -81,11 +81,13 @@ func (c *pushCmd) Run(ctx context.Context, p *process) error {
 		method: http.MethodPut, path: "/v1/lists/" + url.PathEscape(c.List), query: query,
 		body: bar.reader(in), bodyBytes: in.size, contentType: in.contentType, encoding: in.encoding,
 	}
+	work := "upload"
 	if c.Add || c.Remove {
+		work = "change"
 		r.method = http.MethodPost
 		r.path += map[bool]string{true: "/add", false: "/remove"}[c.Add]
 	}
-	unfollow := node.follow(ctx, c.List, bar)
+	unfollow := node.follow(ctx, c.List, work, bar)
 	body, err := node.stream(ctx, r)
 	unfollow()
 	bar.finish()

@@ -162,6 +162,14 @@ func (n *Node) upload(ctx *fasthttp.RequestCtx, name string, put func(string, io
 	if request.again(ctx) {
 		return
 	}
+	if !n.uploads.begin() {
+		linger(ctx)
+		p := newProblem(fasthttp.StatusServiceUnavailable, fmt.Sprintf("%d uploads are under way, which is as many as are taken at once; the list stays as it was, send it again", maxUploads))
+		p.retryAfter = 5
+		p.send(ctx)
+		return
+	}
+	defer n.uploads.end()
 	before, _ := n.lists.Status(name)
 	body := request.reader(n.bodyReader(ctx))
 	report, err := put(name, body, asked)

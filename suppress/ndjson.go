@@ -188,7 +188,7 @@ func (i *importer) jsonKnown(j *jsonReader, name string) *jsonName {
 		for _, source := range sources {
 			known.cols = append(known.cols, i.bound(0, name, source))
 		}
-		if len(j.known) < maxNames {
+		if len(j.known) < maxNames && len(name) <= maxShownName {
 			j.known[name] = known
 		}
 	}

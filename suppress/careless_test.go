@@ -121,6 +121,22 @@ func TestLineEnds(t *testing.T) {
 	}
 }
 
+// TestNoHeader: a person whose row has a word in it that is a column's name too is
+// no header.
+func TestNoHeader(t *testing.T) {
+	for _, im := range []suppress.Import{{}, {Map: []suppress.Column{{Column: "email", Source: "email_sha256"}}}} {
+		s := open(t, options(t.TempDir()))
+		declare(t, s, suppress.Declaration{Name: "l", Sources: []string{"email_sha256"}})
+		im.Format, im.Normalize = suppress.CSV, "google"
+		for _, person := range []string{"zoe@example.com", hashA} {
+			rep, err := s.Replace("l", strings.NewReader(person+",Zoe Doe,email\nanna@example.com,Anna,anna@example.com\n"), im)
+			if !errors.Is(err, suppress.ErrColumn) || strings.Contains(err.Error(), "Zoe") || strings.Contains(err.Error(), person) || len(rep.Ignored) > 0 {
+				t.Errorf("got %+v, %v", rep, err)
+			}
+		}
+	}
+}
+
 // TestNumberedRows: a first column called # is no comment.
 func TestNumberedRows(t *testing.T) {
 	s := open(t, options(t.TempDir()))

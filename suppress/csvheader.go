@@ -74,6 +74,13 @@ func (i *importer) header(c *csvReader) (*header, error) {
 	}
 }
 
+// isSomebody says that a cell of a header is somebody's: the file has none, and a
+// column of its first row is called as one is by chance.
+func isSomebody(name string) bool {
+	_, err := normalEmail(nil, SchemeMeta, []byte(name))
+	return err == nil || seenAs([]byte(name)) != nil
+}
+
 // isPreamble says that a line before the header is text and no row: it has one
 // cell, where rows have several, with words in it and nothing that can be an
 // identifier. A file of people whose header comes later is refused.
@@ -115,6 +122,9 @@ func (i *importer) bindHeader(c *csvReader, first []byte) (h *header, cells int,
 			names = append(names, string(trim(cell)))
 		}
 		if ids, item, err := i.bind(names, single); err == nil {
+			if slices.ContainsFunc(names, isSomebody) {
+				return nil, len(names), fmt.Errorf("line %d: %w: an address or a hash stands in the first row, which is no header then; put one before it", c.in.line, ErrColumn)
+			}
 			return &header{names, len(names), ids, item}, len(names), nil
 		}
 		if len(names) > len(most) {

@@ -95,6 +95,7 @@ func (i *importer) jsonRow(j *jsonReader, row []jsonField) error {
 			j.first = append(j.first, f.name)
 		}
 		slices.Sort(j.first)
+		j.first = slices.Compact(j.first)
 	}
 	var item []byte
 	if i.decl.Items {

@@ -106,7 +106,7 @@ func (n *Node) rollbackList(ctx *fasthttp.RequestCtx, name string) {
 		return
 	}
 	defer request.end()
-	if request.again(ctx) {
+	if request.again(ctx, name) {
 		return
 	}
 	status, err := n.rollBack(context.Background(), name)
@@ -159,7 +159,7 @@ func (n *Node) upload(ctx *fasthttp.RequestCtx, name string, put func(string, io
 		return
 	}
 	defer request.end()
-	if request.again(ctx) {
+	if request.again(ctx, name) {
 		return
 	}
 	if !n.uploads.begin() {

@@ -137,6 +137,20 @@ func TestNoHeader(t *testing.T) {
 	}
 }
 
+// TestUTF16: told by what it is, with a mark and without.
+func TestUTF16(t *testing.T) {
+	for _, body := range []string{"\xff\xfeu\x001\x00", "\xfe\xff\x00u\x001", "u\x001\x00\n\x00", "\x00u\x001\x00\n"} {
+		for _, format := range []string{suppress.CSV, suppress.NDJSON, suppress.Plain} {
+			s := open(t, options(t.TempDir()))
+			declare(t, s, suppress.Declaration{Name: "l", Sources: []string{"user.id"}})
+			rep, err := s.Replace("l", strings.NewReader(body), suppress.Import{Format: format})
+			if !errors.Is(err, suppress.ErrImport) || !strings.Contains(err.Error(), "UTF-16") {
+				t.Errorf("%s %q: %+v, %v", format, body, rep, err)
+			}
+		}
+	}
+}
+
 // TestNumberedRows: a first column called # is no comment.
 func TestNumberedRows(t *testing.T) {
 	s := open(t, options(t.TempDir()))

@@ -107,7 +107,7 @@ func (n *Node) rollbackList(ctx *fasthttp.RequestCtx, name string) {
 		return
 	}
 	defer request.end()
-	if request.again(ctx) {
+	if request.again(ctx, name) {
 		return
 	}
 	status, err := n.rollBack(context.Background(), name)
@@ -160,9 +160,17 @@ func (n *Node) upload(ctx *fasthttp.RequestCtx, name string, put func(string, io
 		return
 	}
 	defer request.end()
-	if request.again(ctx) {
+	if request.again(ctx, name) {
 		return
 	}
+	if !n.uploads.begin() {
+		linger(ctx)
+		p := newProblem(fasthttp.StatusServiceUnavailable, fmt.Sprintf("%d uploads are under way, which is as many as are taken at once; the list stays as it was, send it again", maxUploads))
+		p.retryAfter = 5
+		p.send(ctx)
+		return
+	}
+	defer n.uploads.end()
 	before, _ := n.lists.Status(name)
 	body := request.reader(n.bodyReader(ctx))
 	report, err := put(name, body, asked)

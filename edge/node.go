@@ -84,6 +84,7 @@ type Node struct {
 	lists    *suppress.Store
 	listing  listing
 	onces    onces
+	uploads  uploads
 	watch    watch
 	metrics  *metrics
 
@@ -135,6 +136,7 @@ func load(o Options) (*Node, error) {
 		tokens:   identity.NewTokens(o.Secret),
 		receipts: identity.NewReceipts(o.Secret),
 		caps:     caps.New(o.Caps),
+		uploads:  make(uploads, maxUploads),
 	}
 	var err error
 	if n.consent, err = consent.New(consentBytes); err != nil {

@@ -18,8 +18,9 @@ import (
 // (draft-ietf-httpapi-idempotency-key-header-07). One that was done is answered
 // again as it was, without being done again, when it comes again with the same key,
 // the same path and query, and the same bytes; whatever else comes with the key is
-// refused. A request that was refused has changed nothing, and is done when it comes
-// again. What is kept are keyed hashes, and the answer.
+// refused, and so is a replacement that was undone since, by a rollback or a deletion:
+// done again it would undo those, answered again it would be believed. A request that
+// was refused has changed nothing, and is done when it comes again. What is kept are keyed hashes, and the answer.
 //
 // A node that ends between the change and keeping its answer does it again.
 
@@ -93,9 +94,9 @@ func (o *once) end() {
 	delete(o.node.onces.running, o.key)
 }
 
-// again answers a request that was done, or whose key belongs to another, and says
-// whether it did.
-func (o *once) again(ctx *fasthttp.RequestCtx) bool {
+// again answers a request to a list that was done, or whose key belongs to another,
+// and says whether it did.
+func (o *once) again(ctx *fasthttp.RequestCtx, list string) bool {
 	if o == nil {
 		return false
 	}
@@ -127,9 +128,27 @@ func (o *once) again(ctx *fasthttp.RequestCtx) bool {
 			onceHeader, time.Unix(a.At, 0).UTC().Format(time.RFC3339), other)).send(ctx)
 		return true
 	}
+	if ctx.IsPut() && o.undone(list, a) {
+		newProblem(fasthttp.StatusConflict, fmt.Sprintf("the upload with this %s was done at %s and a rollback or the deletion of list %q has undone it since; if it is to hold again, send it with a new key",
+			onceHeader, time.Unix(a.At, 0).UTC().Format(time.RFC3339), list)).send(ctx)
+		return true
+	}
 	ctx.Response.Header.Set(onceReplayed, "true")
 	sendJSON(ctx, a.Status, a.Answer)
 	return true
+}
+
+// undone says that what a replacement made was rolled back, or deleted. A node that
+// has not got so far yet does not know it, and a later replacement is none.
+func (o *once) undone(list string, a *onceAnswer) bool {
+	var made struct{ Generation uint64 }
+	st, err := o.node.lists.Status(list)
+	if err != nil || json.Unmarshal(a.Answer, &made) != nil {
+		return false
+	}
+	rolledBack := st.Generation < made.Generation && st.Previous == made.Generation
+	deleted := st.Generation > made.Generation && st.Uploaded == 0
+	return rolledBack || deleted
 }
 
 func (o *once) bodyHash() string { return o.node.hidden("body", o.body.Sum(nil)) }

@@ -200,3 +200,35 @@ func TestOnceElsewhere(t *testing.T) {
 	links[1].cut(false)
 	b.onceSame("add", "POST", "/add?id=user.id", "u4\n", 200, add)
 }
+
+// TestOnceUndone: a replacement that was rolled back or deleted since is neither done
+// again nor said to be there; one that a later one has replaced is answered again.
+func TestOnceUndone(t *testing.T) {
+	n := startNode(t, "", testPolicy, nil)
+	put := func(key, body string, want int, replay bool) {
+		t.Helper()
+		status, answer, replayed := n.keyed(key, "PUT", "?id=user.id&force", body)
+		if status != want || replayed != replay || want == 409 && !strings.Contains(answer, "new key") {
+			t.Errorf("%s: %d %s, replayed %v; want %d, %v", key, status, answer, replayed, want, replay)
+		}
+	}
+	put("k1", "u1\n", 201, false)
+	put("k2", "u2\n", 200, false)
+	put("k1", "u1\n", 201, true)
+	put("k2", "u2\n", 200, true)
+	n.must(200, "POST", customers+"/rollback", "", "", nil)
+	put("k2", "u2\n", 409, false)
+	put("k1", "u1\n", 201, true) // it is in use again
+	n.must(200, "POST", customers+"/rollback", "", "", nil)
+	put("k2", "u2\n", 200, true)
+	n.must(204, "DELETE", customers, "", "", nil)
+	put("k1", "u1\n", 409, false)
+	put("k2", "u2\n", 409, false)
+	n.must(200, "POST", customers+"/add?id=user.id", "text/plain", "u3\n", nil)
+	put("k2", "u2\n", 409, false)
+	put("k3", "u2\n", 200, false)
+	put("k2", "u2\n", 200, true)
+	if n.suppressed("u1") || !n.suppressed("u2") {
+		t.Error("the list is not what was uploaded last")
+	}
+}

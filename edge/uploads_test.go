@@ -163,17 +163,7 @@ func TestRawUploadLeavesNoTrace(t *testing.T) {
 	if !strings.HasPrefix(said.String(), "201") || !strings.Contains(said.String(), `"rejected":1`) {
 		t.Fatal(said.String())
 	}
-	for path, body := range map[string]string{
-		"/add?normalize=google": "Email\n" + row(7), "/remove?normalize=google": "Email,Phone\nx@,y\n" + row(8),
-		"/add": "Email,Phone\n" + row(7), "/add?map=None:email_sha256": row(7) + row(8), "/add?normalize=uid2&map=Email:user.id": row(9) + row(10),
-	} {
-		status, answer := n.do("POST", "/v1/lists/customers"+path, "text/csv", body)
-		fmt.Fprintf(&said, "%d %s\n", status, answer)
-	}
-	for _, path := range []string{"/v1/lists", "/v1/status", "/metrics"} {
-		_, answer := n.do("GET", path, "", "")
-		said.Write(answer)
-	}
+	sayAll(n, row, &said)
 	n.stop()
 	searchFiles(t, n.dir, secrets)
 	for where, text := range map[string]string{"an answer": said.String(), "the log": n.log.String()} {
@@ -185,6 +175,23 @@ func TestRawUploadLeavesNoTrace(t *testing.T) {
 	}
 }
 
+// sayAll makes changes, good and bad, of raw rows, and asks for all that a node says
+// of its lists.
+func sayAll(n *node, row func(int) string, said *bytes.Buffer) {
+	n.t.Helper()
+	for path, body := range map[string]string{
+		"/add?normalize=google": "Email\n" + row(7), "/remove?normalize=google": "Email,Phone\nx@,y\n" + row(8),
+		"/add": "Email,Phone\n" + row(7), "/add?map=None:email_sha256": row(7) + row(8), "/add?normalize=uid2&map=Email:user.id": row(9) + row(10),
+	} {
+		status, answer := n.do("POST", "/v1/lists/customers"+path, "text/csv", body)
+		fmt.Fprintf(said, "%d %s\n", status, answer)
+	}
+	for _, path := range []string{"/v1/lists", "/v1/status", "/metrics"} {
+		_, answer := n.do("GET", path, "", "")
+		said.Write(answer)
+	}
+}
+
 // waitRows waits until an upload has come so far, but for the rows of a piece that is
 // still being filled.
 func waitRows(t *testing.T, n *node, rows int) {
@@ -192,12 +199,12 @@ func waitRows(t *testing.T, n *node, rows int) {
 	poll := time.NewTicker(20 * time.Millisecond) // the upload needs the processor
 	defer poll.Stop()
 	for deadline := time.Now().Add(5 * time.Minute); ; <-poll.C {
-		var list struct{ Upload *struct{ Rows int } }
+		var list struct{ Work *struct{ Rows int } }
 		_, answer := n.do("GET", "/v1/lists/customers", "", "")
 		if err := json.Unmarshal(answer, &list); err != nil {
 			t.Fatal(err)
 		}
-		if list.Upload != nil && list.Upload.Rows > rows-20_000 {
+		if list.Work != nil && list.Work.Rows > rows-20_000 {
 			return
 		}
 		if time.Now().After(deadline) {

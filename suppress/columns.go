@@ -103,6 +103,9 @@ type ReadColumn struct {
 	Source string `json:"source"`
 }
 
+// String is the column and its source.
+func (c ReadColumn) String() string { return fmt.Sprintf("%q of %s", c.Column, c.Source) }
+
 // columnsRead tells in the report what was read, and what was not: an address
 // that stands in another column is let through.
 func (i *importer) columnsRead(names []string, ids []boundColumn, item int) {

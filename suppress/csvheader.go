@@ -44,7 +44,9 @@ func (i *importer) header(c *csvReader) (*header, error) {
 		switch {
 		case len(text) == 0:
 			continue
-		case text[0] == '#', len(text) <= 7 && bytes.HasPrefix(bytes.ToLower(bytes.Trim(text, `"`)), []byte("sep=")):
+		case bytes.IndexByte(bytes.TrimRight(line, "\r"), '\r') >= 0:
+			return nil, fmt.Errorf("line %d: %w: lines end with CR alone, and the whole file reads as one; save it as CSV UTF-8", c.in.line, ErrImport)
+		case text[0] == '#' && (len(text) == 1 || strings.IndexByte(separators, text[1]) < 0), len(text) <= 7 && bytes.HasPrefix(bytes.ToLower(bytes.Trim(text, `"`)), []byte("sep=")):
 			i.rep.Skipped++
 			continue
 		}
@@ -59,6 +61,10 @@ func (i *importer) header(c *csvReader) (*header, error) {
 			i.columnsRead(h.names, h.ids, h.item)
 			return h, nil
 		}
+		if text[0] == '#' { // but #,Email,Name has the rows' numbers in its first column
+			i.rep.Skipped++
+			continue
+		}
 		if cells > most {
 			fault, most = err, cells
 		}
@@ -66,6 +72,13 @@ func (i *importer) header(c *csvReader) (*header, error) {
 			return nil, fault
 		}
 	}
+}
+
+// isSomebody says that a cell of a header is somebody's: the file has none, and a
+// column of its first row is called as one is by chance.
+func isSomebody(name string) bool {
+	_, err := normalEmail(nil, SchemeMeta, []byte(name))
+	return err == nil || seenAs([]byte(name)) != nil
 }
 
 // isPreamble says that a line before the header is text and no row: it has one
@@ -109,6 +122,9 @@ func (i *importer) bindHeader(c *csvReader, first []byte) (h *header, cells int,
 			names = append(names, string(trim(cell)))
 		}
 		if ids, item, err := i.bind(names, single); err == nil {
+			if slices.ContainsFunc(names, isSomebody) {
+				return nil, len(names), fmt.Errorf("line %d: %w: an address or a hash stands in the first row, which is no header then; put one before it", c.in.line, ErrColumn)
+			}
 			return &header{names, len(names), ids, item}, len(names), nil
 		}
 		if len(names) > len(most) {

@@ -92,3 +92,45 @@ func TestFuseContains(t *testing.T) {
 		}
 	}
 }
+
+// TestProbesShared: one probe asked of filters of every number of bits a key, in any
+// order, says for each what all of its bits say.
+func TestProbesShared(t *testing.T) {
+	var filters []*filter
+	for probes := 1; probes <= maxProbes; probes++ {
+		f := &filter{blocks: 3, probes: probes, words: make([]uint64, 3*blockWords)}
+		for i := range f.words {
+			for b := range 64 {
+				if mix(uint64(probes)<<32|uint64(i)<<8|uint64(b))%10 != 0 { // nine bits in ten are set
+					f.words[i] |= 1 << b
+				}
+			}
+		}
+		filters = append(filters, f)
+	}
+	hits := 0
+	for n := range uint64(2000) {
+		key := pair{mix(n), mix(n + 1<<40)}
+		var all, p Probe
+		all.Reset(key.key())
+		all.extend(maxProbes)
+		p.Reset(key.key())
+		for i := range filters {
+			f := filters[(uint64(i)*7+n)%maxProbes]
+			at, _ := bits.Mul64(all.x, f.blocks)
+			want := true
+			for _, off := range all.off[:f.probes] {
+				want = want && f.words[at*blockWords+uint64(off/64)]&(1<<(off%64)) != 0
+			}
+			if got := f.maybe(&p); got != want {
+				t.Fatalf("key %d, %d probes: %v, want %v", n, f.probes, got, want)
+			}
+			if want {
+				hits++
+			}
+		}
+	}
+	if hits == 0 || hits == 2000*maxProbes {
+		t.Errorf("%d hits", hits)
+	}
+}

@@ -54,7 +54,8 @@ type Import struct {
 
 	// DryRun reads and counts everything and changes nothing.
 	DryRun bool
-	// Force lets a replacement lose more than Options.MaxShrink of the members.
+	// Force lets a replacement lose more than Options.MaxShrink of the members, and
+	// be of a file that has lines and nobody in them.
 	Force bool
 	// Until is the Unix second at which these members leave by themselves; 0 means
 	// never. Those that were added for longer, or are in the upload that is in use,
@@ -111,7 +112,7 @@ type importer struct {
 	o    *Options
 	add  func(Key) error
 	rep  *Report
-	done *progress
+	done *work
 	// removes says that the identifiers leave the list: then none is guessed.
 	removes bool
 

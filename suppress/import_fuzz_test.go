@@ -24,7 +24,7 @@ func importOf(t *testing.T, decl Declaration, im Import, body string) ([]Key, Re
 	var keys []Key
 	rep := Report{}
 	i := importer{
-		list: decl.Name, decl: decl, im: im, o: &o, rep: &rep, done: new(progress),
+		list: decl.Name, decl: decl, im: im, o: &o, rep: &rep, done: new(work),
 		add: func(k Key) error { keys = append(keys, k); return nil },
 	}
 	err := i.run(strings.NewReader(body))

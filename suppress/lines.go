@@ -36,7 +36,8 @@ func newLines(r io.Reader, compression string, o *Options) (*lines, error) {
 	switch as := packedAs(first); {
 	case bytes.HasPrefix(first, []byte("\xef\xbb\xbf")):
 		first = first[3:]
-	case bytes.HasPrefix(first, []byte("\xff\xfe")), bytes.HasPrefix(first, []byte("\xfe\xff")):
+	case bytes.HasPrefix(first, []byte("\xff\xfe")), bytes.HasPrefix(first, []byte("\xfe\xff")),
+		bytes.IndexByte(first[:min(2, len(first))], 0) >= 0: // without a mark, one of the first two bytes is 0
 		err = fmt.Errorf("%w: the file is UTF-16; export it as UTF-8", ErrImport)
 	case (as == Gzip || as == Zstd) && in.packed == None:
 		err = fmt.Errorf("%w: the file is compressed with %s and was not announced so; say Content-Encoding: %s", ErrImport, as, as)
@@ -105,5 +106,5 @@ func (in *lines) take(end []byte) ([]byte, error) {
 }
 
 func (in *lines) tooLong(line uint64) error {
-	return fmt.Errorf("line %d: %w: it has more than %d bytes; is a quote left open?", line, ErrRowTooLong, in.row)
+	return fmt.Errorf("line %d: %w: it has more than %d bytes; is a quote left open, or do lines end with CR alone?", line, ErrRowTooLong, in.row)
 }

@@ -95,6 +95,7 @@ func (i *importer) jsonRow(j *jsonReader, row []jsonField) error {
 			j.first = append(j.first, f.name)
 		}
 		slices.Sort(j.first)
+		j.first = slices.Compact(j.first)
 	}
 	var item []byte
 	if i.decl.Items {
@@ -188,7 +189,7 @@ func (i *importer) jsonKnown(j *jsonReader, name string) *jsonName {
 		for _, source := range sources {
 			known.cols = append(known.cols, i.bound(0, name, source))
 		}
-		if len(j.known) < maxNames {
+		if len(j.known) < maxNames && len(name) <= maxShownName {
 			j.known[name] = known
 		}
 	}

@@ -38,6 +38,9 @@ var (
 	errE164        = errors.New("it is not a phone number in E.164 (+ and 10 to 15 digits), which uid2 asks for")
 	errTenDigits   = errors.New("it is not a US phone number of ten digits")
 	errPhoneLength = errors.New("it has not the 7 to 15 digits of a phone number")
+	errCountryCode = errors.New("it begins with 0, which no country code does; write it with + and the country code")
+	errInvisible   = errors.New("it has a character in it that cannot be seen, such as a byte order mark; export it without")
+	errQuoted      = errors.New("it stands in quotes of its own; export it without, or send it as csv")
 )
 
 // Names of the sources whose raw values can be hashed begin so.
@@ -86,6 +89,10 @@ func (f *form) append(dst, id []byte) ([]byte, error) {
 		return dst, errEmpty
 	case f.digest == nil && shortened(id):
 		return dst, errShortened
+	case f.digest == nil && quoted(id):
+		return dst, errQuoted
+	case f.digest == nil && invisible(id):
+		return dst, errInvisible
 	case f.digest == nil:
 		return canonicalText(dst, f.source, id)
 	case f.scheme == None:
@@ -123,173 +130,22 @@ func (f *form) raw(dst, id []byte) ([]byte, error) {
 	return dst, err
 }
 
-// shortened says that a spreadsheet or a table of numbers has written an
-// identifier as a number that it is not: 1.23E+10, 4,9171E+12, 4917112345678.0.
-func shortened(id []byte) bool {
-	digits, marks := 0, 0
+// quoted says that quotes of a file were taken for a part of the identifier: "u1"
+// in a plain file, ="00123" from a spreadsheet.
+func quoted(id []byte) bool {
+	id = bytes.TrimPrefix(id, []byte("="))
+	return len(id) > 1 && id[0] == '"' && id[len(id)-1] == '"'
+}
+
+// invisible says that there is a format character in it, as files that were joined
+// and texts that were copied have. Those that join letters belong to writing.
+func invisible(id []byte) bool {
 	for n, c := range id {
-		switch {
-		case c >= '0' && c <= '9':
-			digits++
-		case n == 0 && (c == '+' || c == '-'):
-		case (c == '.' || c == ',') && marks == 0 && n > 0:
-			marks++
-		case (c == 'E' || c == 'e') && digits > 0 && n+2 < len(id) && id[n+1] == '+':
-			return len(bytes.Trim(id[n+2:], "0123456789")) == 0
-		default:
-			return false
-		}
-	}
-	return marks == 1 && digits > 2 && bytes.HasSuffix(id, []byte(".0"))
-}
-
-// normalEmail appends the address as a scheme writes it before hashing.
-func normalEmail(dst []byte, scheme string, id []byte) ([]byte, error) {
-	id = bytes.TrimSpace(id)
-	from := len(dst)
-	dst = appendLower(dst, id)
-	if scheme == SchemeLiveRamp {
-		dst = dst[:from+len(removeSpace(dst[from:]))]
-	}
-	text := dst[from:]
-	at := bytes.IndexByte(text, '@')
-	if at <= 0 || at == len(text)-1 || bytes.IndexByte(text[at+1:], '@') >= 0 ||
-		bytes.ContainsAny(text, " \t\r\n\v\f") || !utf8.Valid(text) {
-		return dst[:from], errNoEmail
-	}
-	domain := text[at+1:]
-	switch {
-	case scheme == SchemeMeta && !(metaLocal(text[:at]) && metaDomain(text[at+1:])):
-		return dst[:from], errNoEmail
-	case string(domain) == "gmail.com" && (scheme == SchemeUID2 || scheme == SchemeGoogle),
-		string(domain) == "googlemail.com" && scheme == SchemeGoogle:
-		local := text[:at]
-		if plus := bytes.IndexByte(local, '+'); plus >= 0 {
-			local = local[:plus]
-		}
-		n := 0
-		for _, c := range local {
-			if c != '.' {
-				text[n] = c
-				n++
-			}
-		}
-		if n == 0 {
-			return dst[:from], errNoEmail
-		}
-		text[n] = '@'
-		n += 1 + copy(text[n+1:], domain)
-		dst = dst[:from+n]
-	}
-	return dst, nil
-}
-
-// metaLocal and metaDomain are the forms that Meta's own normaliser takes
-// (dot-separated atoms; at least two labels), and any character beyond ASCII.
-func metaLocal(local []byte) bool {
-	for more := true; more; {
-		var atom []byte
-		if atom, local, more = bytes.Cut(local, dot); len(atom) == 0 {
-			return false
-		}
-		for _, c := range atom {
-			if !alphanumeric(c) && bytes.IndexByte([]byte("!#$%&'*+/=?^_`{|}~-"), c) < 0 {
-				return false
-			}
-		}
-	}
-	return true
-}
-
-func metaDomain(domain []byte) bool {
-	labels := 0
-	for more := true; more; labels++ {
-		var label []byte
-		if label, domain, more = bytes.Cut(domain, dot); len(label) == 0 || label[0] == '-' || label[len(label)-1] == '-' {
-			return false
-		}
-		for _, c := range label {
-			if !alphanumeric(c) && c != '-' {
-				return false
-			}
-		}
-	}
-	return labels >= 2
-}
-
-var dot = []byte(".")
-
-// removeSpace takes the white space out of b, in place.
-func removeSpace(b []byte) []byte {
-	to := 0
-	for from := 0; from < len(b); {
-		r, size := utf8.DecodeRune(b[from:])
-		if !unicode.IsSpace(r) {
-			to += copy(b[to:], b[from:from+size])
-		}
-		from += size
-	}
-	return b[:to]
-}
-
-func alphanumeric(c byte) bool {
-	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= utf8.RuneSelf
-}
-
-// appendLower appends b in lower case.
-func appendLower(dst, b []byte) []byte {
-	for _, c := range b {
 		if c >= utf8.RuneSelf {
-			return append(dst, bytes.ToLower(b)...)
+			return bytes.IndexFunc(id[n:], func(r rune) bool {
+				return unicode.Is(unicode.Cf, r) && r != '\u200c' && r != '\u200d'
+			}) >= 0
 		}
 	}
-	for _, c := range b {
-		if c >= 'A' && c <= 'Z' {
-			c |= 0x20
-		}
-		dst = append(dst, c)
-	}
-	return dst
-}
-
-// normalPhone appends the number as a scheme writes it before hashing.
-func normalPhone(dst []byte, scheme string, id []byte) ([]byte, error) {
-	id = bytes.TrimSpace(id)
-	from := len(dst)
-	switch scheme {
-	case SchemeUID2:
-		if len(id) < 11 || len(id) > 16 || id[0] != '+' {
-			return dst, errE164
-		}
-		if dst = appendDigits(append(dst, '+'), id); len(dst) != from+len(id) {
-			return dst[:from], errE164
-		}
-	case SchemeGoogle:
-		dst = appendDigits(append(dst, '+'), id)
-		if len(dst) == from+1 {
-			return dst[:from], errNoPhone
-		}
-	case SchemeMeta:
-		dst = appendDigits(dst, id)
-		digits := bytes.TrimLeft(dst[from:], "0")
-		dst = append(dst[:from], digits...)
-	case SchemeLiveRamp:
-		dst = appendDigits(dst, id)
-		if len(dst) == from+11 && dst[from] == '1' {
-			dst = append(dst[:from], dst[from+1:]...)
-		}
-		if len(dst) != from+10 {
-			return dst[:from], errTenDigits
-		}
-	}
-	return dst, nil
-}
-
-func appendDigits(dst, b []byte) []byte {
-	for _, c := range b {
-		if c >= '0' && c <= '9' {
-			dst = append(dst, c)
-		}
-	}
-	return dst
+	return false
 }

@@ -35,7 +35,9 @@ func (s *Store) Prepare(name string, op Op, r io.Reader, im Import) (*Prepared, 
 		store: s, run: newSorter(s.tmp), empty: im.DryRun,
 		c: Change{List: name, Fingerprint: s.o.Fingerprint, Op: op, Items: decl.Items, Until: im.Until},
 	}
-	rep, err := s.read(l, decl, op, r, im, p.run)
+	work, end := s.beginChange(l)
+	defer end()
+	rep, err := s.read(l, decl, op, r, im, p.run, work)
 	if err == nil {
 		l.mu.Lock()
 		err = l.takes(shapeOf(decl.Items))

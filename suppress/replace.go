@@ -40,7 +40,7 @@ func (s *Store) ReplaceAs(name string, r io.Reader, im Import, publish func(*Exp
 	m.shape = shapeOf(decl.Items)
 	run := newSorter(s.tmp)
 	defer run.close()
-	rep, err := s.read(l, decl, Add, l.counted(r), im, run)
+	rep, err := s.read(l, decl, Add, r, im, run, l.working.Load())
 	if err == nil {
 		err = s.replace(l, decl, im, m, run, &rep, publish)
 	}
@@ -52,17 +52,16 @@ func (s *Store) ReplaceAs(name string, r io.Reader, im Import, publish func(*Exp
 	return rep, nil
 }
 
-// read runs the importer into the sorter.
-func (s *Store) read(l *list, decl Declaration, op Op, r io.Reader, im Import, run *sorter) (Report, error) {
-	rep, done := Report{List: l.name, Until: im.Until}, new(progress)
-	l.upload.Store(done)
+// read runs the importer into the sorter and tells w how far it is.
+func (s *Store) read(l *list, decl Declaration, op Op, r io.Reader, im Import, run *sorter, w *work) (Report, error) {
+	rep := Report{List: l.name, Until: im.Until}
 	i := importer{
-		list: l.name, decl: decl, im: im, o: &s.o, add: run.add, rep: &rep, removes: op == Remove, done: done,
+		list: l.name, decl: decl, im: im, o: &s.o, add: run.add, rep: &rep, removes: op == Remove, done: w,
 		scratch: make([]byte, 0, maxIdentifierBytes),
 	}
-	err := i.run(r)
-	done.rows.Store(rep.Rows)
-	done.building.Store(true)
+	err := i.run(&countedReader{r, &w.bytes})
+	w.rows.Store(rep.Rows)
+	w.building.Store(true)
 	return rep, err
 }
 
@@ -82,6 +81,10 @@ func (s *Store) replace(l *list, decl Declaration, im Import, m manifest, run *s
 		return err
 	}
 	rep.Generation, rep.Keys, rep.Duplicates = m.generation, w.keys, run.keys-w.keys
+	if lines := rep.Rows + rep.Skipped; w.keys == 0 && lines > 0 && rep.Rejected == 0 && !im.Force {
+		return fmt.Errorf("%w: none of its %d lines has an identifier in the columns that were read, which are %s; name those that have with map, or, if the list is meant to be empty, say force",
+			ErrColumn, lines, rep.Columns)
+	}
 	if err := s.checkShrink(l, w.keys, im.Force); err != nil {
 		return err
 	}
@@ -168,7 +171,6 @@ func (s *Store) checkShrink(l *list, keys uint64, force bool) error {
 }
 
 func (l *list) report(rep Report) {
-	l.upload.Store(nil)
 	l.mu.Lock()
 	l.last = rep
 	l.mu.Unlock()
@@ -191,7 +193,9 @@ func (s *Store) Change(name string, op Op, r io.Reader, im Import) (Report, erro
 	decl := l.declaration()
 	run := newSorter(s.tmp)
 	defer run.close()
-	rep, err := s.read(l, decl, op, r, im, run)
+	work, end := s.beginChange(l)
+	defer end()
+	rep, err := s.read(l, decl, op, r, im, run, work)
 	if err == nil {
 		err = s.change(l, decl, op, im, run, &rep)
 	}

@@ -38,15 +38,13 @@ type Status struct {
 	FalsePositiveRate float64 `json:"false_positive_rate"`
 	Bytes             int64   `json:"bytes"`      // memory: filter, block index, changes
 	DiskBytes         int64   `json:"disk_bytes"` // key files and journal
-	// Work is the upload, or what else makes a generation of the list, that is under
-	// way; nil: nothing.
+	// Work is what is under way: what makes a generation of the list, else a change
+	// that is read; nil: nothing.
 	Work *Work `json:"work,omitempty"`
 	// Doubts counts look-ups of an exact list that could not be read and were
 	// answered with yes.
 	Doubts uint64 `json:"doubts,omitempty"`
 	// Rejected and RejectedSample are of the last upload in this process.
-	// Upload is one that is under way; nil: none.
-	Upload         *Progress  `json:"upload,omitempty"`
 	Rejected       uint64     `json:"rejected"`
 	RejectedSample []Rejected `json:"rejected_sample,omitempty"`
 }
@@ -85,7 +83,7 @@ func (s *Store) status(l *list) Status {
 		List: l.name, Declared: l.declared, Sources: l.decl.Sources, Items: l.decl.Items,
 		Filter: l.decl.Filter, Exact: l.decl.Exact,
 		Keys: s.countedLocked(l), Changes: l.changes.len(), Doubts: l.doubts.Load(),
-		Upload: l.underWay(), Work: l.working.Load().told(), Rejected: l.last.Rejected, RejectedSample: l.last.RejectedSample,
+		Work: l.underWay(), Rejected: l.last.Rejected, RejectedSample: l.last.RejectedSample,
 	}
 	if l.filter != nil {
 		st.Bytes = l.filter.bytes

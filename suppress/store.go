@@ -34,6 +34,9 @@ type list struct {
 
 	build   sync.Mutex
 	working atomic.Pointer[work] // what has build; nil: nothing, or it has just begun
+	// changing is the change that began last of those that are under way; nil: none,
+	// or one that began later has ended.
+	changing atomic.Pointer[work]
 
 	mu        sync.Mutex
 	decl      Declaration // zero before the first declaration
@@ -54,8 +57,7 @@ type list struct {
 	last      Report        // of the last upload in this process
 	doubts    atomic.Uint64
 
-	entry  atomic.Pointer[entry]
-	upload atomic.Pointer[progress] // nil: none is under way
+	entry atomic.Pointer[entry]
 }
 
 // Notice is something a person should know that no caller asked for.

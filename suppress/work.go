@@ -7,10 +7,11 @@ import (
 	"time"
 )
 
-// What may be under way in a list: at most one at a time.
+// What may be under way in a list. Of those that make a generation there is at
+// most one at a time.
 const (
 	workUpload     = "upload"
-	workChange     = "change"
+	workChange     = "change" // makes one where it has more members than fit in memory
 	workCompaction = "compaction"
 	workInstall    = "fetch"
 	workRollback   = "rollback"
@@ -19,10 +20,13 @@ const (
 
 // Work is what is under way in a list, and how far it is.
 type Work struct {
-	What  string    `json:"what"` // upload, change (of many members), compaction, fetch (of another node's upload), rollback, deletion
+	What  string    `json:"what"` // upload, change (an addition or removal), compaction, fetch (of another node's upload), rollback, deletion
 	Since time.Time `json:"since"`
-	// Bytes of an upload that were read, compressed as they came.
-	Bytes int64 `json:"bytes,omitempty"`
+	// Of an upload and a change: the bytes that were read, compressed as they came,
+	// the rows, and whether they were read to their end.
+	Bytes    int64  `json:"bytes,omitempty"`
+	Rows     uint64 `json:"rows,omitempty"`
+	Building bool   `json:"building,omitempty"`
 }
 
 // BusyError refuses what would make a generation of a list while another is made.
@@ -49,16 +53,21 @@ func (e *BusyError) Unwrap() error { return ErrBusy }
 
 // work is Work while it goes on.
 type work struct {
-	what  string
-	since time.Time
-	bytes atomic.Int64
+	what     string
+	since    time.Time
+	bytes    atomic.Int64
+	rows     atomic.Uint64
+	building atomic.Bool
 }
+
+// countEvery is how many rows pass between two notes of them (chosen).
+const countEvery = 1 << 12
 
 func (w *work) told() *Work {
 	if w == nil {
 		return nil
 	}
-	return &Work{What: w.what, Since: w.since, Bytes: w.bytes.Load()}
+	return &Work{What: w.what, Since: w.since, Bytes: w.bytes.Load(), Rows: w.rows.Load(), Building: w.building.Load()}
 }
 
 // tryBuild takes the right to make generations of l, or says who has it.
@@ -76,8 +85,21 @@ func (l *list) endBuild() {
 	l.build.Unlock()
 }
 
-// counted counts the bytes of an upload that l.build is held for.
-func (l *list) counted(r io.Reader) io.Reader { return &countedReader{r, &l.working.Load().bytes} }
+// underWay is what makes a generation, else the change that began last and is
+// still read; nil: nothing.
+func (l *list) underWay() *Work {
+	if w := l.working.Load(); w != nil {
+		return w.told()
+	}
+	return l.changing.Load().told()
+}
+
+// beginChange notes a change that takes no right to build. What it returns ends it.
+func (s *Store) beginChange(l *list) (w *work, end func()) {
+	w = &work{what: workChange, since: s.o.Now()}
+	l.changing.Store(w)
+	return w, func() { l.changing.CompareAndSwap(w, nil) }
+}
 
 type countedReader struct {
 	io.Reader

@@ -17,9 +17,9 @@ const (
 )
 
 // follow asks the node how many rows of an upload it has read, which nobody can
-// see from the bytes of a compressed file, and tells the bar. What it returns ends
-// the asking and waits for it.
-func (c *client) follow(ctx context.Context, list string, bar *progress) (stop func()) {
+// see from the bytes of a compressed file, and tells the bar. work is what the node
+// calls it: upload or change. What it returns ends the asking and waits for it.
+func (c *client) follow(ctx context.Context, list, work string, bar *progress) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -32,7 +32,7 @@ func (c *client) follow(ctx context.Context, list string, bar *progress) (stop f
 			case <-ticker.C:
 			}
 			if bar.sent() >= followFrom {
-				c.tellRows(ctx, list, bar)
+				c.tellRows(ctx, list, work, bar)
 			}
 		}
 	})
@@ -42,18 +42,20 @@ func (c *client) follow(ctx context.Context, list string, bar *progress) (stop f
 	}
 }
 
-// tellRows asks once. A node that does not say leaves the bar as it is.
-func (c *client) tellRows(ctx context.Context, list string, bar *progress) {
+// tellRows asks once. A node that does not say, or is at something else, leaves the
+// bar as it is.
+func (c *client) tellRows(ctx context.Context, list, work string, bar *progress) {
 	body, err := c.do(ctx, request{method: http.MethodGet, path: "/v1/lists/" + url.PathEscape(list)})
 	if err != nil {
 		return // the upload itself will say what is wrong
 	}
 	var status struct {
-		Upload *struct {
-			Rows int64 `json:"rows"`
-		} `json:"upload"`
+		Work struct {
+			What string `json:"what"`
+			Rows int64  `json:"rows"`
+		} `json:"work"`
 	}
-	if json.Unmarshal(body, &status) == nil && status.Upload != nil {
-		bar.tell(status.Upload.Rows)
+	if json.Unmarshal(body, &status) == nil && status.Work.What == work && status.Work.Rows > 0 {
+		bar.tell(status.Work.Rows)
 	}
 }

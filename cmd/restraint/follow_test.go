@@ -18,7 +18,7 @@ func TestPushFollowsRows(t *testing.T) {
 	var told atomic.Bool
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet {
-			_, _ = io.WriteString(w, `{"list":"acme","upload":{"rows":1234567,"building":false}}`)
+			_, _ = io.WriteString(w, `{"list":"acme","work":{"what":"upload","since":"2026-11-22T00:00:00Z","rows":1234567}}`)
 			if told.CompareAndSwap(false, true) {
 				close(asked)
 			}

@@ -25,7 +25,7 @@ type pushCmd struct {
 	Add        bool     `help:"Add to the list instead of replacing it." xor:"how"`
 	Remove     bool     `help:"Remove from the list instead of replacing it." xor:"how"`
 	DryRun     bool     `help:"Let the node read and judge everything, and change nothing."`
-	Force      bool     `help:"Replace even if the list loses more members than the node's lists.max_shrink allows; too many rejected rows refuse it all the same."`
+	Force      bool     `help:"Replace even if the list loses more members than the node's lists.max_shrink allows, or nobody is found in the file; too many rejected rows refuse it all the same."`
 	Allow      bool     `name:"allow-rejected" help:"Exit with 0 once the node has taken the file, although it rejected some of its rows. Without it the exit code is 1 then."`
 	Format     string   `help:"csv, ndjson or text; not given: by the file's name." placeholder:"FORMAT"`
 	File       string   `arg:"" help:"The export, plain or compressed (.gz, .zst); - for standard input."`
@@ -81,11 +81,13 @@ func (c *pushCmd) Run(ctx context.Context, p *process) error {
 		method: http.MethodPut, path: "/v1/lists/" + url.PathEscape(c.List), query: query,
 		body: bar.reader(in), bodyBytes: in.size, contentType: in.contentType, encoding: in.encoding,
 	}
+	work := "upload"
 	if c.Add || c.Remove {
+		work = "change"
 		r.method = http.MethodPost
 		r.path += map[bool]string{true: "/add", false: "/remove"}[c.Add]
 	}
-	unfollow := node.follow(ctx, c.List, bar)
+	unfollow := node.follow(ctx, c.List, work, bar)
 	body, err := node.stream(ctx, r)
 	unfollow()
 	bar.finish()

@@ -1,9 +1,6 @@
 package main
 
 import (
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -11,25 +8,13 @@ import (
 // TestCRMPage runs the commands of the page for CRM engineers, in their order,
 // against a node with the built-in example policy.
 func TestCRMPage(t *testing.T) {
-	page, err := os.ReadFile("../../deploy/crm.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
+	page, dir := pageOf(t, "crm.md"), t.TempDir()
 	s := startServed(t, dir)
-	if err := os.MkdirAll(filepath.Join(dir, "bin"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	// What stands for bin/restraint knows where this node is.
-	script := "#!/bin/sh\ncommand=$1\nshift\nexec " + binary + " \"$command\" --addr " + s.url + " \"$@\"\n"
-	if err := os.WriteFile(filepath.Join(dir, "bin", "restraint"), []byte(script), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	standIn(t, dir, "command=$1\nshift\nexec "+binary+" \"$command\" --addr "+s.url+" \"$@\"\n")
 	said := make(map[string]string)
 	ran := 0
-	for line := range strings.Lines(string(page)) {
-		command, isCommand := strings.CutPrefix(strings.TrimRight(line, "\n"), "    ")
-		if !isCommand || strings.HasPrefix(command, "0 5") { // a line of a crontab, below
+	for command := range commandsOf(page) {
+		if strings.HasPrefix(command, "0 5") { // a line of a crontab, below
 			continue
 		}
 		out, err := shell(dir, strings.ReplaceAll(command, "127.0.0.1:8081", strings.TrimPrefix(s.url, "http://")))
@@ -54,7 +39,7 @@ func TestCRMPage(t *testing.T) {
 	}
 	// The job of the crontab, without its times and its user; the page has added more
 	// members than the export has.
-	for line := range strings.Lines(string(page)) {
+	for line := range strings.Lines(page) {
 		if _, job, found := strings.Cut(line, "crm  restraint push"); found {
 			job = "bin/restraint push --force" + strings.ReplaceAll(job, "/exports/", "./")
 			if out, err := shell(dir, "gzip -c export.csv > today.csv.gz && "+job); err != nil || !strings.Contains(out, "keys             2") {
@@ -64,11 +49,4 @@ func TestCRMPage(t *testing.T) {
 		}
 	}
 	t.Error("the page has no job")
-}
-
-func shell(dir, command string) (string, error) {
-	cmd := exec.Command("sh", "-c", command)
-	cmd.Dir = dir
-	out, err := cmd.CombinedOutput()
-	return string(out), err
 }

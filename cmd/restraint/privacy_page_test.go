@@ -10,20 +10,9 @@ import (
 // TestPrivacyPage runs the commands of the page for privacy officers, in their order,
 // against a node with the built-in example policy.
 func TestPrivacyPage(t *testing.T) {
-	page, err := os.ReadFile("../../deploy/privacy.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
+	page, dir := pageOf(t, "privacy.md"), t.TempDir()
 	s := startServed(t, dir)
-	if err := os.MkdirAll(filepath.Join(dir, "bin"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	// What stands for bin/restraint knows where this node is.
-	script := "#!/bin/sh\n[ \"$1\" = check ] && exec " + binary + " \"$@\"\nexec " + binary + " \"$@\" --addr " + s.url + "\n"
-	if err := os.WriteFile(filepath.Join(dir, "bin", "restraint"), []byte(script), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	standIn(t, dir, "[ \"$1\" = check ] && exec "+binary+" \"$@\"\nexec "+binary+" \"$@\" --addr "+s.url+"\n")
 	deploy, err := filepath.Abs("../../deploy")
 	if err != nil {
 		t.Fatal(err)
@@ -54,11 +43,7 @@ func TestPrivacyPage(t *testing.T) {
 	}
 	met := make([]bool, len(wants))
 	host := strings.TrimPrefix(s.url, "http://")
-	for line := range strings.Lines(string(page)) {
-		command, isCommand := strings.CutPrefix(strings.TrimRight(line, "\n"), "    ")
-		if !isCommand {
-			continue
-		}
+	for command := range commandsOf(page) {
 		out, err := shell(dir, strings.NewReplacer("127.0.0.1:8081", host, "127.0.0.1:8080", host).Replace(command))
 		if err != nil {
 			t.Fatalf("%s: %v\n%s", command, err, out)

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"iter"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// pageOf is a page of the deploy folder.
+func pageOf(t *testing.T, name string) string {
+	t.Helper()
+	page, err := os.ReadFile(filepath.Join("../../deploy", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(page)
+}
+
+// commandsOf are the commands of a page: its lines that are indented by four.
+func commandsOf(page string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for line := range strings.Lines(page) {
+			if command, is := strings.CutPrefix(strings.TrimRight(line, "\n"), "    "); is && !yield(command) {
+				return
+			}
+		}
+	}
+}
+
+// standIn puts a script where a page calls bin/restraint, which knows where the
+// node of the test is.
+func standIn(t *testing.T, dir, script string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Join(dir, "bin"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "bin", "restraint"), []byte("#!/bin/sh\n"+script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func shell(dir, command string) (string, error) {
+	cmd := exec.Command("sh", "-c", command)
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/valyala/fasthttp"
@@ -153,20 +154,30 @@ func readQuery(ctx *fasthttp.RequestCtx, req *openrtb.Request) error {
 
 func (n *Node) answerDecide(ctx *fasthttp.RequestCtx, x *exchange) {
 	x.explain = ctx.QueryArgs().GetBool("explain")
-	now := n.clock.at(ctx.Time(), x.req.At)
-	if now == 0 {
-		newProblem(fasthttp.StatusBadRequest, "at: required; this node takes the time from the requests (--clock=request), and none has said one yet").send(ctx)
+	var p *problem
+	if x.out, p = n.appendDecide(x.out[:0], x, ctx.Time()); p != nil {
+		p.send(ctx)
 		return
-	}
-	n.decide(x, now)
-	if x.req.Brief {
-		x.out = x.appendBrief(x.out[:0], x.token)
-	} else {
-		x.out = x.appendAnswer(x.out[:0], x.token)
 	}
 	ctx.SetContentTypeBytes(applicationJSON)
 	ctx.SetBody(x.out)
-	observe(n.metrics.decideSeconds, ctx.Time())
+}
+
+// appendDecide decides what x.req asks, which came in at came, and appends the answer.
+// On a problem nothing was decided, and dst is as it was.
+func (n *Node) appendDecide(dst []byte, x *exchange, came time.Time) ([]byte, *problem) {
+	now := n.clock.at(came, x.req.At)
+	if now == 0 {
+		return dst, newProblem(fasthttp.StatusBadRequest, "at: required; this node takes the time from the requests (--clock=request), and none has said one yet")
+	}
+	n.decide(x, now)
+	if x.req.Brief {
+		dst = x.appendBrief(dst, x.token)
+	} else {
+		dst = x.appendAnswer(dst, x.token)
+	}
+	observe(n.metrics.decideSeconds, came)
+	return dst, nil
 }
 
 var applicationJSON = []byte("application/json")
@@ -182,8 +193,13 @@ func (n *Node) postEvents(ctx *fasthttp.RequestCtx, x *exchange) {
 		p.send(ctx)
 		return
 	}
-	n.takeEvents(ctx, x)
-	observe(n.metrics.eventsSeconds, ctx.Time())
+	if x.out, p = n.appendEvents(x.out[:0], x, ctx.Time()); p != nil {
+		p.send(ctx)
+		return
+	}
+	ctx.SetStatusCode(fasthttp.StatusAccepted)
+	ctx.SetContentTypeBytes(applicationJSON)
+	ctx.SetBody(x.out)
 }
 
 // rejection is one line of a batch that was not taken.
@@ -192,18 +208,19 @@ type rejection struct {
 	Detail string `json:"detail"`
 }
 
-// takeEvents reads all lines, then applies the good ones. A body of a single
-// event that is wrong is a wrong request; in a batch the good lines count.
-func (n *Node) takeEvents(ctx *fasthttp.RequestCtx, x *exchange) {
-	rules, now := n.rules.Load(), n.clock.at(ctx.Time(), 0)
+// appendEvents reads all lines of x.body, which came in at came, applies the good ones,
+// and appends the answer. A body of a single event that is wrong is a wrong request; in a
+// batch the good lines count. On a problem dst is as it was.
+func (n *Node) appendEvents(dst []byte, x *exchange, came time.Time) ([]byte, *problem) {
+	defer func() { observe(n.metrics.eventsSeconds, came) }()
+	rules, now := n.rules.Load(), n.clock.at(came, 0)
 	x.reports = x.reports[:0]
 	x.spans.reset()
 	var rejected []rejection
 	lines, last := 0, error(nil)
 	for number, line := range openrtb.Lines(x.body) {
 		if lines++; lines > maxEvents {
-			newProblem(fasthttp.StatusBadRequest, fmt.Sprintf("more than %d events in one request; send several requests", maxEvents)).send(ctx)
-			return
+			return dst, newProblem(fasthttp.StatusBadRequest, fmt.Sprintf("more than %d events in one request; send several requests", maxEvents))
 		}
 		err := x.event.Parse(line)
 		if err == nil {
@@ -217,17 +234,14 @@ func (n *Node) takeEvents(ctx *fasthttp.RequestCtx, x *exchange) {
 	n.metrics.eventsRejected.Add(len(rejected))
 	switch {
 	case lines == 0:
-		newProblem(fasthttp.StatusBadRequest, "the body holds no event; send one JSON object, or one a line").send(ctx)
-		return
+		return dst, newProblem(fasthttp.StatusBadRequest, "the body holds no event; send one JSON object, or one a line")
 	case lines == 1 && len(rejected) == 1:
-		faulty(last).send(ctx)
-		return
+		return dst, faulty(last)
 	}
 	if err := n.apply(x); err != nil {
-		unavailable(err).send(ctx)
-		return
+		return dst, unavailable(err)
 	}
-	answerEvents(ctx, len(x.reports), rejected)
+	return appendEventsAnswer(dst, len(x.reports), rejected), nil
 }
 
 // brief is what is said of a wrong line: of many faults the first, since a batch may

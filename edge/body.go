@@ -66,6 +66,10 @@ func linger(ctx *fasthttp.RequestCtx) {
 
 func tooLarge(ctx *fasthttp.RequestCtx, limit int) *problem {
 	linger(ctx)
+	return overLimit(limit)
+}
+
+func overLimit(limit int) *problem {
 	return newProblem(fasthttp.StatusRequestEntityTooLarge,
 		fmt.Sprintf("the body is over the limit of %d bytes of this path; send less at once", limit))
 }

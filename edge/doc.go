@@ -6,7 +6,7 @@
 // I/O (one exception: a list declared `exact: true` settles a filter hit in its
 // key file), reads no clock, allocates nothing and logs nothing. Everything that
 // may wait stands around it: the HTTP servers (server.go), the bid paths (bid.go,
-// events.go), the page behind a token with its buttons (why.go, hide.go), the admin
+// events.go), the same without HTTP for ad servers in Go (inprocess.go), the page behind a token with its buttons (why.go, hide.go), the admin
 // paths (admin_*.go), what people ask (people.go, lookup.go, erasure.go,
 // preferences.go, retention.go) and the files of a node.
 //

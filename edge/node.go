@@ -95,6 +95,7 @@ type Node struct {
 	bid       *server
 	admin     *server
 	draining  atomic.Bool
+	inside    sync.RWMutex // held for reading by each call in process
 }
 
 // Open loads what the node keeps in its directory and binds both listeners; it
@@ -204,6 +205,9 @@ func (n *Node) Run(ctx context.Context) error {
 		}
 	}
 	running.Wait()
+	// Calls in process that were under way have ended then, and others are refused.
+	n.inside.Lock()
+	defer n.inside.Unlock()
 	n.saveWatch(time.Now())
 	if e := n.close(); e != nil && err == nil {
 		err = fmt.Errorf("close lists: %w", e)

@@ -48,6 +48,8 @@ type node struct {
 	dir  string
 	log  *bytes.Buffer
 	stop func()
+
+	running *edge.Node
 }
 
 // startNode starts a node in dir (a new one for "") and stops it with the test.
@@ -78,6 +80,7 @@ func startNode(t *testing.T, dir, policy string, change func(*edge.Options)) *no
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- running.Run(ctx) }()
+	n.running = running
 	n.url, n.bid = "http://"+running.AdminAddr(), "http://"+running.Addr()
 	stopped := false
 	n.stop = func() {

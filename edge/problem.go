@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"encoding/json"
 	"net/http"
 	"strconv"
 
@@ -45,15 +44,12 @@ func newProblem(status int, detail string) *problem {
 
 // send writes the problem as the whole answer.
 func (p *problem) send(ctx *fasthttp.RequestCtx) {
-	body, err := json.Marshal(p)
-	if err != nil {
-		panic("BUG: a problem that JSON cannot hold: " + err.Error())
-	}
+	body := appendJSON(nil, p)
 	ctx.Response.ResetBody()
 	ctx.SetStatusCode(p.Status)
 	ctx.SetContentType("application/problem+json")
 	if p.retryAfter > 0 {
 		ctx.Response.Header.Set("Retry-After", strconv.Itoa(p.retryAfter))
 	}
-	ctx.SetBody(append(body, '\n'))
+	ctx.SetBody(body)
 }

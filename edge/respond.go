@@ -81,11 +81,12 @@ func diskProblem(err error, stays string) *problem {
 	return newProblem(fasthttp.StatusInternalServerError, "the node's disk failed; "+stays+"; see its log")
 }
 
-func answerEvents(ctx *fasthttp.RequestCtx, accepted int, rejected []rejection) {
+// appendEventsAnswer appends how many events were accepted, and which lines were not.
+func appendEventsAnswer(dst []byte, accepted int, rejected []rejection) []byte {
 	if rejected == nil {
 		rejected = []rejection{}
 	}
-	sendJSON(ctx, fasthttp.StatusAccepted, struct {
+	return appendJSON(dst, struct {
 		Accepted int         `json:"accepted"`
 		Rejected []rejection `json:"rejected"`
 	}{accepted, rejected})
@@ -93,11 +94,16 @@ func answerEvents(ctx *fasthttp.RequestCtx, accepted int, rejected []rejection) 
 
 // sendJSON answers with v.
 func sendJSON(ctx *fasthttp.RequestCtx, status int, v any) {
+	ctx.SetStatusCode(status)
+	ctx.SetContentTypeBytes(applicationJSON)
+	ctx.SetBody(appendJSON(nil, v))
+}
+
+// appendJSON appends v and the end of the line.
+func appendJSON(dst []byte, v any) []byte {
 	body, err := json.Marshal(v)
 	if err != nil {
 		panic("BUG: an answer that JSON cannot hold: " + err.Error())
 	}
-	ctx.SetStatusCode(status)
-	ctx.SetContentTypeBytes(applicationJSON)
-	ctx.SetBody(append(body, '\n'))
+	return append(append(dst, body...), '\n')
 }

@@ -154,9 +154,7 @@ func (n *Node) guard(s *server, handler fasthttp.RequestHandler) fasthttp.Reques
 	return func(ctx *fasthttp.RequestCtx) {
 		defer func() {
 			if r := recover(); r != nil {
-				n.metrics.panics.Inc()
-				n.log.Error("handler panicked", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
-				newProblem(fasthttp.StatusInternalServerError, "this request met a fault of the node; it is logged").send(ctx)
+				n.panicked(r, debug.Stack()).send(ctx)
 			}
 			if unread(ctx) {
 				linger(ctx)

@@ -71,6 +71,13 @@ func TestNoRawIdentifierAnywhere(t *testing.T) {
 	}
 	n.stop()
 
+	n.searched(t, secrets, answers.Bytes())
+}
+
+// searched asserts that no secret is in the answers, the log or a file of a node that has
+// ended.
+func (n *node) searched(t *testing.T, secrets []string, answers []byte) {
+	t.Helper()
 	search := func(where string, text []byte) {
 		for _, s := range secrets {
 			if bytes.Contains(text, []byte(s)) {
@@ -78,7 +85,7 @@ func TestNoRawIdentifierAnywhere(t *testing.T) {
 			}
 		}
 	}
-	search("an answer", answers.Bytes())
+	search("an answer", answers)
 	search("the log", n.log.Bytes())
 	files := 0
 	err := filepath.WalkDir(n.dir, func(path string, d os.DirEntry, err error) error {

@@ -42,6 +42,9 @@ type Check struct {
 	Topic    string `json:"topic,omitempty"`
 	Local    string `json:"local,omitempty"` // what the clock shows where the person is, hh:mm
 	Pass     bool   `json:"pass"`
+
+	said     bool // of a signal: the person refused, where others only do not say that they agreed
+	ownClock bool // Local is by the person's offset, not by the market's zone
 }
 
 // explanation gathers the checks of one candidate. A nil explanation gathers
@@ -107,12 +110,18 @@ func (e *explanation) skipped(r Reason) string {
 		}
 		return "this campaign ended on " + e.date(c.To) + "."
 	case Child:
-		return fmt.Sprintf("this is known to be a child's (%s), and for children nothing is chosen by what we know of them.", c.Signal)
+		return fmt.Sprintf("we were told that you are a child (%s), and for children nothing is chosen by what we know of them.", c.Signal)
 	case NoConsent:
+		if !c.said {
+			return fmt.Sprintf("nothing that we were told says that you agreed to it (%s).", c.Signal)
+		}
 		return fmt.Sprintf("you have not agreed to it (%s).", c.Signal)
 	case OptedOut:
 		if c.Rule == "opt_out" {
 			return "you asked on " + e.date(c.At) + " not to be shown what is chosen for you, and this campaign is."
+		}
+		if !c.said {
+			return fmt.Sprintf("what is known of you may not be used for it (%s).", c.Signal)
 		}
 		return fmt.Sprintf("you said no to advertisements that are chosen for you (%s).", c.Signal)
 	case NoID:
@@ -120,17 +129,17 @@ func (e *explanation) skipped(r Reason) string {
 	case UserChoice:
 		return choiceSentence(e, c)
 	case Hidden:
-		return "you asked on " + e.date(c.At) + " not to see this campaign; that holds for 90 days."
+		return "on " + e.date(c.At) + " you hid this campaign or complained about it; that holds for 90 days."
 	case Sensitive:
 		if c.Category != "" {
-			return fmt.Sprintf("what stands here is about something sensitive (%s), and beside it we use nothing that we know of you.", c.Category)
+			return fmt.Sprintf("what stands here is about something sensitive (%s), and beside it we use nothing that we know of you.", category(c))
 		}
 		return fmt.Sprintf("it is about something sensitive (%q), and for that we use nothing that we know of you.", c.Topic)
 	case NotBeside:
-		return fmt.Sprintf("this campaign does not stand beside what is shown here (%s).", c.Category)
+		return fmt.Sprintf("this campaign does not stand beside what is shown here (%s).", category(c))
 	case TooSpecific:
 		what := map[string]string{"item": "the very thing", "category": "the kind of thing"}[c.Per]
-		return fmt.Sprintf("it would name %s that you looked at, which we do not do in your region (%s).", what, c.Market)
+		return fmt.Sprintf("it would name %s that you may have looked at, which the rules that apply to you (%s) do not allow.", what, c.Market)
 	case Suppressed:
 		return fmt.Sprintf("you are on %s%s, whose members this campaign leaves alone.", e.list(c), asFilter(c))
 	case StaleList:
@@ -167,7 +176,16 @@ func (e *explanation) skipped(r Reason) string {
 
 func quietSentence(c *Check) string {
 	from, to, _ := strings.Cut(c.Within, "-")
-	return fmt.Sprintf("it is %s where you are, and from %s to %s we leave you in peace.", c.Local, from, to)
+	where := "where you are"
+	if !c.ownClock {
+		where = fmt.Sprintf("by the clock of your region (%s)", c.Market)
+	}
+	return fmt.Sprintf("it is %s %s, and from %s to %s we leave you in peace.", c.Local, where, from, to)
+}
+
+// category is how a sentence calls a content category.
+func category(c *Check) string {
+	return "IAB content category " + strings.TrimPrefix(c.Category, "cat:")
 }
 
 // failed returns the check that gave the reason: the first that failed under one
@@ -201,7 +219,7 @@ func choiceSentence(e *explanation, c *Check) string {
 		}
 		return fmt.Sprintf("you asked on %s not to see advertisements about %q.", e.date(c.At), c.Topic)
 	}
-	return "you asked for no advertisements until " + time.Unix(int64(c.To), 0).In(e.zone).Format("2 January 2006, 15:04") + "."
+	return "you asked for no advertisements until " + time.Unix(int64(c.To), 0).In(e.zone).Format("2 January 2006, 15:04 MST") + "."
 }
 
 func purchasedSentence(e *explanation, c *Check) string {
@@ -241,6 +259,9 @@ func interestSentence(c *Check) string {
 	case "interest_until":
 		return fmt.Sprintf("you looked at this %s ago; after %s it is let go.", roughly(c.Age), words(c.Within))
 	case "interest_from":
+		if c.Place == "" {
+			return "it is not known where you showed interest in this, and this campaign counts only what was shown in the places that its policy names."
+		}
 		return fmt.Sprintf("your interest was shown elsewhere (%q), where this campaign may not look.", c.Place)
 	}
 	return "no interest of yours in this is known."
@@ -289,7 +310,7 @@ func window(within string) string {
 	case "lifetime":
 		return "in all the time we remember"
 	}
-	return "in the last " + words(within)
+	return "in the last " + strings.TrimPrefix(words(within), "1 ")
 }
 
 // roughly says an age as people do, in its largest unit of which there are two.

@@ -56,8 +56,19 @@ func (e *explanation) signals(looked []consent.Check, purpose policy.Purpose) {
 		if c.Applies>>purpose&1 == 0 || c.Why == consent.Nothing {
 			continue
 		}
-		e.add(Check{Rule: signalRules[c.Why.Reason()], Signal: string(c.AppendText(nil)), Pass: c.Permitted()})
+		e.add(Check{Rule: signalRules[c.Why.Reason()], Signal: string(c.AppendText(nil)), Pass: c.Permitted(), said: refuses(c.Why)})
 	}
+}
+
+// refuses says whether a signal is the person's own no; others only lack a yes, or are
+// what the law or the publisher asks for.
+func refuses(w consent.Why) bool {
+	switch w {
+	case consent.PurposeRefused, consent.VendorRefused, consent.GPC, consent.LMT, consent.DNT,
+		consent.SaleOptOut, consent.SharingOptOut, consent.TargetedOptOut:
+		return true
+	}
+	return false
 }
 
 // mayStore reports whether what an event says of a person may be kept: as the token

@@ -146,7 +146,7 @@ func (j *judge) asleep(v *verdict) bool {
 	}
 	if j.because != nil {
 		j.because.add(Check{
-			Rule: "quiet_hours", Market: j.market.Name, Within: j.market.Quiet(), Pass: j.quiet == 0, Local: clockText(j.localSecond()),
+			Rule: "quiet_hours", Market: j.market.Name, Within: j.market.Quiet(), Pass: j.quiet == 0, Local: clockText(j.localSecond()), ownClock: j.hasOffset,
 		})
 	}
 	if j.quiet != 0 {

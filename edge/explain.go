@@ -113,7 +113,7 @@ func (e *explanation) skipped(r Reason) string {
 		return fmt.Sprintf("we were told that you are a child (%s), and for children nothing is chosen by what we know of them.", c.Signal)
 	case NoConsent:
 		if !c.said {
-			return fmt.Sprintf("nothing that we were told says that you agreed to it (%s).", c.Signal)
+			return fmt.Sprintf("we may not assume that you agreed to it (%s).", c.Signal)
 		}
 		return fmt.Sprintf("you have not agreed to it (%s).", c.Signal)
 	case OptedOut:

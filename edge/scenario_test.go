@@ -47,7 +47,7 @@ type step struct {
 	File    string          `json:"file"`    // decide: a file of ../shared/data, to which what Decide has is added
 	Keep    string          `json:"keep"`    // decide: the name under which the token is kept
 	Want    []expectation   `json:"want"`    // decide: of each candidate that was judged
-	Faults  []string        `json:"faults"`  // event, decide, put: refused, and just these are named, as "field: detail"
+	Faults  []string        `json:"faults"`  // event, decide, put: refused, and just these are named, as "field: detail"; … for the rest
 	Answer  json.RawMessage `json:"answer"`  // of the JSON answer: what it has, at least; null: not that; lists are whole
 	Receipt json.RawMessage `json:"receipt"` // erase: likewise, what the receipt says afterwards
 	Has     []string        `json:"has"`     // the answer's text; of a page what a person reads

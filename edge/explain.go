@@ -146,7 +146,10 @@ func (e *explanation) skipped(r Reason) string {
 		if c.Unknown {
 			return e.list(c) + ", whose members this campaign leaves alone, cannot be read, and when in doubt we show less."
 		}
-		return fmt.Sprintf("%s, whose members this campaign leaves alone, has not been refreshed within %s.", e.list(c), words(c.Within))
+		if c.Age == 0 {
+			return fmt.Sprintf("%s, whose members this campaign leaves alone, has never come, and may be %s old at most.", e.list(c), words(c.Within))
+		}
+		return fmt.Sprintf("%s, whose members this campaign leaves alone, is %s old; it may be %s old at most.", e.list(c), roughly(c.Age), words(c.Within))
 	case Purchased:
 		return purchasedSentence(e, c)
 	case TooSoon:

@@ -87,6 +87,10 @@ func TestListAge(t *testing.T) {
 	if got := reasons("u2"); got != "a:stale_list b: c:" {
 		t.Errorf("a stranger to stale lists: %s", got)
 	}
+	said := n.decide(`{"user":{"id":"u2"},"candidates":[{"campaign":"a"}]}`).Decisions[0].Because
+	if want := `Not shown: the list "strict", whose members this campaign leaves alone, is 2 days old; it may be 48 hours old at most.`; said != want {
+		t.Errorf("said %q, want %q", said, want)
+	}
 	n.must(200, "POST", "/v1/lists/strict/add?id=user.id", "text/plain", "u3\n", nil) // no upload: it stays as old as it is
 	if got := reasons("u2"); got != "a:stale_list b: c:" {
 		t.Errorf("after an addition: %s", got)

@@ -49,13 +49,16 @@ func (j *judge) fresh(v *verdict, lists []int) {
 	for _, list := range lists {
 		declared := &j.rules.Lists[list]
 		m := j.contains(list)
-		pass := m != unknown
+		pass, age := m != unknown, uint32(0)
 		if declared.MaxAge != 0 && declared.WhenStale == policy.StaleSkip {
 			uploaded := j.lists.Uploaded(j.rules.lists[list])
-			pass = pass && uploaded != 0 && wait(uploaded, j.now) <= declared.MaxAge
+			if uploaded != 0 {
+				age = wait(uploaded, j.now)
+			}
+			pass = pass && uploaded != 0 && age <= declared.MaxAge
 		}
 		if j.because != nil {
-			j.because.add(Check{Rule: "list_age", List: declared.Name, Within: policy.Span(declared.MaxAge), Unknown: m == unknown, Pass: pass})
+			j.because.add(Check{Rule: "list_age", List: declared.Name, Within: policy.Span(declared.MaxAge), Age: age, Unknown: m == unknown, Pass: pass})
 		}
 		if !pass {
 			v.fail(StaleList, never)

@@ -245,21 +245,3 @@ func TestScenarioFaults(t *testing.T) {
 		}
 	}
 }
-
-// What is lacking of an answer is found, at any depth.
-func TestPartOfAnswer(t *testing.T) {
-	const got = `{"a":1,"b":{"c":[1,{"d":"x"}],"n":null},"l":[]}`
-	for want, path := range map[string]string{
-		`{"a":1}`: "", `{"b":{"c":[1,{"d":"x"}]}}`: "", `{"b":{"c":[1,{}],"n":null},"gone":null}`: "", `{"l":[]}`: "",
-		`{"a":2}`: ".a", `{"gone":0}`: ".gone", `{"b":{"n":0}}`: ".b.n", `{"b":{"c":[1]}}`: ".b.c (its length)", `{"l":[1]}`: ".l (its length)",
-		`{"b":{"c":[1,{"d":"y"}]}}`: ".b.c[1].d", `{"a":{"b":1}}`: ".a (no object)", `{"a":[]}`: ".a (its length)", `{"a":null}`: ".a",
-	} {
-		var g, w any
-		if err := errors.Join(json.Unmarshal([]byte(got), &g), json.Unmarshal([]byte(want), &w)); err != nil {
-			t.Fatal(err)
-		}
-		if at := strings.TrimSpace(lacking(g, w, "")); at != path {
-			t.Errorf("%s: lacking %q, want %q", want, at, path)
-		}
-	}
-}

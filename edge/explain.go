@@ -106,9 +106,9 @@ func (e *explanation) skipped(r Reason) string {
 		return fmt.Sprintf("there is no campaign named %q here.", c.Campaign)
 	case Inactive:
 		if c.From > e.now {
-			return "this campaign begins on " + e.date(c.From) + "."
+			return "this campaign begins on " + e.moment(c.From) + "."
 		}
-		return "this campaign ended on " + e.date(c.To) + "."
+		return "this campaign ended on " + e.moment(c.To) + "."
 	case Child:
 		return fmt.Sprintf("we were told that you are a child (%s), and for children nothing is chosen by what we know of them.", c.Signal)
 	case NoConsent:
@@ -222,7 +222,7 @@ func choiceSentence(e *explanation, c *Check) string {
 		}
 		return fmt.Sprintf("you asked on %s not to see advertisements about %q.", e.date(c.At), c.Topic)
 	}
-	return "you asked for no advertisements until " + time.Unix(int64(c.To), 0).In(e.zone).Format("2 January 2006, 15:04 MST") + "."
+	return "you asked for no advertisements until " + e.moment(c.To) + "."
 }
 
 func purchasedSentence(e *explanation, c *Check) string {
@@ -344,4 +344,9 @@ func words(d string) string {
 
 func (e *explanation) date(at uint32) string {
 	return time.Unix(int64(at), 0).In(e.zone).Format("2 January 2006")
+}
+
+// moment is a date with the time of day, in the policy's zone, which it names.
+func (e *explanation) moment(at uint32) string {
+	return time.Unix(int64(at), 0).In(e.zone).Format("2 January 2006, 15:04 MST")
 }

@@ -52,7 +52,7 @@ func TestScenariosCoverReasons(t *testing.T) {
 // numbers are how many numbers the sentence of a reason has at least: how much, how
 // long, when, and the limit. A date has two.
 var numbers = map[string]int{
-	"inactive": 2, "hidden": 3, "stale_list": 1, "too_soon": 2, "spacing": 2, "cap": 2, "diversity": 2, "quiet_hours": 6,
+	"inactive": 4, "hidden": 3, "stale_list": 1, "too_soon": 2, "spacing": 2, "cap": 2, "diversity": 2, "quiet_hours": 6,
 }
 
 // What was decided by a number is said with it.

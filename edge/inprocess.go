@@ -57,7 +57,8 @@ func requestError(p *problem) *RequestError {
 //
 // The error is a *RequestError, and dst then comes back as it was given. body is read
 // only and not kept, nor is dst; they must not overlap. A request is counted in the
-// same metrics as over HTTP but for restraint_http_responses_total.
+// same metrics as over HTTP but for restraint_http_responses_total. The process that runs
+// the node may ask everything: there is no role to check.
 //
 // Any number of goroutines may call it, from Open until the context of Run ends; from
 // then on the error is a 503. Run does not return before the calls under way have. Only

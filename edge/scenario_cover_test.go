@@ -90,6 +90,7 @@ var (
 	// effect, scenarios.
 	promiseRow = regexp.MustCompile(`(?m)^\| (\d+) \| ([^|]+) \| ([^|]+) \| ([^|]+) \| (.+) \|$`)
 	linkTarget = regexp.MustCompile(`\]\(([^)]+)\)`)
+	codeWord   = regexp.MustCompile("`([a-z_]+)`")
 )
 
 const scenarioFolder = "edge/testdata/scenarios/"
@@ -129,6 +130,11 @@ func promiseFaults(number int, row []string, all map[string]*scenario) (faults [
 	if row[1] != strconv.Itoa(number) {
 		fault("it should be row %d", number)
 	}
+	for _, reason := range codeWord.FindAllStringSubmatch(row[4], -1) {
+		if kept(number) && isReason(reason[1]) && !hasSentence(all, number, reason[1]) {
+			fault("none of its scenarios has the sentence of %s", reason[1])
+		}
+	}
 	unlinked := map[string]bool{}
 	for file, s := range all {
 		if slices.Contains(s.Promise, number) {
@@ -161,9 +167,33 @@ func promiseFaults(number int, row []string, all map[string]*scenario) (faults [
 	return faults
 }
 
+func isReason(name string) bool {
+	for r := edge.Shown + 1; r <= edge.Holdout; r++ {
+		if r.String() == name {
+			return true
+		}
+	}
+	return false
+}
+
+// hasSentence says whether a scenario of a row has the reason with its sentence.
+func hasSentence(all map[string]*scenario, row int, reason string) bool {
+	for _, s := range all {
+		for i := range s.Steps {
+			for _, w := range s.Steps[i].Want {
+				if slices.Contains(s.Promise, row) && w.Reason == reason && w.Because != "" {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
 // A row that is not true is found.
 func TestPromiseFaults(t *testing.T) {
-	all := map[string]*scenario{"cap-rolling.json": {Promise: []int{4}}, "spacing.json": {Promise: []int{5}}}
+	told := []step{{Want: []expectation{{Reason: "cap", Because: "x"}, {Reason: "spacing"}}}}
+	all := map[string]*scenario{"cap-rolling.json": {Promise: []int{4}, Steps: told}, "spacing.json": {Promise: []int{5}}}
 	const rolling, spacing, gone = "[r](edge/testdata/scenarios/cap-rolling.json)", "[s](edge/testdata/scenarios/spacing.json)", "[g](edge/testdata/scenarios/gone.json)"
 	for _, c := range []struct {
 		number     int
@@ -172,6 +202,8 @@ func TestPromiseFaults(t *testing.T) {
 		{4, "| 4 | a | b | `cap` | " + rolling + " |", ""},
 		{17, "| 17 | a | b | `dialled_back` | not yet |", ""},
 		{4, "| 5 | a | b | `cap` | " + rolling + " |", "should be row 4"},
+		{4, "| 4 | a | b | `cap`, `spacing` | " + rolling + " |", "the sentence of spacing"},
+		{4, "| 4 | a | b | `cap`, `diversity` | " + rolling + " |", "the sentence of diversity"},
 		{4, "| 4 | a | b | `cap` | " + gone + ", " + rolling + " |", "not there"},
 		{4, "| 4 | a | b | `cap` | " + rolling + ", " + spacing + " |", "does not say"},
 		{4, "| 4 | a | b | `cap` | " + rolling + ", " + rolling + " |", "linked twice"},

@@ -29,7 +29,7 @@ func bidLimits(path []byte) fasthttp.RequestConfig {
 	case "/v1/hide", "/v1/opt-out":
 		limit = formBytes
 	}
-	return fasthttp.RequestConfig{ReadTimeout: bidReadTimeout, WriteTimeout: bidWriteTimeout, MaxRequestBodySize: limit}
+	return fasthttp.RequestConfig{MaxRequestBodySize: limit}
 }
 
 // serveBid routes the bid listener.
@@ -165,7 +165,7 @@ func (n *Node) answerDecide(ctx *fasthttp.RequestCtx, x *exchange) {
 		x.out = x.appendAnswer(x.out[:0], x.token)
 	}
 	ctx.SetContentTypeBytes(applicationJSON)
-	ctx.SetBody(x.out)
+	x.out = ctx.Response.SwapBody(x.out) // no copy; the response's old buffer is for the next answer
 	observe(n.metrics.decideSeconds, ctx.Time())
 }
 

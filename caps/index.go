@@ -3,6 +3,7 @@ package caps
 import (
 	"encoding/binary"
 	"math/bits"
+	"unsafe"
 )
 
 // keyWords is a key as it stands in a record: four little-endian words.
@@ -45,6 +46,13 @@ type index struct {
 
 func (x *index) home(fragment uint32) int {
 	return int(uint64(fragment) * uint64(len(x.slots)) >> 32)
+}
+
+// prefetch has the processor fetch the home of a hash.
+func (x *index) prefetch(hash uint64) {
+	if x.used > 0 {
+		prefetch(unsafe.Pointer(&x.slots[x.home(uint32(hash))]))
+	}
 }
 
 func (x *index) insert(slot uint64) {

@@ -47,17 +47,31 @@ type place struct {
 // Lock locks the records of the person with these keys, of which there are at most MaxKeys (it panics on more); a key that comes twice
 // counts once. The keys are copied.
 func (s *Store) Lock(p *Person, keys []Key, now Second) {
-	p.store, p.rules = s, s.rules(now)
-	p.lock(s, keys)
+	s.Acquire(p, keys, now)
 	read := false
 	defer func() { // the caller does not unlock what was not locked for it
 		if !read {
 			p.Unlock()
 		}
 	}()
-	p.read()
+	p.Load()
 	read = true
 }
+
+// Acquire is the first half of Lock, Load the second. Acquire locks, and has the processor fetch where the records will be looked for;
+// what the caller does in between, which should be little, is not spent waiting for memory.
+func (s *Store) Acquire(p *Person, keys []Key, now Second) {
+	p.store, p.rules = s, s.rules(now)
+	p.lock(s, keys)
+	for i := range p.nkeys {
+		sh := s.shardOf(p.hashes[i])
+		sh.exposures.prefetch(p.hashes[i])
+		sh.refusals.prefetch(p.hashes[i])
+	}
+}
+
+// Load looks the records up.
+func (p *Person) Load() { p.read() }
 
 // Unlock lets go of the records.
 func (p *Person) Unlock() {

@@ -27,7 +27,7 @@ func (n *Node) adminLimits(path []byte) fasthttp.RequestConfig {
 		return fasthttp.RequestConfig{ReadTimeout: n.options.UploadTime, WriteTimeout: n.options.UploadTime, MaxRequestBodySize: int(n.options.MaxUpload)}
 	}
 	if strings.HasPrefix(string(path), "/v1/policy") {
-		return fasthttp.RequestConfig{ReadTimeout: bidReadTimeout, WriteTimeout: bidWriteTimeout, MaxRequestBodySize: smallBody}
+		return fasthttp.RequestConfig{MaxRequestBodySize: smallBody}
 	}
 	return bidLimits(path)
 }

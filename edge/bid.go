@@ -30,7 +30,7 @@ func bidLimits(path []byte) fasthttp.RequestConfig {
 	case "/v1/hide", "/v1/opt-out":
 		limit = formBytes
 	}
-	return fasthttp.RequestConfig{ReadTimeout: bidReadTimeout, WriteTimeout: bidWriteTimeout, MaxRequestBodySize: limit}
+	return fasthttp.RequestConfig{MaxRequestBodySize: limit}
 }
 
 // serveBid routes the bid listener.
@@ -160,7 +160,7 @@ func (n *Node) answerDecide(ctx *fasthttp.RequestCtx, x *exchange) {
 		return
 	}
 	ctx.SetContentTypeBytes(applicationJSON)
-	ctx.SetBody(x.out)
+	x.out = ctx.Response.SwapBody(x.out) // no copy; the response's old buffer is for the next answer
 }
 
 // appendDecide decides what x.req asks, which came in at came, and appends the answer.

@@ -2,37 +2,186 @@ package edge
 
 import (
 	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/valyala/fasthttp"
 )
 
-// watchedListener gives connections that remember how they ended.
-type watchedListener struct{ net.Listener }
+// Every connection has the time limits of a request, without a timer for each: what
+// it is waiting for, and since when, is one word of memory that it writes as it
+// goes, and a patrol looks at all of them four times a second. A limit is so late by
+// at most a quarter of a second. fasthttp's own limits set a timer of the runtime
+// four times a request, which is a tenth of what answering one costs.
+const patrolEvery = 250 * time.Millisecond
+
+// What a connection does: the low bits of its state. The rest is the tick since
+// which.
+const (
+	connBusy    = iota // nothing that is limited: the node works, or a deadline was set
+	connIdle           // waits for the first byte of the next request
+	connReads          // waits for the rest of a request
+	connWrites         // waits for the caller to take the answer
+	connExpired        // the patrol ended it
+	connBits    = 3
+)
+
+// patrolled are the connections of one listener.
+type patrolled struct {
+	net.Listener
+	tick atomic.Uint64 // patrols so far
+
+	mu          sync.Mutex
+	connections map[*watchedConn]struct{}
+}
+
+func patrol(l net.Listener) *patrolled {
+	return &patrolled{Listener: l, connections: make(map[*watchedConn]struct{})}
+}
 
 // Accept returns the next connection, watched.
-func (l watchedListener) Accept() (net.Conn, error) {
+func (l *patrolled) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
 	}
-	return &watchedConn{Conn: c}, nil
+	w := &watchedConn{Conn: c, listener: l, began: l.tick.Load()}
+	l.mu.Lock()
+	l.connections[w] = struct{}{}
+	l.mu.Unlock()
+	return w, nil
 }
 
-// watchedConn remembers that reading from it ended or failed. fasthttp takes a
-// chunked body whose connection ends where the next chunk is due for a whole one; a
-// whole one never reads to the end of the connection.
+// run patrols until stop is closed.
+func (l *patrolled) run(stop <-chan struct{}) {
+	ticker := time.NewTicker(patrolEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-stop:
+			return
+		case <-ticker.C:
+			l.pass()
+		}
+	}
+}
+
+// pass ends every wait that is over its limit.
+func (l *patrolled) pass() {
+	now := l.tick.Add(1)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for c := range l.connections {
+		c.expire(now)
+	}
+}
+
+func (l *patrolled) forget(c *watchedConn) {
+	l.mu.Lock()
+	delete(l.connections, c)
+	l.mu.Unlock()
+}
+
+// watchedConn is a connection with the time limits of requests. Whoever sets a
+// deadline on it for reading has that one instead, until the answer is written. It
+// also remembers that reading from it ended or failed: fasthttp takes a chunked body
+// whose connection ends where the next chunk is due for a whole one; a whole one
+// never reads to the end of the connection.
+//
+// One goroutine reads and writes; the patrol looks at state.
 type watchedConn struct {
 	net.Conn
-	ended bool // set by the goroutine that reads
+	listener *patrolled
+	state    atomic.Uint64 // what it does, and since when
+
+	began    uint64 // tick of the first byte of this request
+	fresh    bool   // no byte of the next request has come
+	deadline bool   // one was set for reading
+	ended    bool
+}
+
+// limitOf is how many patrols a connection may do something.
+var limitOf = [...]uint64{
+	connIdle:   uint64(idleTimeout / patrolEvery),
+	connReads:  uint64(bidReadTimeout / patrolEvery),
+	connWrites: uint64(bidWriteTimeout / patrolEvery),
+}
+
+// expire ends what the connection does if that is over its limit.
+func (c *watchedConn) expire(now uint64) {
+	state := c.state.Load()
+	what, since := state&(1<<connBits-1), state>>connBits
+	if what == connBusy || what == connExpired || now-since <= limitOf[what] {
+		return
+	}
+	if !c.state.CompareAndSwap(state, connExpired) {
+		return // it went on at this moment
+	}
+	past := time.Unix(1, 0)
+	if what == connWrites {
+		_ = c.Conn.SetWriteDeadline(past)
+	} else {
+		_ = c.Conn.SetReadDeadline(past)
+	}
 }
 
 // Read reads from the connection.
-func (c *watchedConn) Read(b []byte) (int, error) {
-	n, err := c.Conn.Read(b)
+func (c *watchedConn) Read(b []byte) (n int, err error) {
+	switch {
+	case c.deadline:
+		n, err = c.Conn.Read(b)
+	case c.fresh:
+		state := c.listener.tick.Load()<<connBits | connIdle
+		c.state.Store(state)
+		n, err = c.Conn.Read(b)
+		err = c.done(state, err)
+		c.fresh, c.began = n == 0, c.listener.tick.Load()
+	default:
+		state := c.began<<connBits | connReads
+		c.state.Store(state)
+		n, err = c.Conn.Read(b)
+		err = c.done(state, err)
+	}
 	if err != nil {
 		c.ended = true
 	}
 	return n, err
+}
+
+// Write writes to the connection.
+func (c *watchedConn) Write(b []byte) (int, error) {
+	state := c.listener.tick.Load()<<connBits | connWrites
+	c.state.Store(state)
+	n, err := c.Conn.Write(b)
+	err = c.done(state, err)
+	c.fresh = true
+	if c.deadline && err == nil {
+		err = c.SetReadDeadline(time.Time{})
+	}
+	return n, err
+}
+
+// done ends a wait; the patrol may have ended it before.
+func (c *watchedConn) done(state uint64, err error) error {
+	if !c.state.CompareAndSwap(state, connBusy) {
+		return os.ErrDeadlineExceeded
+	}
+	return err
+}
+
+// SetReadDeadline sets a deadline in the place of the limits; the zero time gives
+// the limits back.
+func (c *watchedConn) SetReadDeadline(t time.Time) error {
+	c.deadline = !t.IsZero()
+	return c.Conn.SetReadDeadline(t)
+}
+
+// Close closes the connection.
+func (c *watchedConn) Close() error {
+	c.listener.forget(c)
+	return c.Conn.Close()
 }
 
 // cutShort says whether the connection ended before the body of a request did.

@@ -100,29 +100,28 @@ func (n *Node) decide(x *exchange, now uint32) {
 	var dropped int
 	x.keys, dropped = n.identify(x, x.keys[:0], x.req.Identifiers, rules.Policy, rules.watched, now)
 	n.metrics.identifiersDropped.Add(dropped + x.req.IdentifiersDropped)
-	x.begin(n, rules, now)
-
+	if rules.settles { // which may wait for the disk, so before the person's records are locked
+		x.begin(n, rules, now)
+		x.judge.settle(x.req.Candidates)
+	}
 	withToken := x.req.Token || x.req.Hold
 	x.grant.Nonce, x.grant.Shown, x.grant.Channel, x.grant.HeldSeconds = 0, x.grant.Shown[:0], x.grant.Channel[:0], 0
 	if withToken {
 		n.tokens.Begin(&x.grant, now)
-		x.grant.Store = x.keeps()
 		x.grant.Keys = append(x.grant.Keys[:0], x.keys...)
 		if len(x.req.Channel) <= identity.MaxTokenChannel { // a longer one is no policy's
 			x.grant.Channel = append(x.grant.Channel, x.req.Channel...)
 		}
 	}
 
-	if rules.settles {
-		x.judge.settle(x.req.Candidates)
-	}
-	x.judgeLocked(n, now)
+	x.judgeLocked(n, rules, now)
 	if len(x.kept) > 0 {
 		x.tellHolds(n, now)
 	}
 
 	x.token = x.token[:0]
 	if withToken {
+		x.grant.Store = x.keeps()
 		x.token = n.tokens.Append(x.token, &x.grant)
 	}
 	n.count(x)
@@ -130,9 +129,13 @@ func (n *Node) decide(x *exchange, now uint32) {
 
 // judgeLocked judges and takes places under the person's locks, which are let go
 // whatever happens.
-func (x *exchange) judgeLocked(n *Node, now uint32) {
-	n.caps.Lock(&x.person, x.keys, caps.Second(now))
+func (x *exchange) judgeLocked(n *Node, rules *rules, now uint32) {
+	n.caps.Acquire(&x.person, x.keys, caps.Second(now))
 	defer x.person.Unlock()
+	if !rules.settles {
+		x.begin(n, rules, now)
+	}
+	x.person.Load()
 	x.judge.readChoices()
 	x.judge.isPlain(x.explain)
 	x.judgeAll(n)
@@ -166,7 +169,30 @@ func (x *exchange) begin(n *Node, rules *rules, now uint32) {
 	j.because = nil
 	x.kept, x.counted = x.kept[:0], x.counted[:0]
 	x.explained = x.explained[:0]
+	x.prefetchLists()
 }
+
+// prefetchLists has the processor fetch what the lists of the first candidate will be
+// asked; its campaign's lists are nearly always those of the others.
+func (x *exchange) prefetchLists() {
+	j, asked := &x.judge, x.req.Candidates
+	if len(asked) == 0 || len(x.probes) > maxPrefetched {
+		return
+	}
+	at := j.rules.find(j.rules.campaign.Tag(asked[0].Campaign))
+	if at < 0 {
+		return
+	}
+	for _, list := range j.rules.sets[j.rules.plans[at].set] {
+		for i := range x.probes {
+			j.lists.Prefetch(j.rules.lists[list], &x.probes[i])
+		}
+	}
+}
+
+// maxPrefetched is how many identifiers are prefetched for: what a processor fetches
+// at a time is bounded. Chosen.
+const maxPrefetched = 4
 
 // cleared is s with n zeros.
 func cleared[E any](s []E, n int) []E {

@@ -180,10 +180,11 @@ func (n *Node) AdminAddr() string { return n.admin.addr() }
 func (n *Node) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	failed := make(chan error, 2)
+	failed, drained := make(chan error, 2), make(chan struct{})
 	var running sync.WaitGroup
 	for _, s := range []*server{n.bid, n.admin} {
 		running.Go(func() { failed <- s.serve() })
+		running.Go(func() { s.listener.run(drained) })
 	}
 	running.Go(func() { n.sweep(ctx) })
 	running.Go(func() { n.keepLists(ctx) })
@@ -204,6 +205,7 @@ func (n *Node) Run(ctx context.Context) error {
 			err = fmt.Errorf("drain %s: %w", s.addr(), e)
 		}
 	}
+	close(drained)
 	running.Wait()
 	// Calls in process that were under way have ended then, and others are refused.
 	n.inside.Lock()

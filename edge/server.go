@@ -31,7 +31,7 @@ const (
 
 // server is one listener with its fasthttp server.
 type server struct {
-	listener net.Listener
+	listener *patrolled
 	http     *fasthttp.Server
 	network  string
 	most     int32 // connections
@@ -65,7 +65,7 @@ func (n *Node) newServer(addr string, handler fasthttp.RequestHandler, limits fu
 	if err != nil {
 		return nil, err
 	}
-	s := &server{listener: watchedListener{listener}, network: network, most: int32(n.options.Connections)}
+	s := &server{listener: patrol(listener), network: network, most: int32(n.options.Connections)}
 	s.http = &fasthttp.Server{
 		Handler:                            n.guard(s, handler),
 		ErrorHandler:                       n.transportError,
@@ -74,9 +74,9 @@ func (n *Node) newServer(addr string, handler fasthttp.RequestHandler, limits fu
 		Concurrency:                        2*n.options.Connections + 100, // what is over the limit is told so
 		ReadBufferSize:                     headerBytes,
 		WriteBufferSize:                    16 << 10,
-		ReadTimeout:                        bidReadTimeout,
-		WriteTimeout:                       bidWriteTimeout,
-		IdleTimeout:                        idleTimeout,
+		ReadTimeout:                        0, // these three are watchedConn's
+		WriteTimeout:                       0,
+		IdleTimeout:                        0,
 		MaxConnsPerIP:                      0, // one ad server may hold them all
 		MaxRequestsPerConn:                 0,
 		MaxIdleWorkerDuration:              10 * time.Second,

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"unsafe"
 
 	"github.com/FastFilter/xorfilter"
 	"github.com/bits-and-blooms/bloom/v3"
@@ -68,6 +69,21 @@ func (f *filter) maybe(p *Probe) bool {
 	return false
 }
 
+// prefetch brings nearer what maybe reads first.
+func (f *filter) prefetch(p *Probe) {
+	switch {
+	case f.blocks != 0:
+		n, _ := bits.Mul64(p.x, f.blocks)
+		prefetch(unsafe.Pointer(&f.words[n*blockWords]))
+	case len(f.fuse16.Fingerprints) != 0:
+		_, h0, h1, h2 := fusePlaces(&f.fuse16, p.fuse)
+		prints := f.fuse16.Fingerprints
+		prefetch(unsafe.Pointer(&prints[h0]))
+		prefetch(unsafe.Pointer(&prints[h1]))
+		prefetch(unsafe.Pointer(&prints[h2]))
+	}
+}
+
 // inBlock looks at the bits of p in its block, without a branch for each: six
 // first, which let one stranger in 64 pass, then the rest.
 func (f *filter) inBlock(p *Probe) bool {
@@ -96,18 +112,24 @@ func (f *filter) inBlock(p *Probe) bool {
 // method (Graf and Lemire, "Binary Fuse Filters: Fast and Smaller Than Xor
 // Filters", 2022). The three fingerprints are read at the same time.
 func inFuse(f *xorfilter.BinaryFuse[uint16], key uint64) bool {
-	h := key + f.Seed // MurmurHash3's finaliser
+	h, h0, h1, h2 := fusePlaces(f, key)
+	prints := f.Fingerprints
+	return uint16(h^h>>32)^prints[h0]^prints[h1]^prints[h2] == 0
+}
+
+// fusePlaces are the hash of a key and the places of its three fingerprints.
+func fusePlaces(f *xorfilter.BinaryFuse[uint16], key uint64) (h uint64, h0, h1, h2 uint32) {
+	h = key + f.Seed // MurmurHash3's finaliser
 	h = (h ^ h>>33) * 0xff51afd7ed558ccd
 	h = (h ^ h>>33) * 0xc4ceb9fe1a85ec53
 	h ^= h >> 33
 	at, _ := bits.Mul64(h, uint64(f.SegmentCountLength))
-	h0 := uint32(at)
-	h1 := h0 + f.SegmentLength
-	h2 := h1 + f.SegmentLength
+	h0 = uint32(at)
+	h1 = h0 + f.SegmentLength
+	h2 = h1 + f.SegmentLength
 	h1 ^= uint32(h>>18) & f.SegmentLengthMask
 	h2 ^= uint32(h) & f.SegmentLengthMask
-	prints := f.Fingerprints
-	return uint16(h^h>>32)^prints[h0]^prints[h1]^prints[h2] == 0
+	return h, h0, h1, h2
 }
 
 // buildFilter reads the keys, of which there are n, from the start for each try.

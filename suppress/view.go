@@ -71,6 +71,14 @@ func (v *View) Contains(list int, p *Probe, now uint32) bool {
 	return in
 }
 
+// Prefetch asks the processor to bring nearer what Contains will read of a list for
+// p's key, and does not wait for it: worth it where something else is done first.
+func (v *View) Prefetch(list int, p *Probe) {
+	if uint(list) < uint(len(v.lists)) {
+		v.lists[list].filter.prefetch(p)
+	}
+}
+
 // Trusted says that what Contains answers can be relied on: false when the list is
 // not declared, when its files were found damaged, so that its members are not
 // all known, and when they are of users and it is declared as one of items, or the

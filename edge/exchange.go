@@ -113,6 +113,9 @@ func (n *Node) decide(x *exchange, now uint32) {
 		}
 	}
 
+	if len(rules.optOuts) > 0 {
+		x.judge.askOptOuts()
+	}
 	if rules.settles {
 		x.judge.settle(x.req.Candidates)
 	}
@@ -162,7 +165,7 @@ func (x *exchange) begin(n *Node, rules *rules, now uint32) {
 	j.member = cleared(j.member, len(rules.lists))
 	j.outside = cleared(j.outside, len(rules.sets))
 	j.verdicts = j.verdicts[:0]
-	j.asked = [16]asked{}
+	j.asked, j.outs = [16]asked{}, optOutLists{}
 	j.because = nil
 	x.kept, x.counted = x.kept[:0], x.counted[:0]
 	x.explained = x.explained[:0]

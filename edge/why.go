@@ -36,6 +36,7 @@ type whyAnswer struct {
 	OptedOut bool       `json:"opted_out"`
 	Kept     []keptKind `json:"kept"`
 
+	listed   bool             // opted out by a list alone, which they may not be on tomorrow
 	campaign *policy.Campaign // nil: the policy in force has none of this name
 	because  string           // without "Shown: " or "Not shown: "
 	fewer    bool             // a market allows fewer than the sentence says
@@ -117,6 +118,7 @@ func (x *exchange) judgeAgain(n *Node, rules *rules, name []byte, tag uint64, no
 	x.begin(n, rules, now)
 	j, asked := &x.judge, []openrtb.Candidate{{Campaign: name}}
 	j.market, w.fewer = rules.mildest()
+	j.askOptOuts()
 	if rules.settles {
 		j.settle(asked)
 	}
@@ -137,7 +139,7 @@ func (x *exchange) judgeAgain(n *Node, rules *rules, name []byte, tag uint64, no
 		s.Names = x.grant.Shown[x.ofCampaign(tag)].Names
 		j.again(&v, s)
 	}
-	w.Show, w.OptedOut = v.reason == Shown, j.own.optedOut
+	w.Show, w.OptedOut, w.listed = v.reason == Shown, j.own.optedOut || j.outs.inside, !j.own.optedOut
 	w.Because = because.because(v)
 	if w.Show {
 		w.because = because.shown()
@@ -160,7 +162,7 @@ func (j *judge) again(v *verdict, s *subject) {
 		_ = j.anonymous(v, s)
 		return
 	}
-	_ = j.choice(v, s) && j.suppressed(v, s) && j.purchased(v, s) && j.spacing(v, s) && j.caps(v, s) && j.diversity(v, s)
+	_ = j.choice(v, s) && j.suppressed(v, s) && j.heardOf(v, s) && j.purchased(v, s) && j.spacing(v, s) && j.caps(v, s) && j.diversity(v, s)
 }
 
 // mildest is the market that allows the most, so that a limit said under it holds for

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"log/slog"
@@ -84,7 +85,9 @@ func fill(tb testing.TB, n *Node, users int) {
 }
 
 // fillList gives the list a million members, none of them a user.
-func fillList(tb testing.TB, n *Node) {
+func fillList(tb testing.TB, n *Node) { fillListOf(tb, n, "customers") }
+
+func fillListOf(tb testing.TB, n *Node, list string) {
 	r, w := io.Pipe()
 	go func() {
 		line := []byte("m00000000\n")
@@ -98,7 +101,7 @@ func fillList(tb testing.TB, n *Node) {
 		}
 		w.Close()
 	}()
-	if _, err := n.lists.Replace("customers", r, suppress.Import{Format: suppress.Plain, ID: "user.id"}); err != nil {
+	if _, err := n.lists.Replace(list, r, suppress.Import{Format: suppress.Plain, ID: "user.id"}); err != nil {
 		tb.Fatal(err)
 	}
 }
@@ -134,28 +137,50 @@ func BenchmarkDecide(b *testing.B) {
 		fillList(b, n)
 		for _, k := range []int{1, 20, 50, 200} {
 			requests := benchRequests(b, k)
-			b.Run(fmt.Sprintf("users=%d/candidates=%d", users, k), func(b *testing.B) {
-				random := rand.New(rand.NewPCG(5, 6))
-				name, source := make([]byte, 0, 16), []byte(openrtb.SourceUserID)
-				capped, asked := 0, 0
-				b.ReportAllocs()
-				for i := 0; b.Loop(); i++ {
-					x := requests[i%len(requests)]
-					name = strconv.AppendInt(append(name[:0], 'u'), int64(random.IntN(users)), 10)
-					x.req.Identifiers[0] = openrtb.Identifier{Source: source, ID: name}
-					n.decide(x, benchNow)
-					for v := range x.judge.verdicts {
-						if x.judge.verdicts[v].reason == Cap {
-							capped++
-						}
-					}
-					asked += len(x.judge.verdicts)
-				}
-				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(asked), "ns/candidate")
-				b.ReportMetric(100*float64(capped)/float64(asked), "%cap")
-			})
+			b.Run(fmt.Sprintf("users=%d/candidates=%d", users, k), func(b *testing.B) { benchDecide(b, n, requests, users) })
 		}
 	}
+}
+
+// BenchmarkDecideOptOuts is BenchmarkDecide with none and with one list of opt-outs, of a
+// million members of whom none is a user, beside the list that all campaigns name.
+func BenchmarkDecideOptOuts(b *testing.B) {
+	const users = 1e5
+	var nodes []*Node
+	for _, lists := range []string{"lists: {", "lists: {left: {kind: opt_out, id: [user.id], source: first_party, basis: objection}, "} {
+		n := benchNode(b, users*800+(64<<20), bytes.Replace(benchPolicy(), []byte("lists: {"), []byte(lists), 1))
+		fill(b, n, users)
+		fillList(b, n)
+		nodes = append(nodes, n)
+	}
+	fillListOf(b, nodes[1], "left")
+	for _, k := range []int{1, 20, 50} {
+		requests := benchRequests(b, k)
+		for lists, n := range nodes {
+			b.Run(fmt.Sprintf("candidates=%d/opt_out_lists=%d", k, lists), func(b *testing.B) { benchDecide(b, n, requests, users) })
+		}
+	}
+}
+
+func benchDecide(b *testing.B, n *Node, requests []*exchange, users int) {
+	random := rand.New(rand.NewPCG(5, 6))
+	name, source := make([]byte, 0, 16), []byte(openrtb.SourceUserID)
+	capped, asked := 0, 0
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		x := requests[i%len(requests)]
+		name = strconv.AppendInt(append(name[:0], 'u'), int64(random.IntN(users)), 10)
+		x.req.Identifiers[0] = openrtb.Identifier{Source: source, ID: name}
+		n.decide(x, benchNow)
+		for v := range x.judge.verdicts {
+			if x.judge.verdicts[v].reason == Cap {
+				capped++
+			}
+		}
+		asked += len(x.judge.verdicts)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(asked), "ns/candidate")
+	b.ReportMetric(100*float64(capped)/float64(asked), "%cap")
 }
 
 // BenchmarkMemoryRead is the unit of the marks: one dependent random read over as

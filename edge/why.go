@@ -31,10 +31,13 @@ type whyAnswer struct {
 	Recognised bool `json:"recognised"`
 	// Erased: what was known of the person was erased since the token was made, so the
 	// token stands for nobody.
-	Erased   bool       `json:"erased"`
-	Hidden   bool       `json:"hidden"`
-	OptedOut bool       `json:"opted_out"`
-	Kept     []keptKind `json:"kept"`
+	Erased   bool `json:"erased"`
+	Hidden   bool `json:"hidden"`
+	OptedOut bool `json:"opted_out"`
+	// DSA is what a bid response states of the campaign, by its rules; absent where the
+	// policy in force has no such campaign.
+	DSA  *dsaFragment `json:"dsa,omitempty"`
+	Kept []keptKind   `json:"kept"`
 
 	listed   bool             // opted out by a list alone, which they may not be on tomorrow
 	campaign *policy.Campaign // nil: the policy in force has none of this name
@@ -78,6 +81,8 @@ func (n *Node) why(ctx *fasthttp.RequestCtx, x *exchange, e *openrtb.Event) (*wh
 	}
 	if c.Campaign != nil {
 		w.Advertiser, w.Purpose = c.Advertiser, c.Purpose.String()
+		// Whether the candidate came with an interest the token does not tell: that it did is the fuller answer.
+		w.DSA = rules.dsa(c.Campaign, found > 0, true)
 	}
 	if w.Recognised {
 		w.Kept = rules.kept(c.Campaign, x.grant.Store)

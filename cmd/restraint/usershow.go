@@ -65,10 +65,11 @@ type userPreferences struct {
 	OptOutLists []userList `json:"opt_out_lists"`
 }
 
-// declared is what the policy says of a list: its kind, where it is from, on what basis.
+// declared is what the policy in force says of a list, where it does: its kind, where it
+// is from, on what basis.
 func (l *userList) declared() string {
 	if l.Kind == "" {
-		return "not declared by the policy in force"
+		return "-"
 	}
 	return strings.ReplaceAll(l.Kind+", "+l.Source, "_", " ") + ", basis: " + l.Basis
 }

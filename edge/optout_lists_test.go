@@ -1,6 +1,7 @@
 package edge_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -213,4 +214,26 @@ func (s *said) keeps(kind string) bool {
 		}
 	}
 	return false
+}
+
+// A list of opt-outs pushed to one node holds on all, and so does every change of it.
+func TestOptOutListOnAllNodes(t *testing.T) {
+	nodes, _, _, _ := listCluster(t, 3)
+	nodes[0].must(200, "PUT", "/v1/policy", "", optOutPolicy, nil)
+	inForce(t, 2, optOutPolicy, nodes...)
+	everywhere := func(user, want string) {
+		t.Helper()
+		for i, n := range nodes {
+			eventually(t, fmt.Sprintf("node %d has %s: %s", i, user, want), func() bool { return n.reasonsOf(`{"id":"`+user+`"}`) == want })
+		}
+	}
+	nodes[1].must(201, "PUT", "/v1/lists/refusers?id=user.id", "text/plain", "u-1\n", nil)
+	everywhere("u-1", nothingPersonal)
+	nodes[2].must(200, "POST", "/v1/lists/refusers/add?id=user.id", "text/plain", "u-2\n", nil)
+	everywhere("u-2", nothingPersonal)
+	if e := nodes[0].erase(t, `{"user":{"id":"u-2"},"keep_opt_out":false}`); len(e.Lists) != 1 || e.Lists[0].State != "removed" {
+		t.Errorf("erasure: %+v", e)
+	}
+	everywhere("u-2", everything)
+	everywhere("u-1", nothingPersonal)
 }

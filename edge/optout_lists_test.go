@@ -183,7 +183,7 @@ func TestOptOutListAndTheWhyPage(t *testing.T) {
 	}
 	n.must(201, "PUT", "/v1/lists/refusers?id=user.id", "text/plain", "u-1\n", nil)
 	s := n.whyOf(t, token, "shoes")
-	const sentence = "Not shown: as far as its filter tells, you are on a list of people who opted out, and this campaign is chosen for you."
+	const sentence = "Not shown: as far as can be told from here, you are on a list of people who opted out, and this campaign is chosen for you."
 	if !s.OptedOut || s.Show || s.Reason != "opted_out" || s.Because != sentence {
 		t.Errorf("on the list: %+v", s)
 	}

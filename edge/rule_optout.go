@@ -76,7 +76,10 @@ func (j *judge) hears(v *verdict, s *subject) bool {
 // listedOut says that a list of opt-outs has the person.
 func (e *explanation) listedOut(c *Check) string {
 	said := "you are on " + e.optOuts(c) + ", and this campaign is chosen for you."
-	if c.Filter {
+	switch {
+	case c.Filter && e.discreet:
+		return "as far as can be told from here, " + said
+	case c.Filter:
 		return "as far as its filter tells, " + said
 	}
 	return said

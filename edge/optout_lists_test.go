@@ -22,15 +22,23 @@ campaigns:
   place: {advertiser: acme, purpose: contextual}
 `
 
-// reasonsOf says why each of the campaigns of optOutPolicy is skipped.
+// reasonsOf says why each of the campaigns of optOutPolicy is skipped, which is the same
+// whether it is explained or not.
 func (n *node) reasonsOf(user string) string {
 	n.t.Helper()
-	var said []string
-	a := n.decide(`{"user":` + user + `,"candidates":[{"campaign":"shoes"},{"campaign":"welcome"},{"campaign":"place"}]}`)
-	for _, d := range a.Decisions {
-		said = append(said, d.Campaign+":"+d.Reason)
+	body := `{"user":` + user + `,"candidates":[{"campaign":"shoes"},{"campaign":"welcome"},{"campaign":"place"}]}`
+	var said [2]string
+	for i, query := range []string{"", "?explain=1"} {
+		var a answer
+		n.must(200, "POST", "/v1/decide"+query, "application/json", body, &a)
+		for _, d := range a.Decisions {
+			said[i] += " " + d.Campaign + ":" + d.Reason
+		}
 	}
-	return strings.Join(said, " ")
+	if said[0] != said[1] {
+		return "plainly" + said[0] + ", explained" + said[1]
+	}
+	return strings.TrimPrefix(said[0], " ")
 }
 
 const (

@@ -67,11 +67,11 @@ func (r *rules) dsa(c *policy.Campaign, known, interested bool) *dsaFragment {
 // parameter that an advertisement is chosen by.
 func (r *rules) dsaParams(c *policy.Campaign, known, interested bool) (params []int) {
 	further := r.plans[c.Index].further
-	if further&isPersonal != 0 && (known || c.Purpose == policy.Retargeting) ||
-		known && further&hasPurchased != 0 || interested && further&hasInterest != 0 {
+	if known && further&(isPersonal|hasPurchased) != 0 || interested && further&hasInterest != 0 {
 		params = append(params, dsaProfiling)
 	}
-	counted := known && (len(c.Caps) > 0 || c.Spacing > 0 || c.Diversity > 0)
+	// Where nobody is known, only what is contextual is shown.
+	counted := len(c.Caps) > 0 || c.Spacing > 0 || c.Diversity > 0
 	only := &r.Markets[0] // of several, the country chooses
 	if c.Purpose == policy.Contextual || counted || further&(isPersonal|hasNotBeside) != 0 || len(r.Markets) > 1 || only.QuietFrom != only.QuietTo {
 		params = append(params, dsaBasic)

@@ -139,5 +139,8 @@ func (n *Node) postPreferences(ctx *fasthttp.RequestCtx) {
 	}
 	n.metrics.people[askedPreferences].Inc()
 	private(ctx)
-	sendJSON(ctx, fasthttp.StatusOK, choicesOf(n.held(q.keys, q.now)).preferences(n.rules.Load().choiceNames(), q.now))
+	rules := n.rules.Load()
+	now := choicesOf(n.held(q.keys, q.now)).preferences(rules.choiceNames(), q.now)
+	now.OptOutLists = n.optOutLists(rules, q.keys)
+	sendJSON(ctx, fasthttp.StatusOK, now)
 }

@@ -23,6 +23,8 @@ lists:
   customers: {id: [user.id], source: first_party, basis: contract}
   fresh: {id: [user.id], max_age: 1h, when_stale: skip, source: first_party, basis: contract}
   orders: {id: [user.id], items: true, source: first_party, basis: contract}
+  left: {kind: opt_out, id: [user.id], source: first_party, basis: objection}
+  gone: {kind: opt_out, id: [user.id], exact: true, source: first_party, basis: objection}
 campaigns:
   shown:
     advertiser: a
@@ -57,7 +59,7 @@ const (
 // person has; so are holds and tokens.
 func TestDecisionDoesNotAllocate(t *testing.T) {
 	n := benchNode(t, 32<<20, []byte(allocationPolicy))
-	for name, members := range map[string]string{"customers": "u\nmember\n", "orders": "u,i\nmember,sku-1\nu-1,sku-1\n"} {
+	for name, members := range map[string]string{"customers": "u\nmember\n", "orders": "u,i\nmember,sku-1\nu-1,sku-1\n", "left": "listed\n", "gone": "settled\n"} {
 		im := suppress.Import{Format: suppress.Plain, ID: "user.id"}
 		if name == "orders" {
 			im = suppress.Import{Format: suppress.CSV, Map: []suppress.Column{{Column: "u", Source: "user.id"}}, ItemColumn: "i"}
@@ -98,6 +100,9 @@ func TestDecisionDoesNotAllocate(t *testing.T) {
 		"quiet_hours":      {one(many+`,"device":{"geo":{"country":"JP"}}`, `{"campaign":"shown"}`), QuietHours},
 		"no_id":            {`{"candidates":[{"campaign":"shown"}]}`, NoID},
 		"opted_out, asked": {one(out, `{"campaign":"shown"}`), OptedOut},
+		"opted_out, list":  {one(`"user":{"id":"listed"}`, `{"campaign":"shown"}`), OptedOut},
+		"opted_out, exact": {one(`"user":{"id":"settled"}`, `{"campaign":"shown"}`), OptedOut},
+		"contextual":       {one(`"user":{"id":"listed"}`, `{"campaign":"choosy"}`), Shown},
 		"user_choice":      {one(many, `{"campaign":"unwanted"}`), UserChoice},
 		"paused":           {one(paused, `{"campaign":"shown"}`), UserChoice},
 		"hidden":           {one(many, `{"campaign":"hidden"}`), Hidden},

@@ -68,6 +68,7 @@ func (x *exchange) appendDecision(dst []byte, i int) []byte {
 	}
 	if x.explain {
 		dst = appendExplanation(dst, x.explained[i].because(*v), x.explained[i].checks)
+		dst = x.appendDSA(dst, i)
 	}
 	return append(dst, '}')
 }

@@ -60,8 +60,9 @@ type ownChoices struct {
 
 // readChoices looks once for each request at what the locked person refused.
 func (j *judge) readChoices() {
-	j.refused, j.own = j.person.Refused(), ownChoices{}
-	if !j.refused {
+	held := j.person.Refused()
+	j.refused, j.own = held || j.outs.inside, ownChoices{}
+	if !held {
 		return
 	}
 	if stamp, value, _ := j.person.Choice(fieldOptOut); value != 0 {

@@ -53,8 +53,9 @@ type judge struct {
 	channel uint16       // number in rules.channels
 	person  *caps.Person // locked
 	known   bool         // the person has at least one identifier
-	refused bool         // something is held of what the person refused or bought
+	refused bool         // something is held of what the person refused or bought, or a list of opt-outs has them
 	own     ownChoices   // of what is held then
+	outs    optOutLists
 	probes  []suppress.Probe
 	because *explanation // nil unless the caller asked why
 
@@ -120,13 +121,13 @@ func (j *judge) one(c *openrtb.Candidate, s *subject, v *verdict) {
 	}
 	// In the order of the reasons; each says whether to go on. Each is a test of what
 	// needs no looking up, small enough to be inlined, before the rule itself.
-	_ = j.choice(v, s) && j.sensitive(v, s) && j.notBeside(v, s) && j.precise(v, s) && j.suppressed(v, s) && j.purchased(v, s) &&
+	_ = j.choice(v, s) && j.sensitive(v, s) && j.notBeside(v, s) && j.precise(v, s) && j.suppressed(v, s) && j.heardOf(v, s) && j.purchased(v, s) &&
 		j.interest(v, s) && j.spacing(v, s) && j.caps(v, s) && j.diversity(v, s) && j.awake(v, s)
 }
 
 // isPlain sets plain, once everything that it rests on is known.
 func (j *judge) isPlain(explain bool) {
-	j.plain = !explain && j.known && !j.forbidden && !j.refused && !j.delicate && len(j.beside) == 0 &&
+	j.plain = !explain && j.known && !j.forbidden && !j.refused && !j.outs.stale && !j.delicate && len(j.beside) == 0 &&
 		j.market.topics == nil && j.market.Precision == policy.PrecisionItem && j.market.QuietFrom == j.market.QuietTo
 }
 

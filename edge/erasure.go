@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -88,8 +89,15 @@ func (n *Node) eraseFromLists(ctx context.Context, keys []caps.Key, keep bool) [
 	return lists
 }
 
-// membersOf are those of the keys that are on a list, settled in its key file.
+// errDamagedList says that not all members of a list are known.
+var errDamagedList = errors.New("its files are damaged: upload it again")
+
+// membersOf are those of the keys that are on a list, settled in its key file. Of a list
+// whose files are damaged it cannot be said who is on it.
 func (n *Node) membersOf(list string, keys []caps.Key) (members []caps.Key, err error) {
+	if st, err := n.lists.Status(list); err == nil && st.State == suppress.StateDamaged {
+		return nil, errDamagedList
+	}
 	for _, key := range keys {
 		in, err := n.lists.Member(list, key)
 		if err != nil {

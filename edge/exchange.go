@@ -100,7 +100,7 @@ func (n *Node) decide(x *exchange, now uint32) {
 	var dropped int
 	x.keys, dropped = n.identify(x, x.keys[:0], x.req.Identifiers, rules.Policy, rules.watched, now)
 	n.metrics.identifiersDropped.Add(dropped + x.req.IdentifiersDropped)
-	if rules.settles { // which may wait for the disk, so before the person's records are locked
+	if rules.settles {
 		x.begin(n, rules, now)
 		x.judge.settle(x.req.Candidates)
 	}
@@ -165,7 +165,7 @@ func (x *exchange) begin(n *Node, rules *rules, now uint32) {
 	j.member = cleared(j.member, len(rules.lists))
 	j.outside = cleared(j.outside, len(rules.sets))
 	j.verdicts = j.verdicts[:0]
-	j.asked = [16]asked{}
+	j.asked, j.outs = [16]asked{}, optOutLists{}
 	j.because = nil
 	x.kept, x.counted = x.kept[:0], x.counted[:0]
 	x.explained = x.explained[:0]

@@ -117,6 +117,9 @@ func (e *explanation) skipped(r Reason) string {
 		}
 		return fmt.Sprintf("you have not agreed to it (%s).", c.Signal)
 	case OptedOut:
+		if c.List != "" {
+			return e.listedOut(c)
+		}
 		if c.Rule == "opt_out" {
 			return "you asked on " + e.date(c.At) + " not to be shown what is chosen for you, and this campaign is."
 		}
@@ -143,6 +146,9 @@ func (e *explanation) skipped(r Reason) string {
 	case Suppressed:
 		return fmt.Sprintf("you are on %s%s, whose members this campaign leaves alone.", e.list(c), asFilter(c))
 	case StaleList:
+		if c.Rule == "opt_out_age" {
+			return e.unheard(c)
+		}
 		if c.Unknown {
 			return e.list(c) + ", whose members this campaign leaves alone, cannot be read, and when in doubt we show less."
 		}
@@ -206,7 +212,7 @@ func (e *explanation) failed(r Reason) *Check {
 var ruleReason = map[string]Reason{
 	"child": Child, "consent": NoConsent, "signal": OptedOut, "opt_out": OptedOut, "user_choice": UserChoice,
 	"campaign": UnknownCampaign, "active": Inactive, "id": NoID, "hidden": Hidden, "list": Suppressed,
-	"list_age": StaleList, "purchased": Purchased, "interest_after": TooSoon, "interest": StaleInterest,
+	"list_age": StaleList, "opt_out_age": StaleList, "purchased": Purchased, "interest_after": TooSoon, "interest": StaleInterest,
 	"interest_least": StaleInterest, "interest_until": StaleInterest, "interest_from": StaleInterest,
 	"spacing": Spacing, "cap": Cap, "diversity": Diversity, "sensitive": Sensitive, "not_beside": NotBeside,
 	"precision": TooSpecific, "quiet_hours": QuietHours,

@@ -140,7 +140,11 @@ func (w *world) policy() string {
 	}
 	b.WriteString("lists:\n  customers: {id: [user.id], source: first_party, basis: contract" + w.of("", ", max_age: 7d", ", exact: true", ", max_age: 12h, when_stale: show") +
 		"}\n  empty: {id: [user.id], source: first_party, basis: contract" + w.of("", ", max_age: 12h") +
-		"}\n  orders: {id: [user.id], items: true, source: first_party, basis: contract" + w.of("", ", exact: true") + "}\ncampaigns:\n")
+		"}\n  orders: {id: [user.id], items: true, source: first_party, basis: contract" + w.of("", ", exact: true") + "}\n")
+	if w.once(2) {
+		b.WriteString("  left: {kind: opt_out, id: [user.id], source: first_party, basis: objection" + w.of("", ", exact: true", ", max_age: 7d", ", max_age: 7d, when_stale: show") + "}\n")
+	}
+	b.WriteString("campaigns:\n")
 	for i := range 10 {
 		w.campaign(&b, i)
 	}
@@ -178,6 +182,9 @@ func (w *world) lists(n *node) {
 	if w.once(2) {
 		_, _ = n.do("PUT", "/v1/lists/customers?force=1&id=user.id", "text/plain", w.user(1)+"\n"+w.user(2)+"\n")
 		_, _ = n.do("PUT", "/v1/lists/orders?force=1&id=user.id&column=c&item_column=i", "text/csv", "c,i\n"+w.user(1)+",sku-1\n"+w.user(3)+",sku-2\n")
+	}
+	if w.once(2) {
+		_, _ = n.do("PUT", "/v1/lists/left?force=1&id=user.id", "text/plain", w.user(4)+"\n")
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 // says of it, and whether requests can be compared with it at all.
 type ListAnswer struct {
 	suppress.Status
+	Kind      string `json:"kind,omitempty"`   // suppression or opt_out
 	Source    string `json:"source,omitempty"` // first_party or third_party
 	Basis     string `json:"basis,omitempty"`
 	MaxAge    uint32 `json:"max_age,omitempty"`    // seconds; 0: never stale
@@ -40,6 +41,7 @@ func (n *Node) listAnswer(st suppress.Status, nodes []nodeDocument) ListAnswer {
 		if l.Name != st.List {
 			continue
 		}
+		a.Kind = l.Kind.String()
 		a.Source, a.Basis, a.MaxAge = l.Source, l.Basis, l.MaxAge
 		if l.MaxAge != 0 {
 			a.WhenStale = map[policy.WhenStale]string{policy.StaleSkip: "skip", policy.StaleShow: "show"}[l.WhenStale]

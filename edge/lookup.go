@@ -66,11 +66,6 @@ type hiddenCampaign struct {
 	Until    uint32 `json:"until"`
 }
 
-type heldList struct {
-	List   string `json:"list"`
-	Detail string `json:"detail,omitempty"`
-}
-
 // per of what the policy does not name.
 const otherScope = "other"
 
@@ -91,7 +86,7 @@ func (n *Node) everything(q *inquiry) *everything {
 		e.ErasedUntil = max(e.ErasedUntil, uint32(held[i].Erased))
 		e.DroppedUntil = max(e.DroppedUntil, uint32(held[i].Cut))
 	}
-	n.addLists(e, q.keys)
+	n.addLists(e, rules, q.keys)
 	p := &e.Preferences
 	e.Held = len(e.Exposures)+len(e.Holds)+len(e.Purchases)+len(e.HiddenCampaigns)+len(e.Lists)+len(p.HiddenAdvertisers)+len(p.HiddenTopics)+p.Unnamed != 0 ||
 		!p.Personalisation || p.PauseUntil != 0 || e.ErasedUntil != 0 || e.DroppedUntil != 0
@@ -256,24 +251,4 @@ func (e *everything) addHidden(have *chosen, names map[uint64]string) {
 	slices.SortFunc(e.HiddenCampaigns, func(a, b hiddenCampaign) int {
 		return cmp.Or(cmp.Compare(a.Campaign, b.Campaign), cmp.Compare(a.Tag, b.Tag))
 	})
-}
-
-// addLists adds the lists that contain any of the keys, settled in their key files, whether the
-// policy declares them or not. A member of a list of items is made of the person
-// and the item, so who is on it cannot be told without the items.
-func (n *Node) addLists(e *everything, keys []caps.Key) {
-	for _, s := range n.lists.StatusAll() {
-		if s.Items {
-			e.NotSearched = append(e.NotSearched, heldList{s.List, "a list of orders; ask it about an item with decide"})
-			continue
-		}
-		members, err := n.membersOf(s.List, keys)
-		switch {
-		case err != nil:
-			n.log.Error("list not read for a look-up", "list", s.List, "error", err.Error())
-			e.NotSearched = append(e.NotSearched, heldList{s.List, "its key file cannot be read; see the log"})
-		case len(members) > 0:
-			e.Lists = append(e.Lists, heldList{List: s.List})
-		}
-	}
 }

@@ -486,6 +486,7 @@ unknown: everywhere
 lists:
   members: {id: [user.id], source: first_party, basis: contract}
   aging: {id: [user.id], max_age: 48h, when_stale: skip, source: first_party, basis: contract}
+  left: {kind: opt_out, id: [user.id], max_age: 48h, when_stale: show, source: first_party, basis: objection}
 campaigns:
   plain: {advertiser: a}
   over: {advertiser: a, active: {from: 2020-01-01, to: 2021-01-01}}

@@ -20,7 +20,8 @@ type rules struct {
 	channels map[string]uint16  // that a cap names, numbered from 1
 	lists    []int              // by index of Policy.Lists: where the list stands in the suppress store
 	listTags []uint64           // likewise: the namespace of a list's items
-	settles  bool               // a campaign has lists that are settled in their key files
+	settles  bool               // there is something to settle: see judge.settle
+	optOuts  []int              // by indexes of Policy.Lists: the lists of opt-outs
 	choices  []choiceFields     // by Campaign.Index; read only for people of whom refusals are held
 	watched  []*watchedSource   // of which it is noted when a request brought them
 
@@ -107,6 +108,8 @@ func (r *rules) put(tag uint64, campaign int) {
 func newRules(p *policy.Policy, tags *identity.Tags) *rules {
 	r := &rules{Policy: p, plans: make([]plan, len(p.Campaigns)), channels: make(map[string]uint16)}
 	r.campaign, r.choices = tags.Namespace(identity.KindCampaign, 0), newChoiceFields(p, tags)
+	r.optOuts = p.OptOuts()
+	r.settles = len(r.optOuts) > 0
 	r.index = make([]slot, 1<<bits.Len(uint(4*len(p.Campaigns)+1)))
 	r.notBeside = make([][]uint16, len(p.Campaigns))
 	sets := make(map[string]uint32)

@@ -17,6 +17,9 @@ type preferences struct {
 	// Unnamed are hidden advertisers and topics that the policy in force does not name:
 	// of them only the tag is kept.
 	Unnamed int `json:"unnamed,omitempty"`
+	// OptOutLists have the person: nothing is chosen for them whatever Personalisation
+	// says, which does not override a list.
+	OptOutLists []heldList `json:"opt_out_lists,omitempty"`
 }
 
 // chosen are the registers of several keys.

@@ -2,10 +2,10 @@ package edge
 
 import "restraint/edge/policy"
 
-// choice: what the person said themselves, over all their identifiers: opted out, not
-// this advertiser, not this topic, not now, not this campaign.
+// choice: what the person said, here or to whoever keeps a list of opt-outs, over all
+// their identifiers: opted out, not this advertiser, not this topic, not now, not this campaign.
 func (j *judge) choice(v *verdict, s *subject) bool {
-	return j.because == nil && !j.refused || j.optOut(v, s) && j.chosen(v, s) && j.hid(v, s)
+	return j.because == nil && !j.refused || j.optOut(v, s) && j.listedOut(v, s) && j.chosen(v, s) && j.hid(v, s)
 }
 
 // optOut: who opted out is shown only what is not chosen for this person.

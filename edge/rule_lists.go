@@ -31,7 +31,7 @@ func (j *judge) listed(v *verdict, s *subject) bool {
 		m := j.contains(list)
 		stale = stale || m == unknown
 		if j.because != nil {
-			j.because.add(Check{Rule: "list", List: j.rules.Lists[list].Name, Filter: m == inside && !j.rules.Lists[list].Exact, Unknown: m == unknown, Pass: m != inside})
+			j.because.add(Check{Rule: "list", List: j.rules.Lists[list].Name, Filter: j.byFilter(list), Unknown: m == unknown, Pass: m != inside})
 		}
 		if m == inside {
 			v.fail(Suppressed, never)
@@ -48,22 +48,36 @@ func (j *judge) listed(v *verdict, s *subject) bool {
 func (j *judge) fresh(v *verdict, lists []int) {
 	for _, list := range lists {
 		declared := &j.rules.Lists[list]
-		m := j.contains(list)
-		pass, age := m != unknown, uint32(0)
-		if declared.MaxAge != 0 && declared.WhenStale == policy.StaleSkip {
-			uploaded := j.lists.Uploaded(j.rules.lists[list])
-			if uploaded != 0 {
-				age = wait(uploaded, j.now)
-			}
-			pass = pass && uploaded != 0 && age <= declared.MaxAge
-		}
+		pass := !j.isStale(list)
 		if j.because != nil {
-			j.because.add(Check{Rule: "list_age", List: declared.Name, Within: policy.Span(declared.MaxAge), Age: age, Unknown: m == unknown, Pass: pass})
+			check := Check{Rule: "list_age", List: declared.Name, Within: policy.Span(declared.MaxAge), Unknown: j.contains(list) == unknown, Pass: pass}
+			if uploaded := j.lists.Uploaded(j.rules.lists[list]); declared.MaxAge != 0 && declared.WhenStale == policy.StaleSkip && uploaded != 0 {
+				check.Age = wait(uploaded, j.now)
+			}
+			j.because.add(check)
 		}
 		if !pass {
 			v.fail(StaleList, never)
 		}
 	}
+}
+
+// isStale: the list is unknown, or older than the policy allows.
+func (j *judge) isStale(list int) bool {
+	if j.contains(list) == unknown {
+		return true
+	}
+	declared := &j.rules.Lists[list]
+	if declared.MaxAge == 0 || declared.WhenStale != policy.StaleSkip {
+		return false
+	}
+	uploaded := j.lists.Uploaded(j.rules.lists[list])
+	return uploaded == 0 || wait(uploaded, j.now) > declared.MaxAge
+}
+
+// byFilter: that the list has the person is what its filter says, and not settled.
+func (j *judge) byFilter(list int) bool {
+	return j.contains(list) == inside && !j.rules.Lists[list].Exact
 }
 
 // contains asks a list once for each request, whatever the number of candidates
@@ -88,10 +102,12 @@ func (j *judge) ask(list int, probes []suppress.Probe) membership {
 	return outside
 }
 
-// settle asks the candidates' lists that are settled in their key files before the
-// person's records are locked, since that may wait for the disk. What a list of
-// users says is kept; a list of orders is read again, then from the page cache.
+// settle asks the lists of opt-outs, and the candidates' lists that are settled in
+// their key files, before the person's records are locked, since that may wait for the
+// disk. What a list of users says is kept; a list of orders is read again, then from
+// the page cache.
 func (j *judge) settle(candidates []openrtb.Candidate) {
+	j.askOptOuts()
 	var s subject
 	for i := range candidates {
 		c := &candidates[i]

@@ -31,11 +31,15 @@ type whyAnswer struct {
 	Recognised bool `json:"recognised"`
 	// Erased: what was known of the person was erased since the token was made, so the
 	// token stands for nobody.
-	Erased   bool       `json:"erased"`
-	Hidden   bool       `json:"hidden"`
-	OptedOut bool       `json:"opted_out"`
-	Kept     []keptKind `json:"kept"`
+	Erased   bool `json:"erased"`
+	Hidden   bool `json:"hidden"`
+	OptedOut bool `json:"opted_out"`
+	// DSA is what a bid response states of the campaign, by its rules; absent where the
+	// policy in force has no such campaign.
+	DSA  *dsaFragment `json:"dsa,omitempty"`
+	Kept []keptKind   `json:"kept"`
 
+	listed   bool             // opted out by a list alone, which they may not be on tomorrow
 	campaign *policy.Campaign // nil: the policy in force has none of this name
 	because  string           // without "Shown: " or "Not shown: "
 	fewer    bool             // a market allows fewer than the sentence says
@@ -77,6 +81,8 @@ func (n *Node) why(ctx *fasthttp.RequestCtx, x *exchange, e *openrtb.Event) (*wh
 	}
 	if c.Campaign != nil {
 		w.Advertiser, w.Purpose = c.Advertiser, c.Purpose.String()
+		// Whether the candidate came with an interest the token does not tell: that it did is the fuller answer.
+		w.DSA = rules.dsa(c.Campaign, found > 0, true)
 	}
 	if w.Recognised {
 		w.Kept = rules.kept(c.Campaign, x.grant.Store)
@@ -137,7 +143,7 @@ func (x *exchange) judgeAgain(n *Node, rules *rules, name []byte, tag uint64, no
 		s.Names = x.grant.Shown[x.ofCampaign(tag)].Names
 		j.again(&v, s)
 	}
-	w.Show, w.OptedOut = v.reason == Shown, j.own.optedOut
+	w.Show, w.OptedOut, w.listed = v.reason == Shown, j.own.optedOut || j.outs.inside, !j.own.optedOut
 	w.Because = because.because(v)
 	if w.Show {
 		w.because = because.shown()
@@ -160,7 +166,7 @@ func (j *judge) again(v *verdict, s *subject) {
 		_ = j.anonymous(v, s)
 		return
 	}
-	_ = j.choice(v, s) && j.suppressed(v, s) && j.purchased(v, s) && j.spacing(v, s) && j.caps(v, s) && j.diversity(v, s)
+	_ = j.choice(v, s) && j.suppressed(v, s) && j.heardOf(v, s) && j.purchased(v, s) && j.spacing(v, s) && j.caps(v, s) && j.diversity(v, s)
 }
 
 // mildest is the market that allows the most, so that a limit said under it holds for

@@ -39,6 +39,12 @@ func (r *rules) kept(c *policy.Campaign, mayStore bool) []keptKind {
 			Detail: fmt.Sprintf("Whether you are on a list that %s gave us, such as one of its customers. It is used only to show you less, for as long as you are on it.", whose),
 		})
 	}
+	if c != nil && c.Purpose != policy.Contextual && len(r.optOuts) > 0 {
+		kinds = append(kinds, keptKind{
+			Kind:   "opt_out_lists",
+			Detail: "Whether you are on a list of people who opted out of advertisements that are chosen for them. Who is on it is shown none, for as long as they are on it.",
+		})
+	}
 	return append(kinds, keptKind{
 		Kind: "choices", Detail: "What you refuse here: a hidden campaign counts for 90 days, an opt-out without end. Both are kept until you ask to be forgotten.",
 	})

@@ -62,6 +62,9 @@ func (w *whyPage) ChosenISO() string {
 // Fewer says that some market allows less than the sentence says.
 func (w *whyPage) Fewer() bool { return w.fewer && w.campaign != nil }
 
+// Listed: opted out, but by a list alone.
+func (w *whyPage) Listed() bool { return w.OptedOut && w.listed }
+
 // donePage is what a person reads after one of the buttons.
 type donePage struct {
 	Title    string

@@ -10,16 +10,16 @@ import (
 
 func TestLists(t *testing.T) {
 	addr, last := fakeNode(t, 200, "application/json", `{"lists":[
-		{"list":"customers","state":"ready","declared":true,"generation":12,"keys":1000000,"age":93784,"false_positive_rate":0.0001,"bytes":2516582,"disk_bytes":16000000,"sources":["email_sha256","user.id"],"leaving":1200,
+		{"list":"customers","state":"ready","declared":true,"generation":12,"keys":1000000,"age":93784,"false_positive_rate":0.0001,"bytes":2516582,"disk_bytes":16000000,"sources":["email_sha256","user.id"],"leaving":1200,"kind":"opt_out","source":"first_party","basis":"objection",
 		 "seen":[{"source":"email_sha256","last_seen":null,"watched":90000,"silent":true},{"source":"user.id","last_seen":3,"watched":90000,"silent":false}],
 		 "nodes":[{"node":"a","state":"ready","generation":12,"current":true,"heard":5},{"node":"b","state":"ready","generation":11,"current":false,"heard":5},
 			{"node":"c","state":"ready","generation":12,"current":true,"heard":7200},{"node":"d","state":"damaged","generation":12,"current":true,"heard":5}]},
 		{"list":"new","state":"none","declared":true,"sources":["ifa"],"seen":[{"source":"ifa","last_seen":180000,"watched":900000,"silent":true}]},
 		{"list":"orders","state":"stale","declared":false,"exact":true,"generation":1,"keys":5,"age":59,"bytes":1}]}`)
 	inProcess(t, nil, "", "lists", "--addr", addr).must(t, 0,
-		"LIST       STATE  GENERATION  KEYS       AGE    FALSE POSITIVES  MEMORY   DISK      NODES   SOURCES\n",
-		"customers  ready  12          1,000,000  1d 2h  1 in 10,000      2.4 MiB  15.3 MiB  1 of 4  email_sha256 user.id\n",
-		"new        none   0           0          -      -                0 B      0 B       -       ifa\n",
+		"LIST       STATE  GENERATION  KEYS       AGE    FALSE POSITIVES  MEMORY   DISK      NODES   SOURCES               KIND     FROM         BASIS\n",
+		"customers  ready  12          1,000,000  1d 2h  1 in 10,000      2.4 MiB  15.3 MiB  1 of 4  email_sha256 user.id  opt_out  first_party  objection\n",
+		"new        none   0           0          -      -                0 B      0 B       -       ifa                   -        -            -\n",
 		"orders     stale  1           5          59s    none             1 B      0 B",
 		"customers: 1,200 of the members leave by themselves\n",
 		"customers: no request in 24 h carried email_sha256 (never in the 1d 1h that this node watched)",

@@ -30,6 +30,9 @@ type listed struct {
 	Bytes             int64    `json:"bytes"`
 	DiskBytes         int64    `json:"disk_bytes"`
 	Sources           []string `json:"sources"`
+	Kind              string   `json:"kind"`
+	Source            string   `json:"source"`
+	Basis             string   `json:"basis"`
 	Leaving           int64    `json:"leaving"`
 	Seen              []struct {
 		Source   string `json:"source"`
@@ -75,7 +78,7 @@ func printLists(w io.Writer, lists []listed) error {
 		return err
 	}
 	t := newTable(w)
-	t.row("LIST", "STATE", "GENERATION", "KEYS", "AGE", "FALSE POSITIVES", "MEMORY", "DISK", "NODES", "SOURCES")
+	t.row("LIST", "STATE", "GENERATION", "KEYS", "AGE", "FALSE POSITIVES", "MEMORY", "DISK", "NODES", "SOURCES", "KIND", "FROM", "BASIS")
 	var notes []string
 	for _, l := range lists {
 		t.row(l.row()...)
@@ -143,6 +146,14 @@ func (l *listed) onNodes() string {
 	return fmt.Sprintf("%d of %d", same, len(l.Nodes))
 }
 
+// orDash is a cell of what may not be said.
+func orDash(said string) string {
+	if said == "" {
+		return "-"
+	}
+	return said
+}
+
 func (l *listed) row() []string {
 	age, rate := "-", "-"
 	if l.Generation > 0 || l.Keys > 0 {
@@ -152,5 +163,6 @@ func (l *listed) row() []string {
 	return []string{
 		l.List, l.State, fmt.Sprint(l.Generation), grouped(l.Keys), age, rate,
 		roughSize(l.Bytes), roughSize(l.DiskBytes), l.onNodes(), strings.Join(l.Sources, " "),
+		orDash(l.Kind), orDash(l.Source), orDash(l.Basis),
 	}
 }

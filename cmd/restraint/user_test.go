@@ -16,12 +16,14 @@ func TestUserShow(t *testing.T) {
 		"holds":[{"per":"all","since":1793500000,"until":1793500060}],
 		"purchases":[{"per":"advertiser","name":"acme","bought":1793500000}],
 		"hidden_campaigns":[{"campaign":"shoes","at":1793500000,"until":1801276001}],
-		"lists":[{"list":"customers"}],"not_searched":[{"list":"orders","detail":"a list of orders"}],
-		"preferences":{"personalisation":false,"hidden_advertisers":["acme","b"],"hidden_topics":["war"],"pause_until":1793600000,"unnamed":2}}`)
+		"lists":[{"list":"customers"},{"list":"left","kind":"opt_out","source":"first_party","basis":"objection"}],"not_searched":[{"list":"orders","detail":"a list of orders"}],
+		"preferences":{"personalisation":false,"hidden_advertisers":["acme","b"],"hidden_topics":["war"],"pause_until":1793600000,"unnamed":2,
+			"opt_out_lists":[{"list":"left","kind":"opt_out"},{"list":"torn","detail":"its key file cannot be read"}]}}`)
 	r := inProcess(t, nil, "", "user", "show", "--addr", addr, "--source", "uidapi.com", "--id", "secret-1")
 	r.must(t, 0, "erased", "up to 2026-11-01 02:29:40 UTC", "shown", "campaign shoes, in email", "2 times, last 2026-11-01 02:30:00 UTC, first kept 2026-11-01 02:26:40 UTC; older ones dropped up to",
-		"other (tag 8f2e11a0)", "held", "bought", "advertiser acme", "returned -", "hid", "on the list", "customers", "not searched", "a list of orders",
-		"personalisation: no (opted out)\nhidden advertisers: acme, b\nhidden topics: war\nhidden, and not named by the policy in force: 2\npaused until 2026-11-02 06:13:20 UTC\n")
+		"other (tag 8f2e11a0)", "held", "bought", "advertiser acme", "returned -", "hid", "on the list", "customers ", "left ", "opt out, first party, basis: objection", "not searched", "a list of orders",
+		"personalisation: no (opted out)\nhidden advertisers: acme, b\nhidden topics: war\nhidden, and not named by the policy in force: 2\n"+
+			"opted out by the list left, whatever is said here: its owner can take the person off it\nwhether the list torn opts the person out cannot be said: its key file cannot be read\npaused until 2026-11-02 06:13:20 UTC\n")
 	if last.method != "POST" || last.path != "/v1/users/lookup" || last.query != "" || strings.Contains(r.stdout, "secret-1") {
 		t.Errorf("asked %+v, printed %s", last, r.stdout)
 	}

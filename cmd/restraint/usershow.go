@@ -34,6 +34,9 @@ type userHeld struct {
 
 type userList struct {
 	List   string `json:"list"`
+	Kind   string `json:"kind"`
+	Source string `json:"source"`
+	Basis  string `json:"basis"`
 	State  string `json:"state"`
 	Detail string `json:"detail"`
 }
@@ -58,6 +61,17 @@ type userPreferences struct {
 	Topics          []string `json:"hidden_topics"`
 	PauseUntil      int64    `json:"pause_until"`
 	Unnamed         int      `json:"unnamed"`
+	// OptOutLists have the person, whatever Personalisation says.
+	OptOutLists []userList `json:"opt_out_lists"`
+}
+
+// declared is what the policy in force says of a list, where it does: its kind, where it
+// is from, on what basis.
+func (l *userList) declared() string {
+	if l.Kind == "" {
+		return "-"
+	}
+	return strings.ReplaceAll(l.Kind+", "+l.Source, "_", " ") + ", basis: " + l.Basis
 }
 
 // Run looks up and prints.
@@ -138,7 +152,7 @@ func (h *userHeld) print(w io.Writer) error {
 		t.row("hid", "campaign "+name, moment(x.At)+", until "+moment(x.Until))
 	}
 	for _, l := range h.Lists {
-		t.row("on the list", l.List)
+		t.row("on the list", l.List, l.declared())
 	}
 	for _, l := range h.NotSearched {
 		t.row("not searched", "list "+l.List, l.Detail)
@@ -166,6 +180,13 @@ func (u *userPreferences) print(w io.Writer) error {
 	}
 	if u.Unnamed > 0 {
 		said += fmt.Sprintf("hidden, and not named by the policy in force: %d\n", u.Unnamed)
+	}
+	for _, l := range u.OptOutLists {
+		if l.Detail != "" {
+			said += fmt.Sprintf("whether the list %s opts the person out cannot be said: %s\n", l.List, l.Detail)
+			continue
+		}
+		said += fmt.Sprintf("opted out by the list %s, whatever is said here: its owner can take the person off it\n", l.List)
 	}
 	if u.PauseUntil != 0 {
 		said += "paused until " + moment(u.PauseUntil) + "\n"

@@ -63,6 +63,9 @@ func (src *Source) checkLists(w *written, lists map[string]int) {
 			switch {
 			case !declared:
 				ref.at.fault("declare it under lists", "there is no list %s", quote(ref.name))
+			case src.Lists[index].Kind == OptOut:
+				ref.at.fault("remove it here: it holds for every retargeting and acquisition campaign without being named, and never for contextual ones",
+					"the list %s is of opt-outs", quote(ref.name))
 			case use.items && !src.Lists[index].Items:
 				ref.at.fault("name a list declared with items: true, or put it under suppress", "the list %s has no items", quote(ref.name))
 			case !use.items && src.Lists[index].Items:

@@ -87,14 +87,30 @@ func (d *differ) lists() {
 		if a := at(d.old, b.Name); a != nil {
 			d.facts(key+".", a.facts(), b.facts())
 		} else {
-			d.add(key, "added: nobody is on it until it is uploaded")
+			d.add(key, b.added())
 		}
 	}
 	for i := range d.old.Lists {
-		if name := d.old.Lists[i].Name; at(d.new, name) == nil {
-			d.add("lists."+pathKey(name), "removed: it is no longer asked, and uploads to it are refused")
+		if l := &d.old.Lists[i]; at(d.new, l.Name) == nil {
+			d.add("lists."+pathKey(l.Name), l.removed())
 		}
 	}
+}
+
+// added says what declaring a list means for people.
+func (l *List) added() string {
+	if l.Kind == OptOut {
+		return "added: " + l.Kind.meaning() + "; nobody is until it is uploaded"
+	}
+	return "added: nobody is on it until it is uploaded"
+}
+
+// removed says what it means that a list is declared no more.
+func (l *List) removed() string {
+	if l.Kind == OptOut {
+		return "removed: who is on it is opted out by it no more, and uploads to it are refused"
+	}
+	return "removed: it is no longer asked, and uploads to it are refused"
 }
 
 // begins describes a new campaign.

@@ -10,6 +10,8 @@ const before = `timezone: UTC
 lists:
   people: {id: [user.id], source: first_party, basis: contract}
   gone: {id: [user.id], source: first_party, basis: contract}
+  moved: {id: [user.id], source: first_party, basis: objection}
+  ended: {kind: opt_out, id: [user.id], source: first_party, basis: objection}
 campaigns:
   a:
     advertiser: x
@@ -25,6 +27,8 @@ const after = `timezone: Europe/Berlin
 lists:
   people: {id: [user.id], source: first_party, basis: contract, max_age: 48h, filter: fuse}
   fresh: {id: [user.id], source: first_party, basis: consent}
+  moved: {kind: opt_out, id: [user.id], source: first_party, basis: objection}
+  left: {kind: opt_out, id: [user.id], source: first_party, basis: objection}
 campaigns:
   a:
     advertiser: x
@@ -49,7 +53,10 @@ func TestDiff(t *testing.T) {
 		"lists.people.max_age: off becomes 48h",
 		"lists.people.filter: bloom becomes fuse: it is rebuilt at once from the key file",
 		"lists.fresh: added: nobody is on it until it is uploaded",
+		"lists.moved.kind: suppression becomes opt_out: no retargeting or acquisition campaign is shown to who is on it",
+		"lists.left: added: no retargeting or acquisition campaign is shown to who is on it; nobody is until it is uploaded",
 		"lists.gone: removed: it is no longer asked, and uploads to it are refused",
+		"lists.ended: removed: who is on it is opted out by it no more, and uploads to it are refused",
 		"campaigns.a.spacing: off becomes 5m",
 		"campaigns.a.suppress: [] becomes [people]",
 		"campaigns.a.caps[0]: limit 3 becomes 5 per campaign within 24h; counts are complete at once",

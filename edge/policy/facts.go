@@ -29,12 +29,14 @@ func (s *Settings) facts() []fact {
 		{"sensitive", list(s.Sensitive), ""},
 		{"dial_back", s.DialBack.String(), ""},
 		{"holdout", strconv.Itoa(int(s.HoldoutPercent)), ""},
+		{"dsa.domain", stated(s.DSADomain), ""},
 	}
 }
 
 func (l *List) facts() []fact {
 	stale := map[WhenStale]string{StaleSkip: "skip", StaleShow: "show"}
 	return []fact{
+		{"kind", l.Kind.String(), l.Kind.meaning()},
 		{"id", list(l.IDs), ""},
 		{"items", strconv.FormatBool(l.Items), "it has to be uploaded again"},
 		{"max_age", Span(l.MaxAge), ""},
@@ -65,7 +67,16 @@ func (p *Policy) campaignFacts(c *Campaign) []fact {
 		{"interest", c.Interest.String(), ""},
 		{"diversity.same_creative_in_a_row", orOff(c.Diversity), ""},
 		{"hold", Span(c.Hold), "places held already keep their time"},
+		{"dsa", c.DSA.String(), ""},
 	}
+}
+
+// meaning is what a list of the kind means for the people on it.
+func (k ListKind) meaning() string {
+	if k == OptOut {
+		return "no retargeting or acquisition campaign is shown to who is on it"
+	}
+	return "only campaigns that name it leave who is on it alone"
 }
 
 func list(names []string) string { return "[" + strings.Join(names, ", ") + "]" }

@@ -52,6 +52,7 @@ type Campaign struct {
 	Groups    []string
 	Topics    []string
 	NotBeside []string // content categories, as cat:386
+	DSA       DSA
 }
 
 // Purchased says how long after a purchase a campaign is not shown, in seconds;
@@ -120,6 +121,17 @@ func (p *Policy) Campaign(id []byte) *Campaign {
 		return &p.Campaigns[i]
 	}
 	return nil
+}
+
+// OptOuts are the indexes in Lists of the lists of opt-outs. It allocates.
+func (p *Policy) OptOuts() []int {
+	var all []int
+	for i := range p.Lists {
+		if p.Lists[i].Kind == OptOut {
+			all = append(all, i)
+		}
+	}
+	return all
 }
 
 // index finds campaigns by id. A Go map is as fast as open addressing over

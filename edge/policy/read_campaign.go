@@ -26,7 +26,7 @@ func (src *Source) readCampaign(s *spot) written {
 	w.ID, w.To, w.Hold = s.key, forever, defaultHoldSeconds
 	s.nameKey()
 	entries := s.entries("advertiser", "purpose", "groups", "topics", "not_beside", "active", "caps", "spacing",
-		"suppress", "purchased", "interest", "diversity", "hold")
+		"suppress", "purchased", "interest", "diversity", "hold", "dsa")
 	if s.n.Kind != yaml.MappingNode {
 		return w
 	}
@@ -60,6 +60,8 @@ func (src *Source) readCampaign(s *spot) written {
 			}
 		case "hold":
 			w.Hold = max(1, e.span(1, maxHoldSeconds))
+		case "dsa":
+			w.DSA = e.readPayer()
 		}
 	}
 	s.require("advertiser", "say whose campaign it is, as advertiser: acme")

@@ -101,12 +101,15 @@ func (src *Source) readList(s *spot) {
 	}
 	l := List{Name: s.key, Filter: FilterBloom}
 	stale := (*spot)(nil)
-	entries := s.entries("id", "items", "max_age", "when_stale", "source", "basis", "filter", "exact")
+	items := (*spot)(nil)
+	entries := s.entries("kind", "id", "items", "max_age", "when_stale", "source", "basis", "filter", "exact")
 	if s.n.Kind != yaml.MappingNode {
 		return
 	}
 	for i := range entries {
 		switch e := &entries[i]; e.key {
+		case "kind":
+			l.Kind = ListKind(e.choice(listKindNames...))
 		case "id":
 			l.IDs = e.texts(maxSources, MaxNameBytes)
 			if e.n.Kind == yaml.SequenceNode && len(e.n.Content) == 0 {
@@ -114,6 +117,7 @@ func (src *Source) readList(s *spot) {
 			}
 		case "items":
 			l.Items = e.flag()
+			items = e
 		case "max_age":
 			l.MaxAge = e.spanOrOff(minute, maxRetention)
 		case "when_stale":
@@ -137,6 +141,9 @@ func (src *Source) readList(s *spot) {
 	s.require("basis", "say on what legal basis it is used, as basis: contract")
 	if stale != nil && l.MaxAge == 0 {
 		stale.fault("add max_age, as max_age: 48h", "when_stale means nothing for a list that is never stale")
+	}
+	if l.Kind == OptOut && l.Items {
+		items.fault("remove items, or kind: opt_out", "an opt-out is of a person, not of an item")
 	}
 	src.Lists = append(src.Lists, l)
 }

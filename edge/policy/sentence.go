@@ -46,6 +46,9 @@ func (p *Policy) sentence(c *Campaign, most [4]Most, life uint32) string {
 	if len(c.Suppress) > 0 {
 		parts = append(parts, "never while you are on "+join(p.quoted(c.Suppress)))
 	}
+	if optOuts := p.OptOuts(); len(optOuts) > 0 && c.Purpose != Contextual {
+		parts = append(parts, "never while you are on "+join(p.quoted(optOuts))+" of people who opted out")
+	}
 	return strings.Join(parts, "; ") + "."
 }
 

@@ -18,6 +18,9 @@ type Settings struct {
 	Lists           []List   // in the order written
 	DialBack        DialBack
 	HoldoutPercent  uint8 // of users who see no advertisement of any campaign, by hash
+	// DSADomain is the domain that the transparency fragment names as of whoever
+	// applied what is known of the person; "": not stated.
+	DSADomain string
 }
 
 // Retention is how long state is kept, in seconds.
@@ -146,9 +149,25 @@ const (
 	FilterFuse  = "fuse"
 )
 
-// List declares a suppression list.
+// ListKind is what being on a list means.
+type ListKind uint8
+
+const (
+	// Suppression: the campaigns that name the list leave its members alone.
+	Suppression ListKind = iota
+	// OptOut: no retargeting or acquisition campaign is shown to its members, whether it
+	// names the list or not.
+	OptOut
+)
+
+var listKindNames = []string{"suppression", "opt_out"}
+
+func (k ListKind) String() string { return listKindNames[k] }
+
+// List declares a list of people.
 type List struct {
 	Name      string
+	Kind      ListKind
 	IDs       []string // identifier sources its members come with
 	Items     bool     // members are identifier and item (a purchase history)
 	Exact     bool     // a filter hit is settled in the key file

@@ -26,7 +26,7 @@ type Source struct {
 // others refer to comes first.
 var topKeys = []string{
 	"timezone", "no_id", "sources", "retention", "consent", "third_party_lists", "markets", "unknown",
-	"sensitive", "lists", "dial_back", "holdout", "campaigns",
+	"sensitive", "lists", "dial_back", "holdout", "dsa", "campaigns",
 }
 
 // Parse reads a policy text, YAML or JSON. file names it in faults. The error is
@@ -198,6 +198,8 @@ func (src *Source) read(root *spot) {
 			src.readDialBack(e)
 		case "holdout":
 			src.readHoldout(e)
+		case "dsa":
+			src.readDSA(e)
 		case "campaigns":
 			campaigns = e
 		}

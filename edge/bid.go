@@ -34,7 +34,7 @@ func bidLimits(path []byte) fasthttp.RequestConfig {
 
 // serveBid routes the bid listener.
 func (n *Node) serveBid(ctx *fasthttp.RequestCtx) {
-	if !n.routeBid(ctx) {
+	if n.letIn(ctx, true, ctx.Time()) && !n.routeBid(ctx) {
 		notFound(ctx)
 	}
 }
@@ -152,7 +152,7 @@ func readQuery(ctx *fasthttp.RequestCtx, req *openrtb.Request) error {
 }
 
 func (n *Node) answerDecide(ctx *fasthttp.RequestCtx, x *exchange) {
-	x.explain = ctx.QueryArgs().GetBool("explain")
+	x.explain, x.withheld = ctx.QueryArgs().GetBool("explain"), n.withholds(ctx)
 	now := n.clock.at(ctx.Time(), x.req.At)
 	if now == 0 {
 		newProblem(fasthttp.StatusBadRequest, "at: required; this node takes the time from the requests (--clock=request), and none has said one yet").send(ctx)

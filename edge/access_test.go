@@ -196,3 +196,21 @@ func BenchmarkLetIn(b *testing.B) {
 		})
 	}
 }
+
+// The time that an upload may take is for those who may upload: others could hold a
+// connection with it.
+func TestUploadTimeNeedsKey(t *testing.T) {
+	n, keys := guarded(t, access.Key{Client: "a", Roles: access.CRM}, access.Key{Client: "b", Roles: access.Bid | access.Ops})
+	n.options.UploadTime, n.options.MaxUpload = uploadTimeout, 1<<40
+	limits := n.headerReceived(n.adminLimits)
+	for key, want := range map[string]time.Duration{keys[0]: uploadTimeout, keys[1]: bidReadTimeout, "": bidReadTimeout, keys[0][1:]: bidReadTimeout} {
+		ctx := asking("PUT", "/v1/lists/some-list?id=user.id", key, somewhere)
+		if got := limits(&ctx.Request.Header); got.ReadTimeout != want || (got.MaxRequestBodySize == 1<<40) != (want == uploadTimeout) {
+			t.Errorf("with %.8q: %v, %d bytes", key, got.ReadTimeout, got.MaxRequestBodySize)
+		}
+	}
+	n.options.Keys = nil
+	if got := limits(&asking("PUT", "/v1/lists/some-list", "", somewhere).Request.Header); got.ReadTimeout != uploadTimeout {
+		t.Errorf("without keys: %v", got.ReadTimeout)
+	}
+}

@@ -16,12 +16,14 @@ import (
 	"restraint/edge/access"
 )
 
-// Answers to wrong keys are held back where an address shows too many: for so long,
-// and so many at once; what is over that is answered at once, and its connection
-// closed like that of the others. Chosen.
+// Answers to wrong keys are held back where an address shows too many: for so long, and
+// on so great a part of limits.connections at once. What is over that is answered at
+// once, and its connection closed like that of the others. Chosen: a connection that is
+// held is one that could as well stay silent for longer, so it takes nothing that its
+// caller could not take anyway.
 const (
-	holdTime = time.Second
-	maxHeld  = 256
+	holdTime  = time.Second
+	heldShare = 4
 )
 
 // guarding is what keeps callers with wrong keys from being a burden.
@@ -151,7 +153,7 @@ func (n *Node) slow(ctx *fasthttp.RequestCtx, now time.Time) {
 	}
 	n.metrics.keysSlowed.Inc()
 	ctx.SetConnectionClose()
-	if g.held.Add(1) <= maxHeld {
+	if int(g.held.Add(1)) <= n.options.Connections/heldShare {
 		g.hold(holdTime)
 	}
 	g.held.Add(-1)

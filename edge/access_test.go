@@ -14,6 +14,9 @@ import (
 	"restraint/edge/access"
 )
 
+// maxHeld are the answers that the node of these tests holds back at once.
+const maxHeld = 256
+
 // guarded is a node without servers that has the keys of a file.
 func guarded(t testing.TB, keys ...access.Key) (n *Node, texts []string) {
 	t.Helper()
@@ -32,6 +35,7 @@ func guarded(t testing.TB, keys ...access.Key) (n *Node, texts []string) {
 	n.options.Keys = access.NewGate(file)
 	n.guarding.failures = access.NewFailures()
 	n.guarding.hold = func(time.Duration) {}
+	n.options.Connections = heldShare * maxHeld
 	return n, texts
 }
 

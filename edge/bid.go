@@ -111,7 +111,9 @@ func (n *Node) with(ctx *fasthttp.RequestCtx, serve func(*Node, *fasthttp.Reques
 		return
 	}
 	x := n.exchanges.Get().(*exchange)
+	x.withheld = n.withholds(ctx)
 	serve(n, ctx, x)
+	x.withheld = false
 	n.exchanges.Put(x)
 }
 
@@ -152,7 +154,7 @@ func readQuery(ctx *fasthttp.RequestCtx, req *openrtb.Request) error {
 }
 
 func (n *Node) answerDecide(ctx *fasthttp.RequestCtx, x *exchange) {
-	x.explain, x.withheld = ctx.QueryArgs().GetBool("explain"), n.withholds(ctx)
+	x.explain = ctx.QueryArgs().GetBool("explain")
 	now := n.clock.at(ctx.Time(), x.req.At)
 	if now == 0 {
 		newProblem(fasthttp.StatusBadRequest, "at: required; this node takes the time from the requests (--clock=request), and none has said one yet").send(ctx)

@@ -206,8 +206,8 @@ func BenchmarkLetIn(b *testing.B) {
 func TestUploadTimeNeedsKey(t *testing.T) {
 	n, keys := guarded(t, access.Key{Client: "a", Roles: access.CRM}, access.Key{Client: "b", Roles: access.Bid | access.Ops})
 	n.options.UploadTime, n.options.MaxUpload = uploadTimeout, 1<<40
-	limits := n.headerReceived(n.adminLimits)
-	for key, want := range map[string]time.Duration{keys[0]: uploadTimeout, keys[1]: bidReadTimeout, "": bidReadTimeout, keys[0][1:]: bidReadTimeout} {
+	limits, usual := n.headerReceived(n.adminLimits), bidLimits([]byte("/v1/lists/some-list")).ReadTimeout
+	for key, want := range map[string]time.Duration{keys[0]: uploadTimeout, keys[1]: usual, "": usual, keys[0][1:]: usual} {
 		ctx := asking("PUT", "/v1/lists/some-list?id=user.id", key, somewhere)
 		if got := limits(&ctx.Request.Header); got.ReadTimeout != want || (got.MaxRequestBodySize == 1<<40) != (want == uploadTimeout) {
 			t.Errorf("with %.8q: %v, %d bytes", key, got.ReadTimeout, got.MaxRequestBodySize)

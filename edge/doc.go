@@ -7,11 +7,13 @@
 // key file), reads no clock, allocates nothing and logs nothing. Everything that
 // may wait stands around it: the HTTP servers (server.go), the bid paths (bid.go,
 // events.go), the page behind a token with its buttons (why.go, hide.go), the admin
-// paths (admin_*.go), who may use which path (matrix.go, access.go), what people ask
-// (people.go, lookup.go, erasure.go, preferences.go, retention.go) and the files of a
-// node.
+// paths (admin_*.go), what people ask (people.go, lookup.go, erasure.go,
+// preferences.go, retention.go) and the files of a node.
+//
+// Who may use which path once keys are configured is one table (matrix.go), and
+// access.go asks it before a path is routed; the keys are package access's.
 //
 // The package imports caps and suppress for the state, edge/policy for the
-// rules, edge/identity for user keys and tokens, edge/access for who asks and
-// edge/openrtb for the wire. It knows nothing of replication.
+// rules, edge/identity for keys and tokens and edge/openrtb for the wire. It
+// knows nothing of replication.
 package edge

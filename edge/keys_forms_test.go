@@ -103,3 +103,17 @@ func TestKeysOnSockets(t *testing.T) {
 		}
 	}
 }
+
+// 401, 403 and 429 are as they are described.
+func TestKeyRefusalsAsDescribed(t *testing.T) {
+	d, k := readOpenAPI(t), startKeyed(t, testPolicy, nil)
+	k.add(t, access.Key{Client: "once", Roles: access.Ops, Rate: 1})
+	k.gate.Replace(k.file)
+	d.call(t, k.node, 401, "GET", "/v1/status", nil, "")
+	d.call(t, k.node, 401, "GET", "/v1/status", http.Header{"X-Api-Key": {"x"}}, "")
+	d.call(t, k.node, 403, "GET", "/v1/status", k.bearer("bid"), "")
+	d.call(t, k.node, 200, "GET", "/v1/decide?user=u&campaign=nobody", k.bearer("bid"), "") // with "skip" for a reason
+	once, _ := k.gate.Check([]byte(k.keys["once"]))
+	once.Take(time.Now().Add(time.Hour)) // its request of the hour to come
+	d.call(t, k.node, 429, "GET", "/v1/status", k.bearer("once"), "")
+}

@@ -61,8 +61,8 @@ func readText(path string) (text []byte, info fs.FileInfo, err error) {
 // mode 0600; an old one keeps its mode and its owner, so that a node under a user of
 // its own can still read what root changed. The file is on disk when Change returns.
 func Change(path string, create bool, change func(*File) (*File, error)) error {
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real // renaming over a link would leave the file that it names as it was
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target // renaming over a link would leave the file that it names as it was
 	}
 	dir := filepath.Dir(path)
 	if create {

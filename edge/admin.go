@@ -59,6 +59,9 @@ var adminRoutes = []route{
 
 // serveAdmin routes the admin listener; it serves the bid paths too.
 func (n *Node) serveAdmin(ctx *fasthttp.RequestCtx) {
+	if !n.letIn(ctx, false, ctx.Time()) {
+		return
+	}
 	path := string(ctx.Path())
 	for i := range adminRoutes {
 		r := &adminRoutes[i]

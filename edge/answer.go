@@ -39,6 +39,11 @@ var reasonTails = func() (tails [reasonCount]string) {
 	return tails
 }()
 
+// skipTail is the whole end of a skipped decision for a caller who may not see reasons.
+// There is no retry_after in it: lists and choices have none and rules of time have, so
+// it would tell a customer from somebody who has seen enough.
+const skipTail = `,"show":false,"reason":"skip"`
+
 // appendAnswer appends the full answer: one decision for each candidate judged.
 // because and checks are there when the request asked for them.
 func (x *exchange) appendAnswer(dst, token []byte) []byte {
@@ -57,9 +62,12 @@ func (x *exchange) appendDecision(dst []byte, i int) []byte {
 	v := &x.judge.verdicts[i]
 	dst = append(dst, `{"campaign":`...)
 	dst = appendJSONString(dst, x.req.Candidates[i].Campaign)
-	if v.reason == Shown {
+	switch {
+	case v.reason == Shown:
 		dst = append(dst, `,"show":true`...)
-	} else {
+	case x.withheld:
+		dst = append(dst, skipTail...)
+	default:
 		dst = append(dst, reasonTails[v.reason]...)
 		if v.retry > 0 {
 			dst = append(dst, `,"retry_after":`...)

@@ -35,7 +35,7 @@ func bidLimits(path []byte) fasthttp.RequestConfig {
 
 // serveBid routes the bid listener.
 func (n *Node) serveBid(ctx *fasthttp.RequestCtx) {
-	if !n.routeBid(ctx) {
+	if n.letIn(ctx, true, ctx.Time()) && !n.routeBid(ctx) {
 		notFound(ctx)
 	}
 }
@@ -112,7 +112,9 @@ func (n *Node) with(ctx *fasthttp.RequestCtx, serve func(*Node, *fasthttp.Reques
 		return
 	}
 	x := n.exchanges.Get().(*exchange)
+	x.withheld = n.withholds(ctx)
 	serve(n, ctx, x)
+	x.withheld = false
 	n.exchanges.Put(x)
 }
 

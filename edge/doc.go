@@ -10,6 +10,9 @@
 // paths (admin_*.go), what people ask (people.go, lookup.go, erasure.go,
 // preferences.go, retention.go) and the files of a node.
 //
+// Who may use which path once keys are configured is one table (matrix.go), and
+// access.go asks it before a path is routed; the keys are package access's.
+//
 // The package imports caps and suppress for the state, edge/policy for the
 // rules, edge/identity for keys and tokens and edge/openrtb for the wire. It
 // knows nothing of replication.

@@ -33,6 +33,7 @@ type exchange struct {
 	kept      []keptPlace    // places that the answer holds
 	holds     []caps.Change  // scratch of tellHolds
 
+	withheld  bool // the caller may not see reasons
 	explain   bool
 	explained []explanation // one for each verdict, when explain
 

@@ -9,6 +9,7 @@ import (
 	vm "github.com/VictoriaMetrics/metrics"
 
 	"restraint/caps"
+	"restraint/edge/access"
 	"restraint/edge/openrtb"
 	"restraint/suppress"
 )
@@ -34,7 +35,10 @@ type metrics struct {
 	listsNotInstalled  *vm.Counter
 	listChangesIgnored *vm.Counter
 	panics             *vm.Counter
-	responses          map[int]*vm.Counter // by status class, 2 to 5
+	responses          map[int]*vm.Counter       // by status class, 2 to 5
+	keysRefused        [access.LetIn]*vm.Counter // by why
+	keysSlowed         *vm.Counter
+	forbidden          *vm.Counter // a key without the role
 
 	decideSeconds *vm.PrometheusHistogram
 	eventsSeconds *vm.PrometheusHistogram
@@ -62,6 +66,8 @@ func newMetrics(n *Node) *metrics {
 		listsNotInstalled:  set.NewCounter(`restraint_list_publications_failed_total`),
 		listChangesIgnored: set.NewCounter(`restraint_list_changes_ignored_total`),
 		panics:             set.NewCounter(`restraint_panics_total`),
+		keysSlowed:         set.NewCounter(`restraint_keys_slowed_total`),
+		forbidden:          set.NewCounter(`restraint_keys_without_role_total`),
 		decideSeconds:      set.NewPrometheusHistogramExt(`restraint_decide_duration_seconds`, latencyBounds),
 		eventsSeconds:      set.NewPrometheusHistogramExt(`restraint_events_duration_seconds`, latencyBounds),
 		responses:          make(map[int]*vm.Counter),
@@ -72,6 +78,9 @@ func newMetrics(n *Node) *metrics {
 	}
 	for t := openrtb.Impression; t <= openrtb.Feedback; t++ {
 		m.events[t] = set.NewCounter(`restraint_events_total{type="` + t.String() + `"}`)
+	}
+	for v := access.Missing; v < access.LetIn; v++ {
+		m.keysRefused[v] = set.NewCounter(`restraint_keys_refused_total{why="` + v.String() + `"}`)
 	}
 	for i, name := range peopleNames {
 		m.people[i] = set.NewCounter(name)
@@ -104,6 +113,7 @@ func (m *metrics) stateGauges(n *Node) {
 		vm.WriteGaugeFloat64(w, "restraint_outbox_oldest_seconds", kept.OutboxOldest.Seconds())
 		vm.WriteGaugeFloat64(w, "restraint_snapshot_age_seconds", kept.SnapshotAge.Seconds())
 		vm.WriteCounterUint64(w, "restraint_keeper_notices_total", kept.Notices)
+		n.writeKeys(w)
 		writeReplication(w, kept.Replication)
 		writeLists(w, n.lists.StatusAll())
 		now := n.clock.at(time.Now(), 0)
@@ -115,6 +125,19 @@ func (m *metrics) stateGauges(n *Node) {
 			writeStream(w, "lists", &s)
 		}
 	})
+}
+
+// writeKeys writes how often each key with a rate was over it, by its id; their file
+// bounds them.
+func (n *Node) writeKeys(w io.Writer) {
+	if n.options.Keys == nil {
+		return
+	}
+	for _, c := range n.options.Keys.Callers() {
+		if c.Rate > 0 {
+			vm.WriteCounterUint64(w, `restraint_key_over_rate_total{key="`+c.ID+`"}`, c.OverRate())
+		}
+	}
 }
 
 // writeReplication writes how the node stands to the others.

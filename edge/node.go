@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"restraint/caps"
+	"restraint/edge/access"
 	"restraint/edge/consent"
 	"restraint/edge/identity"
 	"restraint/suppress"
@@ -22,6 +23,9 @@ type Options struct {
 	// Listen and AdminListen are host:port or unix:/path. A node without keys
 	// answers everybody, so it refuses any address that is not loopback.
 	Listen, AdminListen string
+	// Keys say who may ask for what; replaced while the node runs, they are in force
+	// from the next request on. Nil: everybody who reaches the node has every role.
+	Keys *access.Gate
 	// Dir is where the node keeps policies and lists; it is made when missing.
 	Dir string
 	// Secret keys every identifier, tag and token.
@@ -86,6 +90,7 @@ type Node struct {
 	onces    onces
 	uploads  uploads
 	watch    watch
+	guarding guarding
 	metrics  *metrics
 
 	policies policies
@@ -102,8 +107,12 @@ type Node struct {
 // answers nobody before Run. On an error nothing is left open.
 func Open(o Options) (*Node, error) {
 	for _, addr := range []string{o.Listen, o.AdminListen} {
-		if err := loopbackOnly(addr); err != nil {
+		err := loopbackOnly(addr)
+		switch {
+		case err != nil && o.Keys == nil:
 			return nil, err
+		case err != nil:
+			o.Log.Warn("listening beyond this machine without TLS: keys and identifiers can be read on the way; put a proxy that ends TLS, or a private network, in front", "listen", addr)
 		}
 	}
 	n, err := load(o)
@@ -138,6 +147,7 @@ func load(o Options) (*Node, error) {
 		receipts: identity.NewReceipts(o.Secret),
 		caps:     caps.New(o.Caps),
 		uploads:  make(uploads, maxUploads),
+		guarding: guarding{failures: access.NewFailures(), hold: time.Sleep},
 	}
 	var err error
 	if n.consent, err = consent.New(consentBytes); err != nil {

@@ -35,6 +35,12 @@ func TestOpenAPIFile(t *testing.T) {
 			t.Errorf("%s has no value", at)
 		}
 		m, _ := node.(object)
+		alternatives, _ := m["security"].([]any)
+		for _, alternative := range alternatives {
+			for scheme := range alternative.(object) {
+				used["#/components/securitySchemes/"+scheme] = true
+			}
+		}
 		if ref, ok := m["$ref"].(string); ok {
 			used[ref] = true
 			if d.follow(m) == nil || len(m) != 1 {

@@ -69,7 +69,7 @@ func (n *Node) newServer(addr string, handler fasthttp.RequestHandler, limits fu
 	s.http = &fasthttp.Server{
 		Handler:                            n.guard(s, handler),
 		ErrorHandler:                       n.transportError,
-		HeaderReceived:                     headerReceived(limits),
+		HeaderReceived:                     n.headerReceived(limits),
 		Name:                               "",
 		Concurrency:                        2*n.options.Connections + 100, // what is over the limit is told so
 		ReadBufferSize:                     headerBytes,
@@ -137,13 +137,20 @@ func (s *server) shutdown() error {
 // whose end others could see elsewhere (request smuggling): a chunked one, since
 // fasthttp takes one with a Content-Length beside it, and one that has a body where
 // none belongs.
-func headerReceived(limits func(path []byte) fasthttp.RequestConfig) func(*fasthttp.RequestHeader) fasthttp.RequestConfig {
+//
+// The long time of an upload is for those who may upload: fasthttp waits for the first
+// bytes of a body before it asks a handler.
+func (n *Node) headerReceived(limits func(path []byte) fasthttp.RequestConfig) func(*fasthttp.RequestHeader) fasthttp.RequestConfig {
 	return func(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
-		if n := h.ContentLength(); n == -1 || n > 0 && !h.IsPost() && !h.IsPut() {
+		if length := h.ContentLength(); length == -1 || length > 0 && !h.IsPost() && !h.IsPut() {
 			h.SetConnectionClose()
 		}
 		path, _, _ := bytes.Cut(h.RequestURI(), []byte("?"))
-		return limits(path)
+		of := limits(path)
+		if of.ReadTimeout > bidReadTimeout && !n.mayUpload(h) {
+			return bidLimits(path)
+		}
+		return of
 	}
 }
 
@@ -222,7 +229,7 @@ func loopbackOnly(addr string) error {
 	if ip, err := netip.ParseAddr(host); err == nil && ip.IsLoopback() {
 		return nil
 	}
-	return fmt.Errorf("listen address %q: without keys a node serves loopback only; use 127.0.0.1, ::1 or unix:/path", addr)
+	return fmt.Errorf("listen address %q: without keys a node serves loopback only; use 127.0.0.1, ::1 or unix:/path, or give it keys (keys_file)", addr)
 }
 
 // removeStaleSocket removes a socket that nobody listens on any more.

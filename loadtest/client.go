@@ -105,7 +105,7 @@ func (c *call) send(ctx context.Context, method, path, contentType string, body 
 				wait = min(time.Duration(min(s, 60))*time.Second, maxWait)
 			}
 		case status == fasthttp.StatusUnauthorized || status == fasthttp.StatusForbidden:
-			return status, answer, fmt.Errorf("%s %s at %q: %w: status %d, give a key of role bid with --key or RESTRAINT_KEY", method, path, c.node.addr, ErrKey, status)
+			return status, answer, fmt.Errorf("%s %s at %q: %w: status %d, give a key with the roles bid and ops with --key or RESTRAINT_KEY", method, path, c.node.addr, ErrKey, status)
 		default:
 			return status, answer, nil
 		}

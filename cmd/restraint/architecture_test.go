@@ -24,6 +24,7 @@ func TestPackagesKeepApart(t *testing.T) {
 		{"restraint/suppress", []string{"restraint/caps", "restraint/edge", "github.com/valyala", "github.com/nats-io"}, []string{"log/slog", "context", "net/http"}},
 		{"restraint/edge/policy", []string{"restraint/caps", "restraint/suppress", "github.com/valyala"}, nil},
 		{"restraint/edge/identity", []string{"restraint/caps", "restraint/suppress", "restraint/edge/policy", "github.com/valyala"}, nil},
+		{"restraint/edge/access", []string{"restraint/caps", "restraint/suppress", "restraint/edge", "github.com", "log/slog", "net/http"}, []string{"context"}},
 		{"restraint/edge/openrtb", []string{"restraint/caps", "restraint/suppress", "restraint/edge/policy", "github.com"}, nil},
 		{"restraint/edge/consent", []string{"restraint/caps", "restraint/suppress", "github.com/valyala", "github.com/nats-io"}, nil},
 		{"restraint/edge/replica", []string{"restraint/edge", "restraint/suppress", "github.com/valyala"}, nil},

@@ -8,6 +8,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"restraint/edge/access"
 	"restraint/edge/identity"
 	"restraint/edge/policy"
 )
@@ -34,6 +35,11 @@ func (c *checkCmd) Run(p *process) error {
 	var faults checkFaults
 	if len(config) > 0 {
 		faults = append(faults, config)
+	}
+	if cfg.KeysFile != "" {
+		if _, err := access.Read(cfg.KeysFile); err != nil {
+			faults = append(faults, keysFault(err, cfg.KeysFile))
+		}
 	}
 	text, file, err := policyOf(&cfg)
 	var source *policy.Source

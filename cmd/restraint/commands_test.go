@@ -166,8 +166,13 @@ func TestCheck(t *testing.T) {
 	inProcess(t, nil, "", "check", "--policy", bad+".not").must(t, 2, "no such file")
 	inProcess(t, nil, "", "check", "--policy", t.TempDir()).must(t, 2, "it is a folder")
 	// What serve refuses, check refuses too.
-	config = writeFile(t, "restraint.yaml", "node: n\nkeys_file: keys\n")
-	inProcess(t, nil, "", "check", "--config", config).must(t, 2, "has 1 fault\n", "keys_file: this version of the node does not obey it yet")
+	config = writeFile(t, "restraint.yaml", "node: n\ntls: {cert: a, key: b}\n")
+	inProcess(t, nil, "", "check", "--config", config).must(t, 2, "has 1 fault\n", "tls: this version of the node does not obey it yet")
+	config = writeFile(t, "restraint.yaml", "node: n\nkeys_file: no-such-keys\n")
+	inProcess(t, nil, "", "check", "--config", config).must(t, 2, `there is no file of keys "no-such-keys"`, "restraint keys new --keys-file no-such-keys")
+	keys := writeFile(t, "keys", "restraint-keys 1\nid=x\n")
+	inProcess(t, nil, "", "check", "--keys-file", keys, "--policy", bad).
+		must(t, 2, keys+`:2: id: "x" is no id`, keys+":2: the file is cut off", bad+":2: campaigns.a.purpose")
 	inProcess(t, nil, "", "check", "--policy", writeFile(t, "list.yaml", "lists: {a/b: {id: [a], source: first_party, basis: b}}\ncampaigns: {}\n")).
 		must(t, 2, "list.yaml:1: lists.\"a/b\"")
 	if err := os.WriteFile("policy.yaml", []byte("no_id: maybe\n"), 0o600); err != nil {

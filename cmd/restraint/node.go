@@ -28,10 +28,15 @@ func serve(ctx context.Context, cfg Config) (err error) {
 	if err := notBuilt(&cfg); err != nil {
 		return err
 	}
+	keys, err := openKeys(&cfg, log)
+	if err != nil {
+		return err
+	}
 	options, made, err := nodeOptions(&cfg, log)
 	if err != nil {
 		return err
 	}
+	options.Keys = keys
 	kept, err := openKeeper(&cfg, options.Secret.Fingerprint(), made, log)
 	if err != nil {
 		return err
@@ -49,7 +54,10 @@ func serve(ctx context.Context, cfg Config) (err error) {
 	if err != nil {
 		return fmt.Errorf("start node: %w", err)
 	}
-	stop := onHangup(func() { reloadPolicy(node, cfg.Policy, log) })
+	stop := onHangup(func() {
+		reloadKeys(keys, cfg.KeysFile, log) // first: a policy may wait for the cluster, and a key that got out must not
+		reloadPolicy(node, cfg.Policy, log)
+	})
 	defer stop()
 	return node.Run(ctx)
 }
@@ -113,7 +121,6 @@ func notBuilt(cfg *Config) error {
 		set bool
 	}{
 		{"tls", cfg.TLS.Cert+cfg.TLS.Key+cfg.TLS.ClientCA != ""},
-		{"keys_file", cfg.KeysFile != ""},
 	} {
 		if setting.set {
 			faults = append(faults, configFault{

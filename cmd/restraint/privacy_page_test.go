@@ -12,7 +12,14 @@ import (
 func TestPrivacyPage(t *testing.T) {
 	page, dir := pageOf(t, "privacy.md"), t.TempDir()
 	s := startServed(t, dir)
-	standIn(t, dir, "[ \"$1\" = check ] && exec "+binary+" \"$@\"\nexec "+binary+" \"$@\" --addr "+s.url+"\n")
+	standIn(t, dir, "case $1 in check|keys) exec "+binary+" \"$@\";; esac\nexec "+binary+" \"$@\" --addr \"$(cat addr)\"\n")
+	serves := func(s *served) (host string) {
+		host = strings.TrimPrefix(s.url, "http://")
+		if err := os.WriteFile(filepath.Join(dir, "addr"), []byte(host), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return host
+	}
 	deploy, err := filepath.Abs("../../deploy")
 	if err != nil {
 		t.Fatal(err)
@@ -40,10 +47,21 @@ func TestPrivacyPage(t *testing.T) {
 		{`"gdpr":1`, `"campaign":"spring-shoes","show":false,"reason":"no_consent"`},
 		{`"lmt":1`, `"campaign":"spring-shoes","show":false,"reason":"opted_out"`},
 		{"check", "You can see"},
+		{"keys new", "key "},
+		{"serve --keys-file", ""},
+		{"cat dpo.key", "forgotten"},
+		{"cat ad-server.key", `[{"campaign":"spring-shoes","show":false,"reason":"skip"}]`},
+		{"keys list", "dpo        privacy  yes"},
+		{"keys revoke", "is revoked"},
 	}
 	met := make([]bool, len(wants))
-	host := strings.TrimPrefix(s.url, "http://")
+	host := serves(s)
 	for command := range commandsOf(page) {
+		if args, again := strings.CutPrefix(command, "bin/restraint serve "); again {
+			s.stop(t)
+			s = startServed(t, dir, strings.Fields(args)...)
+			host, command = serves(s), ": "+command
+		}
 		out, err := shell(dir, strings.NewReplacer("127.0.0.1:8081", host, "127.0.0.1:8080", host).Replace(command))
 		if err != nil {
 			t.Fatalf("%s: %v\n%s", command, err, out)
@@ -63,7 +81,7 @@ func TestPrivacyPage(t *testing.T) {
 		}
 	}
 	// What the buttons sent was held until the erasure that leaves no opt-out.
-	if out, err := shell(dir, "bin/restraint user show --id u-7"); err != nil || strings.Contains(out, "hidden") || strings.Contains(out, "opted out") {
+	if out, err := shell(dir, "RESTRAINT_KEY=$(cat dpo.key) bin/restraint user show --id u-7"); err != nil || strings.Contains(out, "hidden") || strings.Contains(out, "opted out") {
 		t.Errorf("%v\n%s", err, out)
 	}
 }

@@ -34,6 +34,7 @@ type commands struct {
 	User    userCmd    `cmd:"" help:"Show what is held about a person, erase it, or opt them out."`
 	Policy  policyCmd  `cmd:"" help:"Show and change a node's policy."`
 	Replay  replayCmd  `cmd:"" help:"Feed a real event log through a node and report what the policy would have spared."`
+	Keys    keysCmd    `cmd:"" help:"Make, show and revoke access keys."`
 	Nats    natsCmd    `cmd:"" help:"Run the NATS server that is linked into this program."`
 	Version versionCmd `cmd:"" help:"Print the version of this program, of Go and of its modules."`
 }

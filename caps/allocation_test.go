@@ -28,7 +28,7 @@ func TestDecisionAllocations(t *testing.T) {
 			p.Erased()
 			p.Take(identity, now+10, scopes[:6])
 			p.Full(scopes[0].Scope, 3, now-86400)
-			p.Hold()
+			p.Hold(0)
 			p.Unlock()
 		}
 		for range 100 {

@@ -137,7 +137,7 @@ func (x *exchange) judgeLocked(n *Node, now uint32) {
 	x.judge.isPlain(x.explain)
 	x.judgeAll(n)
 	if x.req.Hold && x.keeps() {
-		x.person.Hold()
+		x.person.Hold(0)
 	}
 }
 

@@ -332,7 +332,7 @@ func TestClusterFastPeerEndsHolds(t *testing.T) {
 	var p caps.Person
 	one.store.Lock(&p, keys[:1], testNow+1)
 	p.Take(7, testNow+61, []caps.Counted{{Scope: scope(1)}})
-	p.Hold()
+	p.Hold(0)
 	p.Unlock()
 	one.store.Lock(&p, keys[:1], testNow+2)
 	if !p.Full(scope(1), 1, testNow-100) {

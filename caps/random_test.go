@@ -362,7 +362,7 @@ func walkExact(t *testing.T, own []Retention) {
 
 // Under eviction, in a memory far too small, verdicts differ towards full only.
 func TestModelEviction(t *testing.T) {
-	for _, own := range [][]Retention{nil, {1, 2, 3}} {
+	for _, own := range [][]Retention{nil, {3, 4, 45}} {
 		walkEviction(t, own)
 	}
 }

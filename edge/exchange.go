@@ -106,7 +106,7 @@ func (n *Node) decide(x *exchange, now uint32) {
 	x.grant.Nonce, x.grant.Shown, x.grant.Channel, x.grant.HeldSeconds = 0, x.grant.Shown[:0], x.grant.Channel[:0], 0
 	if withToken {
 		n.tokens.Begin(&x.grant, now)
-		x.grant.Store = x.keeps()
+		x.grant.Store, x.grant.Retention = x.keeps(), uint8(x.judge.market.own)
 		x.grant.Keys = append(x.grant.Keys[:0], x.keys...)
 		if len(x.req.Channel) <= identity.MaxTokenChannel { // a longer one is no policy's
 			x.grant.Channel = append(x.grant.Channel, x.req.Channel...)
@@ -137,7 +137,7 @@ func (x *exchange) judgeLocked(n *Node, now uint32) {
 	x.judge.isPlain(x.explain)
 	x.judgeAll(n)
 	if x.req.Hold && x.keeps() {
-		x.person.Hold(0)
+		x.person.Hold(x.judge.market.own)
 	}
 }
 
@@ -245,6 +245,7 @@ func (x *exchange) tellHolds(n *Node, now uint32) {
 	for _, h := range x.kept {
 		x.holds = append(x.holds, caps.Change{
 			Kind: caps.ChangeHold, Keys: x.keys, Now: caps.Second(now), Identity: h.place, Until: h.until, Scopes: x.counted[h.scopes.from:h.scopes.to],
+			Retention: x.judge.market.own,
 		})
 	}
 	n.keeper.Hold(x.holds)

@@ -81,7 +81,7 @@ func TestOwnRetentionForgets(t *testing.T) {
 			ask(s, now, func(p *Person) {
 				u := p.Usage(scopeTag(1, 1), 1, Window{})
 				at, ok := p.Newest(scopeTag(1, 1))
-				if u.Count > 0 != there || u.Unknown || ok != there || at != 0 != there || p.Run(scopeTag(1, 1), scopeTag(1, 1), 1) != there {
+				if u.Count > 0 != there || u.Kept > 0 != there || u.Unknown || ok != there || at != 0 != there || p.Run(scopeTag(1, 1), scopeTag(1, 1), 1) != there {
 					t.Errorf("%d s after: %+v, newest %d %v", now-mergeNow, u, at, ok)
 				}
 				if there && (u.Free != end+1 || u.Kept != 30*secondsPerDay) {

@@ -54,8 +54,8 @@ func (p *Person) Usage(scope uint64, limit int, w Window) (u Usage) {
 			u.Unknown = true
 			u.Free = max(u.Free, p.leave(&w, i, cut))
 		}
-		if kept := v.retention().Seconds(); v.floor > max(w.Since, p.rules.floor) && (u.Kept == 0 || kept < u.Kept) {
-			u.Kept = kept
+		if v.floor > max(w.Since, p.rules.floor) && v.anythingSince(p.rules.own(v.retention())) {
+			u.Kept = min(u.Kept-1, v.retention().Seconds()-1) + 1 // 0 is the largest
 		}
 	}
 	p.gather(scope, w.Since, 1<<30, &w)

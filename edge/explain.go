@@ -252,11 +252,14 @@ func interestSentence(c *Check) string {
 // usage says how far a cap is used up, and what of it is only about to be shown.
 func usage(c *Check) string {
 	said := fmt.Sprintf("%s %s %s", scopeSeen(c), times(*c.Count), window(c.Within))
+	switch {
+	case c.Kept != "" && c.Within == "lifetime":
+		said += ", which is at least " + words(c.Kept)
+	case c.Kept != "":
+		said += ", of which we remember at least " + words(c.Kept)
+	}
 	if c.Held > 0 {
 		said += fmt.Sprintf(", counting %d about to be shown", c.Held)
-	}
-	if c.Kept != "" {
-		said += ", as far as is remembered, which is " + words(c.Kept)
 	}
 	return said
 }

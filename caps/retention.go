@@ -9,9 +9,10 @@ const secondsPerDay = 24 * 60 * 60
 // Whoever is shown something where a retention of its own holds has it in every record that the showing goes into, and from then on all of
 // that record goes by the shorter of it and the store's, also what was recorded elsewhere: two codes are joined as the shorter. It goes when
 // nothing is left of the record, and not before. So nothing outlives the retention under which it was recorded, by whatever order and
-// number of messages. What was recorded elsewhere may go earlier, as far as the two met in one record while both were alive: whether they did
-// is the one thing that nodes may differ in until they merge their records, where a message comes later than its own retention, or an
-// erasure lay between. To know better they would have to keep when the shorter one was last met, which is what is to be forgotten.
+// number of messages; but for the cut of a bucket (see shard.bucket), which is nobody's own and goes by the store's retention. What was
+// recorded elsewhere may go earlier, as far as the two met in one record while both were alive. Whether they did is the one thing that
+// nodes may differ in until they merge their records: where a message comes later than its own retention, or an erasure lay between. To
+// know better they would have to keep when the shorter one was last met, which is what is to be forgotten.
 type Retention uint8
 
 const (

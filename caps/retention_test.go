@@ -198,6 +198,40 @@ func TestErasureOfOwnRetention(t *testing.T) {
 	}
 }
 
+// In whatever order a showing, the erasure after it and a showing after that come: the first is never found, the last for no longer than its own
+// retention. Whether it goes earlier, by the retention of the first, is all that the order can say; the merge says the shorter.
+func TestErasureBetweenRetentions(t *testing.T) {
+	now, alice := mergeNow, Key{1}
+	steps := []func(s *Store){
+		func(s *Store) { shownIn(s, 3, 1, now-100, now, alice) },
+		func(s *Store) {
+			if err := s.Erase([]Key{alice}, now-50, now); err != nil {
+				t.Fatal(err)
+			}
+		},
+		func(s *Store) { shownIn(s, 10, 2, now, now, alice) },
+	}
+	all := New(Options{Memory: 1 << 20, RefusalMemory: 1 << 20, Shards: 1})
+	for _, order := range [][]int{{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}} {
+		s := New(Options{Memory: 1 << 20, RefusalMemory: 1 << 20, Shards: 1})
+		for _, i := range order {
+			steps[i](s)
+		}
+		if h := s.Lookup(alice, now); len(h.Counters) != 1 || len(h.Counters[0].Exposures) != 1 || h.Counters[0].Exposures[0].At != now || h.Retention != 3 && h.Retention != 10 {
+			t.Errorf("%v: %+v", order, h)
+		}
+		if err := all.MergeExposures(s.AppendExposures(nil, alice, now), now); err != nil {
+			t.Fatal(err)
+		}
+		if h := s.Lookup(alice, now+10*day+1); len(h.Counters) != 0 || h.Cut != 0 {
+			t.Errorf("%v: %+v", order, h)
+		}
+	}
+	if h := all.Lookup(alice, now); h.Retention != 3 {
+		t.Errorf("merged: %+v", h)
+	}
+}
+
 // A hold brings its retention along, so that the cut which it may leave goes in time; and where the record is evicted, its cut has it still.
 func TestOwnRetentionOfHoldsAndCuts(t *testing.T) {
 	s, other, alice, now := longStore(), longStore(), Key{1}, mergeNow

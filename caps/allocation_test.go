@@ -28,7 +28,7 @@ func TestDecisionAllocations(t *testing.T) {
 			p.Erased()
 			p.Take(identity, now+10, scopes[:6])
 			p.Full(scopes[0].Scope, 3, now-86400)
-			p.Hold()
+			p.Hold(Retention(identity%2) * 45)
 			p.Unlock()
 		}
 		for range 100 {
@@ -46,10 +46,10 @@ func TestExposeAllocations(t *testing.T) {
 	s := benchStore(keys, 20)
 	scopes := []Counted{{scopeTag(9, 1), 5}, {scopeTag(9, 51), 5}, {scopeTag(9, 101), 5}}
 	i := uint32(0)
-	expose := func() {
+	expose := func() { // half of the users under a retention of their own
 		i++
 		at := int(i) % 298
-		s.Expose(keys[at:at+2], Exposure{Identity: i, At: benchNow}, nil, scopes, benchNow)
+		s.Expose(keys[at:at+2], Exposure{Identity: i, At: benchNow, Retention: Retention(at/150) * 20}, nil, scopes, benchNow)
 		s.Release(keys[at:at+2], i, 0, benchNow+Second(i))
 	}
 	for range 5000 {

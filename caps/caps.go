@@ -10,7 +10,7 @@
 //
 // What the store had to drop leaves a cut: the newest second dropped. A window that reaches back to a cut counts as full. So a bound, an
 // eviction or a raised limit can skip a showing too many and never shows one too many. Two things leave no cut. What is older than the
-// retention, because no window reaches further back; whoever raises the retention gets back what came after, not what is gone. And a
+// retention, of the store or of the record (see Retention), because no window reaches further back; whoever raises the retention gets back what came after, not what is gone. And a
 // collision of two scopes in one user's record (see tagOf), which makes them one counter, that can only be fuller; the one answer that
 // it can turn towards show is Run.
 //
@@ -59,7 +59,7 @@ type Options struct {
 	Memory int64
 	// RefusalMemory is the budget of purchases, choices and erasures, which are never evicted.
 	RefusalMemory int64
-	// Retention is how long an exposure is kept. Zero means 90 days.
+	// Retention is how long an exposure is kept, unless its record has a shorter one of its own. Zero means 90 days.
 	Retention uint32
 	// PurchaseRetention is how long a purchase is kept. Zero means 400 days.
 	PurchaseRetention uint32

@@ -99,7 +99,7 @@ func TestHold(t *testing.T) {
 			if _, ok := p.Newest(scopeTag(1, 1)); ok || !p.Full(scopeTag(1, 1), 1, now) {
 				t.Error("a place taken counts for caps and not for spacing")
 			}
-			p.Hold()
+			p.Hold(0)
 		}, keys...)
 	}
 	s := newStore()
@@ -123,7 +123,7 @@ func TestHold(t *testing.T) {
 
 	s = newStore()
 	s.Release([]Key{alice}, 7, 0, now)
-	ask(s, now, func(p *Person) { p.Take(7, now+60, scopes); p.Hold() }, alice)
+	ask(s, now, func(p *Person) { p.Take(7, now+60, scopes); p.Hold(0) }, alice)
 	wantFull(t, s, 1, now, now+5, false, alice)
 
 	s = newStore()
@@ -253,7 +253,7 @@ func TestRecordBounds(t *testing.T) {
 		for i := range MaxHoldRows + 5 {
 			p.Take(uint32(i), now+2001+Second(i), []Counted{{scopeTag(3, i), 1}})
 		}
-		p.Hold()
+		p.Hold(0)
 		for i := range MaxHoldRows + 5 {
 			if !p.Full(scopeTag(3, i), 1, now+2000) {
 				t.Errorf("hold %d is lost", i)

@@ -196,7 +196,7 @@ func BenchmarkHold(b *testing.B) {
 		s.Lock(&p, key, now)
 		p.Take(i, now+60, counted)
 		p.Take(i+1, now+60, counted)
-		p.Hold()
+		p.Hold(0)
 		p.Unlock()
 	}
 }

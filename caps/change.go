@@ -13,7 +13,7 @@ const (
 	ChangeReturn   ChangeKind = 4 // Return: Tags, Stamp
 	ChangeChoice   ChangeKind = 5 // Choose: Field, Stamp, Value
 	ChangeErase    ChangeKind = 6 // Erase: Until
-	ChangeHold     ChangeKind = 7 // Hold: Identity, Until, Scopes; of the second Now
+	ChangeHold     ChangeKind = 7 // Hold: Identity, Until, Scopes, Retention; of the second Now
 )
 
 // Refuses reports whether a change of this kind goes to the refusals, and so may find them full.
@@ -37,6 +37,8 @@ type Change struct {
 	Identity uint32
 	// Until is that of Release or of Erase, or when the hold ends.
 	Until Second
+	// Retention is the own one of the places that are held.
+	Retention Retention
 	// Tags (at most MaxScopes) are what was bought or given back.
 	Tags []uint64
 	// Field is the register that is chosen.
@@ -58,6 +60,8 @@ func (c *Change) Check() error {
 		return fmt.Errorf("%w: %d holds used up, more than %d", ErrMalformed, len(c.Beats), MaxHoldRows)
 	case len(c.Scopes) > MaxScopes || len(c.Tags) > MaxScopes:
 		return fmt.Errorf("%w: %d scopes and %d tags, more than %d", ErrMalformed, len(c.Scopes), len(c.Tags), MaxScopes)
+	case max(c.Retention, c.Exposure.Retention) > MaxRetention:
+		return fmt.Errorf("%w: retention %d, more than %d", ErrMalformed, max(c.Retention, c.Exposure.Retention), MaxRetention)
 	}
 	return nil
 }
@@ -86,7 +90,7 @@ func (s *Store) apply(c *Change, accepted bool) error {
 		s.Release(c.Keys, c.Identity, until, c.Now)
 		return nil
 	case ChangeHold:
-		s.hold(c.Keys, c.Identity, c.Until, c.Scopes, c.Now)
+		s.hold(c.Keys, c.Identity, c.Until, c.Scopes, c.Retention, c.Now)
 		return nil
 	}
 	var few [8]refusal // on the stack; more of them cost an allocation

@@ -126,7 +126,7 @@ func TestApplyHold(t *testing.T) {
 	var p Person
 	here.Lock(&p, keys, now)
 	p.Take(7, now+60, scopes)
-	p.Hold()
+	p.Hold(0)
 	p.Unlock()
 	hold := Change{Kind: ChangeHold, Keys: keys, Now: now, Identity: 7, Until: now + 60, Scopes: scopes}
 	for range 2 {

@@ -9,7 +9,7 @@ import (
 
 // On the wire a record is 4 bytes and its words, little-endian:
 //
-//	0      version, 1
+//	0      version: 2 of exposures with a retention of their own (see Retention), else 1
 //	1      what it is: 1 exposures and holds, 2 refusals
 //	2, 3   zero
 //	4      words (see record.go and refusals.go)
@@ -17,6 +17,7 @@ import (
 // Equal states are equal bytes.
 const (
 	wireVersion   = 1
+	wireOwn       = 2 // of exposures with a retention of their own
 	wireExposures = 1
 	wireRefusals  = 2
 	wireHead      = 4
@@ -63,11 +64,20 @@ func appendWords(dst []byte, what byte, words []uint32) []byte {
 	if words == nil {
 		return dst
 	}
-	dst = append(dst, wireVersion, what, 0, 0)
+	dst = append(dst, wireVersionOf(what, words), what, 0, 0)
 	for _, w := range words {
 		dst = binary.LittleEndian.AppendUint32(dst, w)
 	}
 	return dst
+}
+
+// wireVersionOf tells a record that says how long it is kept from one that does not: a program that did not know of it would keep it longer,
+// so it must not read it.
+func wireVersionOf(what byte, words []uint32) byte {
+	if what == wireExposures && words[0]>>retentionShift != 0 {
+		return wireOwn
+	}
+	return wireVersion
 }
 
 // parseWords appends the words to dst.
@@ -77,14 +87,17 @@ func parseWords(dst []uint32, what byte, enc []byte) ([]uint32, error) {
 		return nil, fmt.Errorf("%w: %d bytes, more than %d", ErrMalformed, len(enc), MaxEncoded)
 	case len(enc) < wireHead+4*refusalHeadWords || len(enc)%4 != 0:
 		return nil, fmt.Errorf("%w: %d bytes", ErrMalformed, len(enc))
-	case enc[0] != wireVersion:
-		return nil, fmt.Errorf("%w: version %d, known is %d", ErrMalformed, enc[0], wireVersion)
+	case enc[0] != wireVersion && enc[0] != wireOwn:
+		return nil, fmt.Errorf("%w: version %d, known are %d and %d", ErrMalformed, enc[0], wireVersion, wireOwn)
 	case enc[1] != what || enc[2] != 0 || enc[3] != 0:
 		return nil, fmt.Errorf("%w: of another kind", ErrMalformed)
 	}
 	dst = slices.Grow(dst, len(enc)/4-1)
 	for at := wireHead; at < len(enc); at += 4 {
 		dst = append(dst, binary.LittleEndian.Uint32(enc[at:]))
+	}
+	if words := dst[len(dst)-len(enc)/4+1:]; enc[0] != wireVersionOf(what, words) {
+		return nil, fmt.Errorf("%w: version %d of a record with the retention %d", ErrMalformed, enc[0], words[0]>>retentionShift&retentionMask)
 	}
 	return dst, nil
 }
@@ -131,7 +144,7 @@ func (s *Store) MergeRefusals(enc []byte, now Second) error {
 
 // checkExposures accepts exactly what draft.encode can make.
 func checkExposures(w []uint32) error {
-	if len(w) < headWords || w[0]&sizeMask != uint32(len(w)) || w[0]>>(countShift+11) != 0 {
+	if len(w) < headWords || w[0]&sizeMask != uint32(len(w)) || w[0]&gapBit != 0 {
 		return fmt.Errorf("%w: wrong size", ErrMalformed)
 	}
 	n := int(w[0] >> countShift & countMask)

@@ -16,7 +16,7 @@ func TestWireForm(t *testing.T) {
 	var p Person
 	s.Lock(&p, []Key{key}, 1010)
 	p.Take(0x11, 1070, []Counted{{0x0000_0009_0000_0000, 3}})
-	p.Hold()
+	p.Hold(0)
 	p.Unlock()
 	want := "01010000" + "10400000" + "01020304050607080100000000000000" + "00000000" + "8002000000000000" +
 		"07000000" + "0a40c000" + "e8030000" + "ddccbbaa" + "09000000" + "11000000" + "2e040000" + "f2030000"
@@ -45,6 +45,11 @@ func wireSeeds(t *testing.T, pick func(state) []byte) (seeds [][]byte) {
 	for range 30 {
 		if enc := pick(randomState(t, r, randomKey(r), func(int) uint8 { return 3 })); enc != nil {
 			seeds = append(seeds, enc)
+			if enc[1] == wireExposures {
+				own := bytes.Clone(enc)
+				own[0], own[7] = wireOwn, byte(1+r.IntN(int(MaxRetention)))<<1
+				seeds = append(seeds, own)
+			}
 		}
 	}
 	return seeds

@@ -13,6 +13,8 @@ type Exposure struct {
 	At Second
 	// Issued is when it was decided, if that is known (from a token), else 0. An exposure issued at or before the user's erasure is ignored.
 	Issued Second
+	// Retention is that of where it was shown; 0: the store's. The records it goes into have it from then on (see Retention).
+	Retention Retention
 }
 
 // Counted names a counter that an exposure goes into.
@@ -26,7 +28,7 @@ type Counted struct {
 
 // Exposed says what became of an exposure.
 type Exposed struct {
-	// Late: it is older than the retention and was ignored.
+	// Late: it is older than the retention, the store's or its own, and was ignored.
 	Late bool
 	// Erased is for how many of the keys it was ignored, because the user was erased later.
 	Erased int
@@ -42,7 +44,7 @@ func (s *Store) Expose(keys []Key, e Exposure, beats []uint32, scopes []Counted,
 func (s *Store) expose(keys []Key, e Exposure, beats []uint32, until Second, scopes []Counted, now Second) (x Exposed) {
 	r := s.rules(now)
 	until = min(until, after(r.now, MaxHold))
-	if e.At < r.floor {
+	if e.At < r.own(e.Retention).floor {
 		s.late.Add(1)
 		return Exposed{Late: true}
 	}
@@ -66,6 +68,7 @@ func (sh *shard) expose(hash uint64, key *keyWords, e *Exposure, beats []uint32,
 		return true
 	}
 	sh.delta.reset(key)
+	sh.delta.own = e.Retention
 	sh.delta.addShown(e, scopes)
 	for _, identity := range beats {
 		sh.delta.rows = append(sh.delta.rows, row{identity: identity, end: until})
@@ -97,8 +100,8 @@ func (sh *shard) release(hash uint64, key *keyWords, identity uint32, until Seco
 	sh.applyDeltaLocked(hash, key, r.under(sh.erased(hash, key)))
 }
 
-// hold places a hold that Person.Hold took in another store, at the second now. A late one that has ended, or was beaten, comes to nothing.
-func (s *Store) hold(keys []Key, identity uint32, until Second, scopes []Counted, now Second) {
+// hold places a hold that Person.Hold took in another store, at the second now and with the own retention. A late one that has ended, or was beaten, comes to nothing.
+func (s *Store) hold(keys []Key, identity uint32, until Second, scopes []Counted, own Retention, now Second) {
 	r := s.rules(now)
 	until = min(until, after(now, MaxHold))
 	if until <= r.now {
@@ -107,15 +110,16 @@ func (s *Store) hold(keys []Key, identity uint32, until Second, scopes []Counted
 	for i := range keys {
 		key := wordsOf(&keys[i])
 		hash := hashOf(&key)
-		s.shardOf(hash).hold(hash, &key, identity, until, scopes, now, r)
+		s.shardOf(hash).hold(hash, &key, identity, until, scopes, own, now, r)
 	}
 }
 
-func (sh *shard) hold(hash uint64, key *keyWords, identity uint32, until Second, scopes []Counted, now Second, r rules) {
+func (sh *shard) hold(hash uint64, key *keyWords, identity uint32, until Second, scopes []Counted, own Retention, now Second, r rules) {
 	multiplier := multiplierOf(key)
 	sh.mu.Lock()
 	defer sh.unlock()
 	sh.delta.reset(key)
+	sh.delta.own = own
 	for _, c := range scopes {
 		sh.delta.rows = append(sh.delta.rows, row{tag: tagOf(c.Scope, multiplier), identity: identity, end: until, issued: now})
 	}

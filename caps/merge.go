@@ -14,7 +14,8 @@ import (
 //   - a cut is joined as the later; a scope that one side lacks counts there as empty with the side's cut
 //   - a hold is (scope, identity), its end and its issue; the later end stands. What beats it is an exposure of its identity at s, when
 //     it ends at or before s+MaxHold, or a release that ends no sooner than it. A dropped exposure leaves a release until s+MaxHold
-//   - what is below the floor (retention, erasure) does not exist, and a hold or release that has ended is gone
+//   - the own retention (see Retention) is joined as the shorter, of the records of which their own leaves anything
+//   - what is below the floor (retention, the record's own, erasure) does not exist, and a hold or release that has ended is gone
 //
 // The laws ask this of the callers: one identity is issued once, and is shown or released no earlier. Otherwise the order may decide, for
 // as long as the hold lasts, whether it counts.
@@ -30,6 +31,7 @@ type draft struct {
 	shown   []uint32 // exposures of the entries: second, identity
 	rows    []row
 	words   []uint32
+	own     Retention
 	dropped int // scopes, holds and releases that went by the bounds
 }
 
@@ -42,13 +44,17 @@ type draftEntry struct {
 }
 
 func (d *draft) reset(key *keyWords) {
-	d.key, d.cut, d.dropped = *key, 0, 0
+	d.key, d.cut, d.own, d.dropped = *key, 0, 0, 0
 	d.entries, d.shown, d.rows = d.entries[:0], d.shown[:0], d.rows[:0]
 }
 
 // join makes the draft the join of a and b, either of which may be absent, by the rules, in at most so many words.
 func (d *draft) join(key *keyWords, a, b *view, r rules, maxWords int) {
 	d.reset(key)
+	left, right := a.expired(r), b.expired(r)
+	a, b = &left, &right
+	d.own = a.retention().Shorter(b.retention())
+	r = r.own(d.own)
 	d.cut = max(a.cut, b.cut)
 	if d.cut < r.floor {
 		d.cut = 0
@@ -142,12 +148,7 @@ func (k *kept) cutUnder(keep uint8) Second {
 
 func (d *draft) addRows(rows []uint32, r rules) {
 	for i := range len(rows) / rowWords {
-		w := rowAt(rows, i)
-		born := w.issued
-		if w.tag == 0 {
-			born = before(w.end, MaxHold)
-		}
-		if w.end > r.now && born >= r.floor {
+		if w := rowAt(rows, i); w.live(r) {
 			d.rows = append(d.rows, w)
 		}
 	}
@@ -297,7 +298,7 @@ func (d *draft) encode() []uint32 {
 			sig |= 1 << (h.tag & 63)
 		}
 	}
-	w[0] = uint32(len(w)) | uint32(n)<<countShift
+	w[0] = uint32(len(w)) | uint32(n)<<countShift | uint32(d.own)<<retentionShift
 	w[wordSig], w[wordSig+1] = uint32(sig), uint32(sig>>32)
 	d.words = w
 	return w

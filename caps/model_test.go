@@ -3,10 +3,16 @@ package caps
 import "sort"
 
 // model answers what the store answers, from full histories in plain maps, by the definitions and without their representation.
+//
+// A retention of its own (Exposure.Retention) it has like this. A user has at most one, the shortest of those that came with what he was
+// shown or with places held for him, since there was last nothing of him. Under it all of him goes that is older, wherever it was shown. It
+// goes itself when nothing of him is left. What is older than the retention that it comes with is as if it had not come. A person is the union of users, each
+// by his own: under which retention another of his identifiers is neither shortens nor lengthens what this one says.
 type model struct {
 	now       Second
 	retention uint32
 	purchases uint32
+	slack     Second // by which what was dropped may be later than it was: the store then goes by a cut
 	users     map[Key]*modelUser
 }
 
@@ -18,6 +24,7 @@ type modelUser struct {
 	bought   map[uint64]Second
 	returned map[uint64]Second
 	choices  map[uint64]modelChoice
+	own      uint32 // seconds; 0: none
 }
 
 type modelHold struct{ end, issued Second }
@@ -55,7 +62,7 @@ func (m *model) floor() Second {
 // beats is the latest end of a hold of the identity that the user's exposures and releases beat.
 func (m *model) beats(u *modelUser, identity uint32) (end Second) {
 	for _, shown := range u.shown {
-		if at, ok := shown[identity]; ok && at >= m.floor() && at+MaxHold > end {
+		if at, ok := shown[identity]; ok && at >= m.floorOf(u) && at+MaxHold > end {
 			end = at + MaxHold
 		}
 	}
@@ -78,7 +85,8 @@ func (m *model) settle(u *modelUser) {
 
 func (m *model) expose(keys []Key, e Exposure, beats []uint32, scopes []Counted, now Second) {
 	m.tick(now)
-	if e.At < m.floor() {
+	own := e.Retention.Seconds()
+	if e.At < m.floor() || own != 0 && uint32(m.now) > own && e.At < m.now-Second(own) {
 		return
 	}
 	for _, k := range keys {
@@ -86,6 +94,7 @@ func (m *model) expose(keys []Key, e Exposure, beats []uint32, scopes []Counted,
 		if e.At <= u.erased || e.Issued != 0 && e.Issued <= u.erased {
 			continue
 		}
+		m.meet(u, own)
 		for _, c := range scopes {
 			if u.shown[c.Scope] == nil {
 				u.shown[c.Scope] = map[uint32]Second{}
@@ -98,6 +107,7 @@ func (m *model) expose(keys []Key, e Exposure, beats []uint32, scopes []Counted,
 			}
 		}
 		m.settle(u)
+		m.forget(u)
 	}
 }
 
@@ -105,15 +115,20 @@ func (m *model) release(keys []Key, identity uint32, until, now Second) {
 	m.tick(now)
 	for _, k := range keys {
 		if u := m.user(k); until-MaxHold > u.erased {
+			m.forget(u)
 			u.released[identity] = max(u.released[identity], until)
 			m.settle(u)
 		}
 	}
 }
 
-func (m *model) hold(keys []Key, taken []modelPlace, until Second) {
+func (m *model) hold(keys []Key, taken []modelPlace, until Second, own uint32) {
 	for _, k := range keys {
 		u := m.user(k)
+		if m.now <= u.erased {
+			continue // issued before the erasure reaches
+		}
+		m.meet(u, own)
 		for _, p := range taken {
 			if u.holds[p.scope] == nil {
 				u.holds[p.scope] = map[uint32]modelHold{}
@@ -130,6 +145,7 @@ func (m *model) erase(keys []Key, until, now Second) {
 	m.tick(now)
 	for _, k := range keys {
 		u := m.user(k)
+		m.forget(u)
 		u.erased = max(u.erased, until)
 		for _, shown := range u.shown {
 			for identity, at := range shown {
@@ -205,7 +221,7 @@ func (p *modelPerson) shown(scope uint64, since Second) map[uint32]Second {
 	all := map[uint32]Second{}
 	for _, k := range p.keys {
 		for identity, at := range p.m.user(k).shown[scope] {
-			if at >= since && at >= p.m.floor() {
+			if at >= since && at >= p.m.floorOf(p.m.user(k)) {
 				all[identity] = max(all[identity], at)
 			}
 		}
@@ -218,7 +234,7 @@ func (p *modelPerson) held(scope uint64) map[uint32]modelHold {
 	all := map[uint32]modelHold{}
 	for _, k := range p.keys {
 		for identity, h := range p.m.user(k).holds[scope] {
-			beaten := h.end <= p.m.now || h.issued < p.m.floor()
+			beaten := h.end <= p.m.now || h.issued < p.m.floorOf(p.m.user(k))
 			for _, other := range p.keys {
 				beaten = beaten || h.end <= p.m.beats(p.m.user(other), identity)
 			}
@@ -233,9 +249,16 @@ func (p *modelPerson) held(scope uint64) map[uint32]modelHold {
 // count is how many showings would count at f, with the window beginning at since.
 func (p *modelPerson) count(scope uint64, since, f Second) int {
 	all := map[uint32]bool{}
-	for identity, at := range p.shown(scope, since) {
-		if f == p.m.now || uint32(f-min(f, at)) <= p.m.retention {
-			all[identity] = true
+	for _, k := range p.keys {
+		one := &modelPerson{m: p.m, keys: []Key{k}}
+		kept := p.m.retention
+		if own := p.m.user(k).own; own != 0 {
+			kept = min(kept, own)
+		}
+		for identity, at := range one.shown(scope, since) {
+			if f == p.m.now || uint32(f-min(f, at)) <= kept {
+				all[identity] = true
+			}
 		}
 	}
 	for identity, h := range p.held(scope) {

@@ -15,7 +15,7 @@ func doors(s *Store, key Key, other []byte) map[string]func() {
 	return map[string]func(){
 		"Expose":   func() { s.Expose(keys, Exposure{Identity: 9, At: benchNow}, []uint32{4}, counted, benchNow) },
 		"Release":  func() { s.Release(keys, 9, 0, benchNow) },
-		"Hold":     func() { s.hold(keys, 9, benchNow+60, counted, benchNow) },
+		"Hold":     func() { s.hold(keys, 9, benchNow+60, counted, 0, benchNow) },
 		"Purchase": func() { s.Purchase(keys, []uint64{2}, benchNow, benchNow) },
 		"Erase":    func() { s.Erase(keys, benchNow-1, benchNow) },
 		"Reapply": func() {
@@ -27,7 +27,7 @@ func doors(s *Store, key Key, other []byte) map[string]func() {
 			defer p.Unlock()
 			p.Full(counted[0].Scope, 1, 1)
 			p.Take(9, benchNow+60, counted)
-			p.Hold()
+			p.Hold(0)
 		},
 		"Lookup":         func() { s.Lookup(key, benchNow) },
 		"MergeExposures": func() { s.MergeExposures(other, benchNow) },

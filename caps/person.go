@@ -91,6 +91,7 @@ func (p *Person) read() {
 		v := &p.views[p.n]
 		p.store.shardOf(p.hashes[i]).view(v, p.hashes[i], &p.keys[i])
 		if v.words != nil || v.cut >= p.rules.floor {
+			v.floor = max(p.rules.floor, v.retention().floor(p.rules.now))
 			p.n++
 			held = held || len(v.rows()) > 0
 		}
@@ -101,7 +102,7 @@ func (p *Person) read() {
 	switch {
 	case p.n == 0:
 		p.unseen, p.multiplier = filter{}, 1
-	case p.n == 1 && len(p.holds) == 0 && p.views[0].cut < p.rules.floor:
+	case p.n == 1 && len(p.holds) == 0 && p.views[0].cut < p.views[0].floor:
 		p.unseen, p.multiplier = filter{}, p.views[0].multiplier
 		for i := range p.views[0].n {
 			p.unseen.add(p.views[0].tag(i))
@@ -137,7 +138,7 @@ func (p *Person) readHolds() {
 		rows := p.views[i].rows()
 		for k := range len(rows) / rowWords {
 			h := rowAt(rows, k)
-			if h.tag != 0 && h.end > p.rules.now && h.issued >= p.rules.floor && !p.beaten(h.identity, h.end) {
+			if h.tag != 0 && h.end > p.rules.now && h.issued >= p.views[i].floor && !p.beaten(h.identity, h.end) {
 				p.holds = append(p.holds, liveHold{view: i, row: h})
 			}
 		}
@@ -154,14 +155,14 @@ func (p *Person) beaten(identity uint32, end Second) bool {
 	}
 	beaten := false
 	for i := 0; i < p.n && p.n > 1 && !beaten; i++ {
-		beaten = p.views[i].beats(identity, end, p.rules.floor)
+		beaten = p.views[i].beats(identity, end)
 	}
 	p.fates = append(p.fates, fate{identity, end, beaten})
 	return beaten
 }
 
 // beats reports whether the record has a release of the identity, or an exposure, that a hold which ends then does not outlast.
-func (v *view) beats(identity uint32, end, floor Second) bool {
+func (v *view) beats(identity uint32, end Second) bool {
 	rows := v.rows()
 	for i := range len(rows) / rowWords {
 		if x := rowAt(rows, i); x.tag != 0 {
@@ -172,7 +173,7 @@ func (v *view) beats(identity uint32, end, floor Second) bool {
 	}
 	for i := range v.n {
 		k := v.entry(i)
-		for j := 0; j < k.len() && k.second(j) >= floor && after(k.second(j), MaxHold) >= end; j++ {
+		for j := 0; j < k.len() && k.second(j) >= v.floor && after(k.second(j), MaxHold) >= end; j++ {
 			if k.identity(j) == identity {
 				return true
 			}
@@ -185,8 +186,8 @@ func (v *view) beats(identity uint32, end, floor Second) bool {
 // identity over the person's keys, live holds, and the places taken in this answer. It is also full when something at or after since had
 // to be dropped.
 func (p *Person) Full(scope uint64, limit int, since Second) bool {
-	since = max(since, p.rules.floor)
 	if p.n == 1 && len(p.holds) == 0 && len(p.taken) == 0 {
+		since = max(since, p.views[0].floor)
 		k := p.views[0].find(scope)
 		return k.cut >= since || limit <= 0 || k.len() >= limit && k.second(limit-1) >= since
 	}
@@ -200,7 +201,7 @@ func (p *Person) fullUnited(scope uint64, limit int, since Second) bool {
 	}
 	sum := 0
 	for i := range p.n {
-		k := p.views[i].find(scope)
+		k, since := p.views[i].find(scope), max(since, p.views[i].floor)
 		if k.cut >= since || k.len() >= limit && k.second(limit-1) >= since {
 			return true
 		}
@@ -218,17 +219,17 @@ func (p *Person) fullUnited(scope uint64, limit int, since Second) bool {
 func (p *Person) gather(scope uint64, since Second, limit int, w *Window) {
 	p.seen, p.leaves, p.held = p.seen[:0], p.leaves[:0], 0
 	for i := range p.n {
-		k := p.views[i].find(scope)
+		k, since := p.views[i].find(scope), max(since, p.views[i].floor)
 		others := len(p.seen) // an identity comes once in a record
 		for j := 0; j < k.len() && k.second(j) >= since && len(p.seen) < limit; j++ {
 			at := slices.Index(p.seen[:others], k.identity(j))
 			if at < 0 {
 				p.seen = append(p.seen, k.identity(j))
 				if w != nil {
-					p.leaves = append(p.leaves, w.leave(k.second(j), &p.rules, p.store))
+					p.leaves = append(p.leaves, p.leave(w, i, k.second(j)))
 				}
 			} else if w != nil {
-				p.leaves[at] = max(p.leaves[at], w.leave(k.second(j), &p.rules, p.store))
+				p.leaves[at] = max(p.leaves[at], p.leave(w, i, k.second(j)))
 			}
 		}
 	}
@@ -249,7 +250,7 @@ func (p *Person) gather(scope uint64, since Second, limit int, w *Window) {
 		if x := &p.taken[i]; len(p.seen) < limit && x.scope == scope {
 			leaves := Second(0)
 			if w != nil {
-				leaves = w.leave(p.rules.now, &p.rules, p.store)
+				leaves = w.leave(p.rules.now, p.rules.now, p.store.retention.Load())
 			}
 			p.count(x.identity, leaves, w)
 		}
@@ -275,9 +276,12 @@ func (p *Person) count(identity uint32, leaves Second, w *Window) {
 func (p *Person) Newest(scope uint64) (at Second, ok bool) {
 	for i := range p.n {
 		k := p.views[i].find(scope)
-		at = max(at, k.cut)
+		newest := k.cut
 		if k.len() > 0 {
-			at = max(at, k.second(0))
+			newest = max(newest, k.second(0))
+		}
+		if newest >= p.views[i].floor {
+			at = max(at, newest)
 		}
 	}
 	for i := range p.holds {
@@ -285,10 +289,7 @@ func (p *Person) Newest(scope uint64) (at Second, ok bool) {
 			at = h.issued
 		}
 	}
-	if at < p.rules.floor {
-		return 0, false
-	}
-	return at, true
+	return at, at != 0
 }
 
 // Take takes a place in this answer for a showing under the scopes (of which Keep is not used). until is how long Hold keeps it: at most
@@ -303,14 +304,15 @@ func (p *Person) Take(identity uint32, until Second, scopes []Counted) {
 }
 
 // Hold turns the places taken into holds, each until the second that Take gave it, in every record of the person. The places that are
-// not held are free again.
-func (p *Person) Hold() {
+// not held are free again. own is the retention of where the places are to be shown, as of an Exposure; 0: the store's.
+func (p *Person) Hold(own Retention) {
 	if len(p.taken) == 0 {
 		return
 	}
 	for i := range p.nkeys {
 		sh := p.store.shardOf(p.hashes[i])
 		sh.delta.reset(&p.keys[i])
+		sh.delta.own = own
 		multiplier := multiplierOf(&p.keys[i])
 		for _, x := range p.taken {
 			if x.until > p.rules.now {

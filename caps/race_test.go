@@ -39,7 +39,7 @@ func neverOver(t *testing.T, set func(g int) []Key) {
 				full := p.Full(scopes[0].Scope, limit, benchNow-3600)
 				if !full {
 					p.Take(identity, benchNow+60, scopes)
-					p.Hold()
+					p.Hold(0)
 				}
 				p.Unlock()
 				switch {
@@ -84,7 +84,7 @@ func TestConcurrentEverything(t *testing.T) {
 					panic(fmt.Sprint("BUG: an exposure is not seen: ", at))
 				}
 				p.Take(uint32(i*8+g), now+5, scope)
-				p.Hold()
+				p.Hold(0)
 				p.Unlock()
 				switch i % 5 {
 				case 0:

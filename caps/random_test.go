@@ -23,6 +23,7 @@ type walker struct {
 	now     Second
 	showing []showing // past ones, to be reported again
 	keep    func(scope uint64) uint8
+	own     []Retention // that showings come with; none: no showing does
 	exact   bool
 	checked int
 	fuller  int // verdicts fuller than the model's
@@ -109,6 +110,14 @@ func (w *walker) oldShowing() *showing {
 	return &w.showing[len(w.showing)-1-back]
 }
 
+// retention is none for most, also where some have one.
+func (w *walker) retention() Retention {
+	if len(w.own) == 0 || w.rand.IntN(3) > 0 {
+		return 0
+	}
+	return w.own[w.rand.IntN(len(w.own))]
+}
+
 // second is mostly now, sometimes late, very late, or slightly ahead.
 func (w *walker) second() Second {
 	switch w.rand.IntN(10) {
@@ -154,7 +163,7 @@ func (w *walker) expose(s *showing) {
 	if w.rand.IntN(4) == 0 {
 		keys = w.pick()
 	}
-	e := Exposure{Identity: s.identity, At: w.second()}
+	e := Exposure{Identity: s.identity, At: w.second(), Retention: w.retention()}
 	if w.rand.IntN(3) == 0 {
 		e.Issued = s.issued
 	}
@@ -202,6 +211,9 @@ func (w *walker) decide() {
 	keys := w.pick()
 	w.model.tick(w.now)
 	m := &modelPerson{m: w.model, keys: slices.Clone(keys)}
+	for _, k := range keys {
+		w.model.forget(w.model.user(k))
+	}
 	w.store.Lock(&w.person, keys, w.now)
 	clear(keys)
 	w.check(m)
@@ -219,8 +231,9 @@ func (w *walker) decide() {
 			w.check(m)
 		}
 		if w.rand.IntN(2) == 0 {
-			w.person.Hold()
-			w.model.hold(m.keys, m.taken, until)
+			own := w.retention()
+			w.person.Hold(own)
+			w.model.hold(m.keys, m.taken, until, own.Seconds())
 			m.taken = nil
 			w.check(m)
 		}
@@ -281,7 +294,7 @@ func (w *walker) checkScope(m *modelPerson, scope uint64) {
 	}
 	if w.person.Unseen(scope) {
 		w.unseen++
-		if full || at >= w.person.rules.floor {
+		if full || at != 0 {
 			w.t.Fatalf("unseen, but full %v or shown at %d", full, at)
 		}
 	}
@@ -333,9 +346,14 @@ func (w *walker) run() {
 }
 
 // With enough memory, the same Keep throughout and no bound met, no verdict differs from the model's.
-func TestModelExact(t *testing.T) {
+func TestModelExact(t *testing.T) { walkExact(t, nil) }
+
+// So it is where showings come with retentions of their own: shorter than the store's, as long, and longer.
+func TestModelOwnRetention(t *testing.T) { walkExact(t, []Retention{1, 1, 2, 3, 4, 45}) }
+
+func walkExact(t *testing.T, own []Retention) {
 	w := newWalker(t, Options{Memory: 64 << 20, RefusalMemory: 64 << 20, Shards: 4}, 8)
-	w.exact = true
+	w.exact, w.own = true, own
 	w.run()
 	if s := w.store.Stats(); s.EvictedUsers+s.EvictedCuts+s.DroppedScopes != 0 {
 		t.Fatalf("something was dropped: %+v", s)
@@ -344,7 +362,14 @@ func TestModelExact(t *testing.T) {
 
 // Under eviction, in a memory far too small, verdicts differ towards full only.
 func TestModelEviction(t *testing.T) {
+	for _, own := range [][]Retention{nil, {3, 4, 45}} {
+		walkEviction(t, own)
+	}
+}
+
+func walkEviction(t *testing.T, own []Retention) {
 	w := newWalker(t, Options{Memory: MinShardMemory, RefusalMemory: 64 << 20, Shards: 1}, 1500)
+	w.own, w.model.slack = own, 10
 	w.run()
 	s := w.store.Stats()
 	if s.EvictedUsers == 0 || s.Bytes > MinShardMemory {
@@ -359,5 +384,6 @@ func TestModelEviction(t *testing.T) {
 func TestModelKeepChanges(t *testing.T) {
 	w := newWalker(t, Options{Memory: 64 << 20, RefusalMemory: 64 << 20, Shards: 2}, 8)
 	w.keep = func(uint64) uint8 { return uint8(1 + w.rand.IntN(6)) }
+	w.own, w.model.slack = []Retention{1, 2, 3}, 10
 	w.run()
 }

@@ -2,7 +2,7 @@ package caps
 
 // One user's record of exposures and holds, in 32-bit words, in memory and (little-endian) on the wire:
 //
-//	0         size and number of entries n (see table)
+//	0         size, number of entries n and own retention (see table)
 //	1..4      key
 //	5         cut: the default cut of every scope that has no entry
 //	6, 7      signature: bit tag%64 of the tag of each entry and hold, low word first
@@ -48,6 +48,7 @@ type view struct {
 	multiplier uint64
 	sig        uint64
 	cut        Second
+	floor      Second // of a Person's view: what is before it does not exist, by the store's retention and the record's own
 }
 
 func (v *view) load(record []uint32) {
@@ -129,6 +130,15 @@ type row struct {
 	identity uint32
 	end      Second
 	issued   Second // 0 for a release
+}
+
+// live reports whether the row says anything by the rules: what has ended is gone, and so is what began before the floor.
+func (w *row) live(r rules) bool {
+	born := w.issued
+	if w.tag == 0 {
+		born = before(w.end, MaxHold)
+	}
+	return w.end > r.now && born >= r.floor
 }
 
 func rowAt(rows []uint32, i int) row {

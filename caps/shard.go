@@ -146,11 +146,11 @@ func (sh *shard) evictRecord(record []uint32, ref uint32, idle, oldCut Second, r
 		t.free(ref)
 		t.remove(slot)
 	case !v.cutOnly() && last <= idle:
-		sh.counts.evicted += uint64(v.exposuresSince(r.floor))
+		sh.counts.evicted += uint64(v.exposuresSince(r.own(v.retention()).floor))
 		sh.counts.evictedUsers++
 		sh.counts.counters -= v.n
 		sh.cutOnly++
-		t.rewrite(ref, []uint32{headWords, key[0], key[1], key[2], key[3], uint32(last), 0, 0})
+		t.rewrite(ref, []uint32{headWords | uint32(v.retention())<<retentionShift, key[0], key[1], key[2], key[3], uint32(last), 0, 0})
 	}
 }
 

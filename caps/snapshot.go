@@ -51,10 +51,10 @@ const (
 // AppendSnapshot appends the next step of a snapshot to dst: at most limit bytes of records, but at least one record, all of one kind and one
 // shard, copied under its lock; byte 1 of each says which kind. more says that there may be another. Call it until it is false; the last call may append nothing.
 func (s *Store) AppendSnapshot(dst []byte, at *Cursor, limit int) (out []byte, more bool) {
-	from := len(dst)
+	from, r := len(dst), s.rules(s.Now())
 	for at.phase != phaseEnd {
 		done := false
-		if dst, done = s.shards[at.shard].appendStep(dst, at, limit, bits.TrailingZeros(uint(len(s.shards)))); done {
+		if dst, done = s.shards[at.shard].appendStep(dst, at, limit, bits.TrailingZeros(uint(len(s.shards))), r); done {
 			at.next = 0
 			if at.shard++; at.shard == len(s.shards) {
 				at.phase, at.shard = at.phase+1, 0
@@ -67,14 +67,14 @@ func (s *Store) AppendSnapshot(dst []byte, at *Cursor, limit int) (out []byte, m
 	return dst, at.phase != phaseEnd
 }
 
-func (sh *shard) appendStep(dst []byte, at *Cursor, limit, shardBits int) ([]byte, bool) {
+func (sh *shard) appendStep(dst []byte, at *Cursor, limit, shardBits int, r rules) ([]byte, bool) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	switch at.phase {
 	case phaseRefusals:
-		return sh.refusals.appendFrom(dst, at, limit, wireRefusals)
+		return sh.refusals.appendFrom(dst, at, limit, wireRefusals, func(w []uint32) []uint32 { return w })
 	case phaseExposures:
-		return sh.exposures.appendFrom(dst, at, limit, wireExposures)
+		return sh.exposures.appendFrom(dst, at, limit, wireExposures, func(w []uint32) []uint32 { return sh.unexpired(w, r) })
 	}
 	return sh.appendCuts(dst, at, limit, shardBits)
 }
@@ -87,8 +87,8 @@ func turn(n uint64) uint64 {
 }
 
 // appendFrom appends the records from the cursor's fragment on, as many as fit. Records of one fragment stay together, since the cursor
-// cannot tell them apart; two of a shard have the same one in a million.
-func (t *table) appendFrom(dst []byte, at *Cursor, limit int, what byte) (out []byte, done bool) {
+// cannot tell them apart; two of a shard have the same one in a million. left is what is to be copied of a record; nil: nothing.
+func (t *table) appendFrom(dst []byte, at *Cursor, limit int, what byte, left func(record []uint32) []uint32) (out []byte, done bool) {
 	if t.used == 0 {
 		return dst, true
 	}
@@ -100,8 +100,10 @@ func (t *table) appendFrom(dst []byte, at *Cursor, limit int, what byte) (out []
 		home := t.home(uint32(first))
 		for _, slot := range t.slotsBetween(buffer[:0], home, first, end) {
 			w := t.at(uint32(slot) - 1)
-			w = w[:w[0]&sizeMask]
 			fragment := slot >> 32
+			if w = left(w[:w[0]&sizeMask]); w == nil {
+				continue
+			}
 			if len(dst) > from && fragment != last && len(dst)-from+wireHead+4*len(w) > limit {
 				at.next += fragment - first
 				return dst, false
@@ -111,6 +113,19 @@ func (t *table) appendFrom(dst []byte, at *Cursor, limit int, what byte) (out []
 		at.next += min(t.firstAt(home+1), end+1) - first
 	}
 	return dst, true
+}
+
+// unexpired is the record without what has expired, valid until the next change of the shard; nil if nothing is left. A snapshot is a
+// file, and what has to be gone is not to be found in one that was made later.
+func (sh *shard) unexpired(record []uint32, r rules) []uint32 {
+	var held view
+	held.load(record)
+	if !held.hasExpired(r) {
+		return record
+	}
+	key := keyWords(record[1:5])
+	sh.out.join(&key, &held, &view{}, r, sh.exposures.maxWords())
+	return sh.out.encode()
 }
 
 // slotsBetween appends the slots of the home whose fragment is one of these, by fragment. By linear probing they lie between their home

@@ -40,7 +40,7 @@ func randomStore(t *testing.T, r *rand.Rand, o Options, users int) (*Store, []Ke
 	for i := range users / 10 {
 		s.Lock(&p, keys[i:i+1], benchNow)
 		p.Take(uint32(i+100), benchNow+3000, []Counted{{Scope: scopeTag(1, 1)}, {Scope: scopeTag(1, 9)}})
-		p.Hold()
+		p.Hold(0)
 		p.Unlock()
 	}
 	return s, keys

@@ -53,6 +53,8 @@ func (sh *shard) addTo(t *Stats) {
 type Held struct {
 	Counters []Counter
 	Holds    []Hold
+	// Retention is that of the counters and holds, where it is not the store's.
+	Retention Retention
 	// Cut is the newest second of what was dropped of scopes that have no counter; 0: nothing was. What many users without a record share
 	// as theirs is nobody's own and not given.
 	Cut Second
@@ -130,7 +132,7 @@ func (s *Store) Lookup(key Key, now Second) (h Held) {
 		v = view{}
 	}
 	sh.out.join(&k, &v, &view{}, r, sh.exposures.maxWords())
-	h.Cut = sh.out.cut
+	h.Cut, h.Retention = sh.out.cut, sh.out.own
 	for _, e := range sh.out.entries {
 		c := Counter{Tag: e.tag, Keep: int(e.keep), Cut: e.cut}
 		for i := range e.n {

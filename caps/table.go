@@ -6,6 +6,7 @@ import "sync"
 //
 //	13..0   size in words, this one included
 //	24..14  entries
+//	30..25  in a record of exposures, its own retention (see Retention)
 //	31      gap: nothing lives here
 const (
 	sizeMask   = 1<<14 - 1

@@ -54,6 +54,7 @@ type policyAnswer struct {
 	DryRun  bool            `json:"dry_run,omitempty"`
 	SHA256  string          `json:"sha256"`
 	Changes []policy.Change `json:"changes"`
+	Notes   []policy.Note   `json:"notes,omitempty"` // what is no fault
 }
 
 // putPolicyText replaces the policy; with dry_run it only says what would change.
@@ -151,7 +152,7 @@ func (n *Node) changePolicy(ctx *fasthttp.RequestCtx, text []byte, from string, 
 	if changes == nil {
 		changes = []policy.Change{}
 	}
-	sendJSON(ctx, fasthttp.StatusOK, policyAnswer{Version: c.Version, DryRun: query.dry, SHA256: c.SHA256, Changes: changes})
+	sendJSON(ctx, fasthttp.StatusOK, policyAnswer{Version: c.Version, DryRun: query.dry, SHA256: c.SHA256, Changes: changes, Notes: c.after.Notes()})
 }
 
 // notShared is the answer to a change that the cluster did not take.

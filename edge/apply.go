@@ -61,7 +61,7 @@ func (s *spans) appendChanges(dst []caps.Change, r *report) []caps.Change {
 		c.Beats = s.places[r.beats.from:r.beats.to]
 		c.Scopes = s.scopes[r.scopes.from:r.scopes.to]
 		for _, place := range places {
-			c.Exposure = caps.Exposure{Identity: place, At: caps.Second(r.at)}
+			c.Exposure = caps.Exposure{Identity: place, At: caps.Second(r.at), Retention: r.own}
 			dst = append(dst, c)
 		}
 	case openrtb.Release:

@@ -35,10 +35,11 @@ type report struct {
 	issued uint32 // when the token was made, 0 without one
 	until  uint32 // release: the last end of the token's holds
 	keys   span
-	scopes span // impression: what it is counted under
-	tags   span // purchase, return: advertiser, category, item; hide, complaint: the field
-	places span // impression: its identities; release: the holds given back
-	beats  span // impression: the holds it uses up
+	scopes span           // impression: what it is counted under
+	tags   span           // purchase, return: advertiser, category, item; hide, complaint: the field
+	places span           // impression: its identities; release: the holds given back
+	beats  span           // impression: the holds it uses up
+	own    caps.Retention // impression: of where it was shown; 0: the policy's
 }
 
 // readEvent checks one event and appends what it comes to. The error is for the
@@ -78,6 +79,7 @@ func (n *Node) readEvent(x *exchange, e *openrtb.Event, rules *rules, now uint32
 	switch e.Type {
 	case openrtb.Impression:
 		n.readImpression(x, &r, e, rules, campaign)
+		r.own = x.retention(e, rules)
 	case openrtb.Release:
 		if x.grant.HeldSeconds > 0 {
 			r.places, r.until = x.held(campaign), x.grant.Issued+uint32(x.grant.HeldSeconds)

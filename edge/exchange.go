@@ -122,7 +122,7 @@ func (n *Node) decide(x *exchange, now uint32) {
 
 	x.token = x.token[:0]
 	if withToken {
-		x.grant.Store = x.keeps()
+		x.grant.Store, x.grant.Retention = x.keeps(), uint8(x.judge.market.own)
 		x.token = n.tokens.Append(x.token, &x.grant)
 	}
 	n.count(x)
@@ -141,7 +141,7 @@ func (x *exchange) judgeLocked(n *Node, rules *rules, now uint32) {
 	x.judge.isPlain(x.explain)
 	x.judgeAll(n)
 	if x.req.Hold && x.keeps() {
-		x.person.Hold()
+		x.person.Hold(x.judge.market.own)
 	}
 }
 
@@ -272,6 +272,7 @@ func (x *exchange) tellHolds(n *Node, now uint32) {
 	for _, h := range x.kept {
 		x.holds = append(x.holds, caps.Change{
 			Kind: caps.ChangeHold, Keys: x.keys, Now: caps.Second(now), Identity: h.place, Until: h.until, Scopes: x.counted[h.scopes.from:h.scopes.to],
+			Retention: x.judge.market.own,
 		})
 	}
 	n.keeper.Hold(x.holds)

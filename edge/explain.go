@@ -26,13 +26,16 @@ type Check struct {
 	Held   int    `json:"held,omitempty"` // of Count: places held, about to be shown
 	// Unknown: history that was dropped (a raised limit, a full memory) reaches
 	// into the window, so it counts as full; or the list cannot be read.
-	Unknown bool   `json:"unknown,omitempty"`
-	From    uint32 `json:"from,omitempty"`
-	To      uint32 `json:"to,omitempty"`
-	At      uint32 `json:"at,omitempty"`
-	Age     uint32 `json:"age,omitempty"`   // seconds
-	Place   string `json:"place,omitempty"` // where interest was shown
-	Market  string `json:"market,omitempty"`
+	Unknown bool `json:"unknown,omitempty"`
+	// Kept: what is held of the person, or some of it, is kept for so long only, which is
+	// less than the window: what was shown before is not in the count.
+	Kept   string `json:"kept,omitempty"`
+	From   uint32 `json:"from,omitempty"`
+	To     uint32 `json:"to,omitempty"`
+	At     uint32 `json:"at,omitempty"`
+	Age    uint32 `json:"age,omitempty"`   // seconds
+	Place  string `json:"place,omitempty"` // where interest was shown
+	Market string `json:"market,omitempty"`
 	// Signal is what the person, the law or the browser said, or did not say.
 	Signal string `json:"signal,omitempty"`
 	// Category is a content category of the policy, as cat:386, that the place of the
@@ -279,6 +282,12 @@ func interestSentence(c *Check) string {
 // usage says how far a cap is used up, and what of it is only about to be shown.
 func usage(c *Check) string {
 	said := fmt.Sprintf("%s %s %s", scopeSeen(c), times(*c.Count), window(c.Within))
+	switch {
+	case c.Kept != "" && c.Within == "lifetime":
+		said += ", which is at least " + words(c.Kept)
+	case c.Kept != "":
+		said += ", of which we remember at least " + words(c.Kept)
+	}
 	if c.Held > 0 {
 		said += fmt.Sprintf(", counting %d about to be shown", c.Held)
 	}

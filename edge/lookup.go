@@ -29,6 +29,9 @@ type everything struct {
 	ErasedUntil uint32 `json:"erased_until,omitempty"`
 	// DroppedUntil: older history went for want of memory, and counts as full.
 	DroppedUntil uint32 `json:"dropped_until,omitempty"`
+	// KeptSeconds is how long the exposures are kept at most, where some of them were shown
+	// in a market with a retention of its own: of the shortest.
+	KeptSeconds uint32 `json:"kept_seconds,omitempty"`
 }
 
 // heldScope is what something is counted under, by the names of the policy in force. What it
@@ -85,6 +88,9 @@ func (n *Node) everything(q *inquiry) *everything {
 	for i := range held {
 		e.ErasedUntil = max(e.ErasedUntil, uint32(held[i].Erased))
 		e.DroppedUntil = max(e.DroppedUntil, uint32(held[i].Cut))
+		if own := held[i].Retention.Seconds(); own != 0 && own < rules.Retention.Exposures && (e.KeptSeconds == 0 || own < e.KeptSeconds) {
+			e.KeptSeconds = own
+		}
 	}
 	n.addLists(e, rules, q.keys)
 	p := &e.Preferences

@@ -27,6 +27,7 @@ type heldAnswer struct {
 	NotSearched  []struct{ List string } `json:"not_searched"`
 	ErasedUntil  int64                   `json:"erased_until"`
 	DroppedUntil int64                   `json:"dropped_until"`
+	KeptSeconds  int64                   `json:"kept_seconds"`
 }
 
 type heldThing struct {

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"slices"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -36,7 +37,7 @@ func (r *rules) retained() []retained {
 	for i := range r.Campaigns {
 		hold = max(hold, r.Campaigns[i].Hold)
 	}
-	return []retained{
+	kept := []retained{
 		{"exposures", true, r.Retention.Exposures, "retention.exposures", "When what was shown. Older ones are in no decision and no look-up from that second on, and are swept out of memory, with what they were counted under, soon after. Where memory is short, those of the users idle longest go earlier."},
 		{"purchases", true, r.Retention.Purchases, "retention.purchases", "What was bought or given back, by tags of item, category and advertiser, and when."},
 		{"holds", true, hold, "campaigns.*.hold", "Places held for showings that are about to come, in memory only; the longest of the campaigns' times."},
@@ -53,4 +54,18 @@ func (r *rules) retained() []retained {
 		{"snapshots", true, 0, "node:snapshot.every", "Copies of the memory on disk, the last and the one before; a new one is made when something has happened. What has gone since is left out when one is read, and is not in the next."},
 		{"policies", false, 0, "", "Every version, with the second it came into force: without end."},
 	}
+	return slices.Insert(kept, 1, r.retainedInMarkets()...)
+}
+
+// retainedInMarkets are the exposures of markets with a retention of their own.
+func (r *rules) retainedInMarkets() (kept []retained) {
+	for i := range r.Markets {
+		if m := &r.Markets[i]; m.Retention != 0 {
+			kept = append(kept, retained{
+				"exposures", true, m.Retention, "markets." + m.Name + ".retention.exposures",
+				"Of those, what was shown in the market " + m.Name + ", and with it whatever else is held under the same identifier: while anything of it is there, all of it goes by the shorter time. What was shown before this was written keeps the time of then.",
+			})
+		}
+	}
+	return kept
 }

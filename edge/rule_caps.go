@@ -138,8 +138,16 @@ func (j *judge) explainCap(s *subject, i int, tag uint64, most int) {
 	written := &s.Caps[i]
 	j.because.add(Check{
 		Rule: "cap", Per: written.Per, Channel: s.Scopes[written.Scope].Channel, Within: written.Within,
-		Limit: most, Count: &u.Count, Held: u.Held, Unknown: u.Unknown && u.Count < most, Pass: u.Free == 0,
+		Limit: most, Count: &u.Count, Held: u.Held, Unknown: u.Unknown && u.Count < most, Kept: kept(u.Kept), Pass: u.Free == 0,
 	})
+}
+
+// kept writes how long something is kept; "" where that says nothing.
+func kept(seconds uint32) string {
+	if seconds == 0 {
+		return ""
+	}
+	return policy.Span(seconds)
 }
 
 // diversity: a creative at most n times in a row within its campaign.

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"restraint/caps"
 	"restraint/edge/consent"
 	"restraint/edge/openrtb"
 	"restraint/edge/policy"
@@ -80,4 +81,13 @@ func (n *Node) mayStore(x *exchange, e *openrtb.Event, rules *rules) bool {
 	m := &rules.Markets[rules.MarketOf(e.Country, e.Region)]
 	verdict := n.consent.Judge(&e.Signals, &rules.Consent, m.Require)
 	return verdict.Storage.Permitted()
+}
+
+// retention is how long what an event says of a person is kept: as the token remembers
+// it, which was so when the person was promised it; else as the event's own market has it.
+func (x *exchange) retention(e *openrtb.Event, rules *rules) caps.Retention {
+	if len(e.Token) > 0 {
+		return caps.Retention(x.grant.Retention)
+	}
+	return rules.markets[rules.MarketOf(e.Country, e.Region)].own
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"restraint/caps"
 	"restraint/edge/openrtb"
 	"restraint/edge/policy"
 )
@@ -69,7 +70,8 @@ func (s *surroundings) find(dst numbers, r *openrtb.Request) numbers {
 // market is what the decision needs of a policy's market. Immutable.
 type market struct {
 	*policy.Market
-	limits [256]uint8 // a cap's limit here, by the limit written
+	limits [256]uint8     // a cap's limit here, by the limit written
+	own    caps.Retention // of what is shown here; 0: the policy's
 	// sensitive are the categories beside which, topics those of which, and words
 	// the names of categories of which, nothing personal is shown.
 	sensitive []uint16
@@ -88,6 +90,7 @@ func (r *rules) newMarkets() {
 		m := &r.markets[i]
 		m.Market = &r.Markets[i]
 		m.words = make(map[string]bool)
+		m.own, _ = caps.RetentionOf(m.Retention) // the policy has no other
 		for limit := range m.limits {
 			m.limits[limit] = m.Limit(uint8(limit))
 		}

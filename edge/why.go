@@ -85,7 +85,7 @@ func (n *Node) why(ctx *fasthttp.RequestCtx, x *exchange, e *openrtb.Event) (*wh
 		w.DSA = rules.dsa(c.Campaign, found > 0, true)
 	}
 	if w.Recognised {
-		w.Kept = rules.kept(c.Campaign, x.grant.Store)
+		w.Kept = rules.kept(c.Campaign, x.grant.Store, caps.Retention(x.grant.Retention))
 	}
 	x.judgeAgain(n, rules, e.Campaign, c.Tag, now, w)
 	return w, nil

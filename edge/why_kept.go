@@ -3,6 +3,7 @@ package edge
 import (
 	"fmt"
 
+	"restraint/caps"
 	"restraint/edge/policy"
 )
 
@@ -15,15 +16,18 @@ type keptKind struct {
 }
 
 // kept are the kinds of things kept for a campaign, or for one that the policy does not
-// have. Kinds only: what there is of each is for the look-up by a privacy officer, since
+// have, of what is shown under a retention of its own. Kinds only: what there is of each is for the look-up by a privacy officer, since
 // whoever shares the person's device can open this page.
-func (r *rules) kept(c *policy.Campaign, mayStore bool) []keptKind {
+func (r *rules) kept(c *policy.Campaign, mayStore bool, own caps.Retention) []keptKind {
 	whose := "its advertiser"
 	if c != nil {
 		whose = c.Advertiser
 	}
 	lasts := func(seconds uint32) string { return words(policy.Span(seconds)) }
 	shown := keptKind{Kind: "exposures", Seconds: r.Retention.Exposures}
+	if own != 0 {
+		shown.Seconds = min(shown.Seconds, own.Seconds())
+	}
 	if mayStore {
 		shown.Detail = fmt.Sprintf("When this campaign was shown to you, to keep count: for %s.", lasts(shown.Seconds))
 	} else {

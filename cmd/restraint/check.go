@@ -52,24 +52,31 @@ func (c *checkCmd) Run(p *process) error {
 	if len(faults) > 0 {
 		return faults
 	}
+	compiled := compileAny(p, source)
 	if c.People {
-		return printPeople(p, source)
+		return policy.WritePeople(p.stdout, compiled.People())
 	}
-	_, err = fmt.Fprintf(p.stdout, "configuration (%s) and policy (%s) are without fault\n", nameOr(c.Config, "defaults"), file)
-	return err
+	if _, err = fmt.Fprintf(p.stdout, "configuration (%s) and policy (%s) are without fault\n", nameOr(c.Config, "defaults"), file); err != nil {
+		return err
+	}
+	for _, note := range compiled.Notes() {
+		if _, err := fmt.Fprintf(p.stdout, "note: %s: %s\n", note.Key, note.Text); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// printPeople says what the policy is like for a person.
-func printPeople(p *process, source *policy.Source) error {
+// compileAny compiles the policy for what can be said of it.
+func compileAny(p *process, source *policy.Source) *policy.Policy {
 	// Any secret will do: tags show in nothing that is printed.
 	secret, err := identity.ParseSecret(bytes.Repeat([]byte{1}, identity.SecretSize))
 	if err != nil {
 		panic("BUG: " + err.Error())
 	}
-	compiled := policy.Compile(source, policy.Options{
+	return policy.Compile(source, policy.Options{
 		Tagger: identity.NewTags(secret).Tag, Version: 1, Now: uint32(p.now().Unix()),
 	})
-	return policy.WritePeople(p.stdout, compiled.People())
 }
 
 // policyOf reads the policy that a node with this configuration would start

@@ -30,6 +30,7 @@ type userHeld struct {
 	NotSearched  []userList `json:"not_searched"`
 	ErasedUntil  int64      `json:"erased_until"`
 	DroppedUntil int64      `json:"dropped_until"`
+	KeptSeconds  int64      `json:"kept_seconds"`
 }
 
 type userList struct {
@@ -156,6 +157,9 @@ func (h *userHeld) print(w io.Writer) error {
 	}
 	for _, l := range h.NotSearched {
 		t.row("not searched", "list "+l.List, l.Detail)
+	}
+	if h.KeptSeconds != 0 {
+		t.row("kept", fmt.Sprintf("exposures, for at most %d days, by the retention of a market that some of them were shown in", h.KeptSeconds/(24*60*60)))
 	}
 	if h.DroppedUntil != 0 {
 		t.row("dropped", "older history, up to "+moment(h.DroppedUntil)+"; it counts as full")

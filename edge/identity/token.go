@@ -20,6 +20,8 @@ const (
 	MaxTokenBytes = 1024
 	// MaxTokenChannel is the longest channel that a token carries.
 	MaxTokenChannel = 64
+	// MaxTokenRetention is the largest code of a retention that a token carries.
+	MaxTokenRetention = 63
 	// TokenSeconds is how long a token is good for.
 	TokenSeconds = 24 * 60 * 60
 	// TokenSkewSeconds is how far ahead of the opening node's clock a token may have been issued.
@@ -76,6 +78,8 @@ type Grant struct {
 	HeldSeconds uint16
 	// Store says whether the person permitted that showings are remembered.
 	Store bool
+	// Retention is the code of how long they are, at most MaxTokenRetention; 0: as long as the policy says.
+	Retention uint8
 
 	count   uint64 // of the tokens of this start
 	begun   bool   // count and Nonce are those of the token to be sealed
@@ -94,7 +98,7 @@ type Grant struct {
 // The body:
 //
 //	 0    4  issued, Unix seconds, big endian
-//	 4    1  flags: bit 0 store
+//	 4    1  bit 0 store, bits 1 to 6 retention
 //	 5    2  held: seconds after issue, big endian
 //	 7    1  number of keys k
 //	 8    1  number of shown s
@@ -121,7 +125,10 @@ const (
 	maxBody       = maxSealed - headSize - gcmTagSize
 	minSealed     = headSize + bodyFixed + gcmTagSize
 	flagStore     = 1
-	countBits     = 48
+	// A token of before there were retentions has none; a node of then refuses a token with one.
+	retentionShift = 1
+	flags          = flagStore | MaxTokenRetention<<retentionShift
+	countBits      = 48
 )
 
 // encoding refuses stray bits at the end, so that one token has one spelling.
@@ -172,10 +179,10 @@ func (t *Tokens) appendHead(b []byte, g *Grant) []byte {
 // Append seals g and appends the token to dst; a token is sealed once, so a
 // second Append is another token with another Nonce. It does not allocate once g
 // has been used and dst is large enough, except for the first token of a day.
-// It panics when g holds more than MaxTokenKeys or MaxTokenShown.
+// It panics when g holds more than MaxTokenKeys or MaxTokenShown, or a larger code than MaxTokenRetention.
 func (t *Tokens) Append(dst []byte, g *Grant) []byte {
-	if len(g.Keys) > MaxTokenKeys || len(g.Shown) > MaxTokenShown || len(g.Channel) > MaxTokenChannel {
-		panic("BUG: a token for more keys or candidates, or a longer channel, than it can carry")
+	if len(g.Keys) > MaxTokenKeys || len(g.Shown) > MaxTokenShown || len(g.Channel) > MaxTokenChannel || g.Retention > MaxTokenRetention {
+		panic("BUG: a token for more keys or candidates, a longer channel or a larger code, than it can carry")
 	}
 	if !g.begun {
 		t.Begin(g, g.Issued)
@@ -186,11 +193,11 @@ func (t *Tokens) Append(dst []byte, g *Grant) []byte {
 	head := b[:headSize]
 
 	b = binary.BigEndian.AppendUint32(b, g.Issued)
-	var flags byte
+	var said byte
 	if g.Store {
-		flags |= flagStore
+		said |= flagStore
 	}
-	b = append(b, flags)
+	b = append(b, said|g.Retention<<retentionShift)
 	b = binary.BigEndian.AppendUint16(b, g.HeldSeconds)
 	b = append(b, byte(len(g.Keys)), byte(len(g.Shown)), byte(len(g.Channel)))
 	b = append(b, g.Channel...)
@@ -270,19 +277,19 @@ func (t *Tokens) Open(g *Grant, token []byte, now uint32) error {
 }
 
 func (g *Grant) empty() {
-	g.Issued, g.Nonce, g.Store, g.begun, g.HeldSeconds = 0, 0, false, false, 0
+	g.Issued, g.Nonce, g.Store, g.Retention, g.begun, g.HeldSeconds = 0, 0, false, 0, false, 0
 	g.Keys, g.Shown, g.Channel = g.Keys[:0], g.Shown[:0], g.Channel[:0]
 }
 
 // parse reads an authenticated body.
 func (g *Grant) parse(b []byte) bool {
 	keys, shown, channel := int(b[7]), int(b[8]), int(b[9])
-	if keys > MaxTokenKeys || shown > MaxTokenShown || channel > MaxTokenChannel || b[4]&^flagStore != 0 ||
+	if keys > MaxTokenKeys || shown > MaxTokenShown || channel > MaxTokenChannel || b[4]&^flags != 0 ||
 		len(b) < bodyFixed+channel+keys*len(Key{})+shown*shownSize {
 		return false
 	}
 	g.Issued = binary.BigEndian.Uint32(b)
-	g.Store = b[4]&flagStore != 0
+	g.Store, g.Retention = b[4]&flagStore != 0, b[4]&flags>>retentionShift
 	g.HeldSeconds = binary.BigEndian.Uint16(b[5:])
 	b = b[bodyFixed:]
 	g.Channel = append(g.Channel, b[:channel]...)

@@ -158,6 +158,9 @@ func (m *Market) String() string {
 	if len(m.Sensitive) > 0 {
 		text += ", sensitive: " + list(m.Sensitive)
 	}
+	if m.Retention != 0 {
+		text += fmt.Sprintf(", retention: {exposures: %s}", Span(m.Retention))
+	}
 	return text + "}"
 }
 

@@ -35,11 +35,16 @@ type rule struct {
 // bounding returns the rules that bind every showing of the campaign: its
 // spacing and its caps per campaign, advertiser, group and all, in all channels.
 // A cap per creative, item or category, or in one channel, bounds nothing: there
-// may always be another creative. Limits are scaled for the market.
+// may always be another creative. Limits are scaled for the market. Where what is
+// shown is kept for less than a window, that is forgotten before the window is over.
 func (c *Campaign) bounding(m *Market) []rule {
 	var rules []rule
 	if c.Spacing > 0 {
-		rules = append(rules, rule{1, Rolling, int64(c.Spacing)})
+		gap := int64(c.Spacing)
+		if m.Retention != 0 {
+			gap = min(gap, int64(m.Retention)+1)
+		}
+		rules = append(rules, rule{1, Rolling, gap})
 	}
 	for i := range c.Caps {
 		limit := &c.Caps[i]
@@ -51,6 +56,12 @@ func (c *Campaign) bounding(m *Market) []rule {
 		if r.kind == Lifetime || r.kind == Rolling {
 			// Free again when more than the window has passed.
 			r.kind, r.gap = Rolling, int64(limit.Window.Seconds)+1
+		}
+		if m.Retention != 0 && limit.Window.whole() > m.Retention {
+			if r.kind != Rolling {
+				r.n *= 2 // no more in each of the two calendar windows that so long a time touches
+			}
+			r.kind, r.gap = Rolling, int64(m.Retention)+1
 		}
 		rules = append(rules, r)
 	}

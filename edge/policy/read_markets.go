@@ -67,7 +67,7 @@ func (s *spot) take(m *Market, taken map[string]string) {
 
 func (src *Source) readMarket(s *spot) Market {
 	m := Market{CapFactor: millionths, Precision: PrecisionItem, Zone: src.Zone}
-	entries := s.entries("name", "countries", "regions", "require", "cap_factor", "precision", "quiet_hours", "timezone", "sensitive")
+	entries := s.entries("name", "countries", "regions", "require", "cap_factor", "precision", "quiet_hours", "timezone", "sensitive", "retention")
 	if s.n.Kind != yaml.MappingNode {
 		return m
 	}
@@ -91,6 +91,8 @@ func (src *Source) readMarket(s *spot) Market {
 			m.Zone = e.location()
 		case "sensitive":
 			m.Sensitive = e.topics(true)
+		case "retention":
+			m.Retention = src.marketRetention(e)
 		}
 	}
 	s.require("name", "give the market a name")
@@ -209,7 +211,7 @@ func (src *Source) readUnknown(s *spot) {
 }
 
 // strictest returns the index of the strictest market: by what it requires, then
-// by cap factor, precision and quiet hours; the first of equals.
+// by cap factor, precision, quiet hours, what is sensitive and how long it keeps; the first of equals.
 func strictest(markets []Market) int {
 	best := 0
 	for i := range markets {
@@ -227,6 +229,7 @@ func (m *Market) stricter(than *Market) bool {
 		cmp.Compare(m.Precision, than.Precision),
 		-cmp.Compare(m.quietMinutes(), than.quietMinutes()),
 		-cmp.Compare(len(m.Sensitive), len(than.Sensitive)),
+		cmp.Compare(m.Retention-1, than.Retention-1), // 0 is then the longest
 	) < 0
 }
 

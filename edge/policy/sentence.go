@@ -145,5 +145,8 @@ func (p *Policy) fate(c *Campaign, m *Market, most [4]Most, life uint32) string 
 	if m.QuietFrom != m.QuietTo {
 		parts = append(parts, fmt.Sprintf("not from %02d:%02d to %02d:%02d", m.QuietFrom/60, m.QuietFrom%60, m.QuietTo/60, m.QuietTo%60))
 	}
+	if m.Retention != 0 {
+		parts = append(parts, "remembered for "+words(m.Retention)+" only")
+	}
 	return strings.Join(parts, "; ") + "."
 }

@@ -99,6 +99,10 @@ type Market struct {
 	// Sensitive are topics and content categories that are sensitive here beside
 	// those of the whole policy.
 	Sensitive []string
+	// Retention is how long what is shown here is kept, in seconds, which
+	// are such that CanKeep; 0: as long as Settings.Retention says. What was
+	// recorded here before it was changed keeps the one of then.
+	Retention uint32
 }
 
 // QuietUntil is how many seconds are left of the quiet hours at a second of the

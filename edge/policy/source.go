@@ -170,6 +170,8 @@ func (src *Source) read(root *spot) {
 		if e := &entries[i]; e.key == "timezone" {
 			src.Zone = e.location()
 			src.Markets[0].Zone = src.Zone
+		} else if e.key == "retention" { // which those of markets are compared with
+			src.readRetention(e)
 		}
 	}
 	unknown := (*spot)(nil)
@@ -180,8 +182,6 @@ func (src *Source) read(root *spot) {
 			src.NoIDShow = e.choice("skip", "show") == 1
 		case "sources":
 			src.Sources = e.texts(maxSources, MaxNameBytes)
-		case "retention":
-			src.readRetention(e)
 		case "consent":
 			src.readConsent(e)
 		case "third_party_lists":

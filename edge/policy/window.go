@@ -51,6 +51,14 @@ func (w Window) whole() uint32 {
 	return uint32(min(w.length(), math.MaxUint32))
 }
 
+// reach is how many seconds the window looks back at most.
+func (w Window) reach() uint32 {
+	if w.Kind == Lifetime {
+		return w.Seconds
+	}
+	return w.whole()
+}
+
 // longer reports whether w counts as the longer window of the two; false for
 // equal ones.
 func (w Window) longer(than Window) bool {

@@ -13,7 +13,7 @@ import (
 // A batch is changes in a binary form, for the outbox and for the wire. Numbers are little-endian.
 //
 //	0    4  magic "rsbt"
-//	4    1  version, 1
+//	4    1  version: 2 where a record has a retention of its own, else 1. A program that knows of none reads 1 only, since it would keep too long
 //	5    1  what there is: 0 records of any kinds, 1 choices and erasures only, 2 none of them
 //	6    2  number of partitions in the directory
 //	8    8  fingerprint of the identifier secret under which the keys were made
@@ -28,7 +28,7 @@ import (
 //
 //	0   16  key
 //	16   1  kind (caps.ChangeKind)
-//	17   1  zero
+//	17   1  of expose and hold, the retention of its own (caps.Retention); else zero
 //	18   2  n
 //	20   4  the second in which it was accepted
 //	24      by kind:
@@ -42,6 +42,7 @@ import (
 const (
 	batchMagic   = "rsbt"
 	batchVersion = 1
+	batchOwn     = 2 // with retentions of their own
 	batchHead    = 28
 	batchEntry   = 5
 	recordHead   = 24
@@ -85,7 +86,7 @@ func (c *Codec) Partition(key *caps.Key) uint8 {
 func (c *Codec) AppendBatch(dst []byte, changes []caps.Change) ([]byte, error) {
 	var sizes [partitions]int
 	var present, records, body int
-	content := contentOf(changes)
+	content, version := contentOf(changes), versionOf(changes)
 	for i := range changes {
 		change := &changes[i]
 		if err := change.Check(); err != nil {
@@ -107,7 +108,7 @@ func (c *Codec) AppendBatch(dst []byte, changes []caps.Change) ([]byte, error) {
 	}
 	from := len(dst)
 	dst = append(dst, batchMagic...)
-	dst = append(dst, batchVersion, content)
+	dst = append(dst, version, content)
 	dst = binary.LittleEndian.AppendUint16(dst, uint16(present))
 	dst = binary.LittleEndian.AppendUint64(dst, c.Fingerprint)
 	dst = binary.LittleEndian.AppendUint32(dst, uint32(records))
@@ -142,6 +143,27 @@ func contentOf(changes []caps.Change) byte {
 		return batchRefusals
 	}
 	return batchMixed
+}
+
+// versionOf is the version of a batch of the changes.
+func versionOf(changes []caps.Change) byte {
+	for i := range changes {
+		if ownRetention(&changes[i]) != 0 {
+			return batchOwn
+		}
+	}
+	return batchVersion
+}
+
+// ownRetention is the retention of its own that a change has.
+func ownRetention(c *caps.Change) caps.Retention {
+	switch c.Kind {
+	case caps.ChangeExpose:
+		return c.Exposure.Retention
+	case caps.ChangeHold:
+		return c.Retention
+	}
+	return 0
 }
 
 // isRefusal reports whether a change of the kind is kept without end.
@@ -191,7 +213,7 @@ func appendRecord(dst []byte, c *caps.Change, key *caps.Key) []byte {
 		n = len(c.Tags)
 	}
 	dst = append(dst, key[:]...)
-	dst = append(dst, byte(c.Kind), 0)
+	dst = append(dst, byte(c.Kind), byte(ownRetention(c)))
 	dst = le.AppendUint16(dst, uint16(n))
 	dst = le.AppendUint32(dst, uint32(c.Now))
 	switch c.Kind {

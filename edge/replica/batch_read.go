@@ -44,15 +44,15 @@ func (b *Batch) parse(enc []byte) error {
 		return fmt.Errorf("%w: checksum %08x, want %08x", ErrBatch, got, want)
 	}
 	content := enc[5]
-	if enc[4] != batchVersion || content > batchEvents {
-		return fmt.Errorf("%w: batch of version %d and content %d, this program reads %d", ErrVersion, enc[4], enc[5], batchVersion)
+	if enc[4] != batchVersion && enc[4] != batchOwn || content > batchEvents {
+		return fmt.Errorf("%w: batch of version %d and content %d, this program reads %d and %d", ErrVersion, enc[4], enc[5], batchVersion, batchOwn)
 	}
 	body := enc[batchHead:]
 	n := int(le.Uint16(enc[6:])) * batchEntry
 	if n > len(body) {
 		return fmt.Errorf("%w: the directory is longer than the batch", ErrBatch)
 	}
-	records, err := checkRecords(body[:n], body[n:], content)
+	records, err := checkRecords(body[:n], body[n:], content, enc[4])
 	if err != nil {
 		return err
 	}
@@ -63,10 +63,10 @@ func (b *Batch) parse(enc []byte) error {
 	return nil
 }
 
-// checkRecords checks that the partitions ascend and that each has whole records of kinds that the content allows, and returns how many there are
-// in all.
-func checkRecords(directory, body []byte, content byte) (records int, err error) {
-	last := -1
+// checkRecords checks that the partitions ascend and that each has whole records of kinds that the content allows, some with a retention of
+// their own where the version says so, and returns how many there are in all.
+func checkRecords(directory, body []byte, content, version byte) (records int, err error) {
+	last, own := -1, byte(0)
 	for ; len(directory) > 0; directory = directory[batchEntry:] {
 		size := uint64(binary.LittleEndian.Uint32(directory[1:]))
 		if int(directory[0]) <= last || size == 0 || size > uint64(len(body)) {
@@ -81,6 +81,7 @@ func checkRecords(directory, body []byte, content byte) (records int, err error)
 			if kind := caps.ChangeKind(rest[16]); content != batchMixed && isRefusal(kind) != (content == batchRefusals) {
 				return 0, fmt.Errorf("%w: record of kind %d in a batch of content %d", ErrBatch, kind, content)
 			}
+			own |= rest[17]
 			rest = rest[n:]
 		}
 		body = body[size:]
@@ -88,16 +89,22 @@ func checkRecords(directory, body []byte, content byte) (records int, err error)
 	if len(body) != 0 {
 		return 0, fmt.Errorf("%w: %d bytes are of no partition", ErrBatch, len(body))
 	}
+	if (own != 0) != (version == batchOwn) {
+		return 0, fmt.Errorf("%w: retentions of their own in a batch of version %d", ErrBatch, version)
+	}
 	return records, nil
 }
 
 // checkRecord returns the size of the record that b begins with. It accepts exactly what appendRecord can write.
 func checkRecord(b []byte) (size int, err error) {
-	if len(b) < recordHead+4 || b[17] != 0 {
+	if len(b) < recordHead+4 {
 		return 0, fmt.Errorf("%w: no record in %d bytes", ErrBatch, len(b))
 	}
 	kind, n := caps.ChangeKind(b[16]), int(binary.LittleEndian.Uint16(b[18:]))
 	held := 0
+	if own := caps.Retention(b[17]); own > caps.MaxRetention || own != 0 && kind != caps.ChangeExpose && kind != caps.ChangeHold {
+		return 0, fmt.Errorf("%w: record of kind %d with the retention %d", ErrBatch, kind, own)
+	}
 	switch kind {
 	case caps.ChangeExpose:
 		if len(b) < recordHead+14 {
@@ -143,7 +150,7 @@ func (b *Batch) Next(c *caps.Change) bool {
 	n, f := int(le.Uint16(r[18:])), r[recordHead:]
 	switch c.Kind {
 	case caps.ChangeExpose:
-		c.Exposure = caps.Exposure{Identity: le.Uint32(f), At: caps.Second(le.Uint32(f[4:])), Issued: caps.Second(le.Uint32(f[8:]))}
+		c.Exposure = caps.Exposure{Identity: le.Uint32(f), At: caps.Second(le.Uint32(f[4:])), Issued: caps.Second(le.Uint32(f[8:])), Retention: caps.Retention(r[17])}
 		held := int(le.Uint16(f[12:]))
 		f = f[14:]
 		for ; n > 0; n-- {
@@ -167,7 +174,7 @@ func (b *Batch) Next(c *caps.Change) bool {
 	case caps.ChangeErase:
 		c.Until = caps.Second(le.Uint32(f))
 	case caps.ChangeHold:
-		c.Identity, c.Until = le.Uint32(f), caps.Second(le.Uint32(f[4:]))
+		c.Identity, c.Until, c.Retention = le.Uint32(f), caps.Second(le.Uint32(f[4:])), caps.Retention(r[17])
 		for f = f[8:]; n > 0; n-- {
 			c.Scopes = append(c.Scopes, caps.Counted{Scope: le.Uint64(f)})
 			f = f[8:]

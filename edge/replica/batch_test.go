@@ -203,6 +203,7 @@ func FuzzBatch(f *testing.F) {
 	r := rand.New(rand.NewPCG(3, 3))
 	for range 8 {
 		f.Add(encode(f, randomChanges(r, testKeys(4), 6)), true)
+		f.Add(encode(f, ownChanges(r, testKeys(4), 6)), true)
 	}
 	f.Fuzz(func(t *testing.T, enc []byte, mend bool) {
 		if mend && len(enc) >= batchHead { // past the checksum

@@ -265,7 +265,7 @@ func TestClusterUnreadableRefusal(t *testing.T) {
 		return enc
 	}
 	later := choice(1)
-	later[4]++ // the version
+	later[4] = batchOwn + 1 // the version
 	copy(later[24:28], []byte{0, 0, 0, 0})
 	sum := batchChecksum(later)
 	later[24], later[25], later[26], later[27] = byte(sum), byte(sum>>8), byte(sum>>16), byte(sum>>24)
@@ -332,7 +332,7 @@ func TestClusterFastPeerEndsHolds(t *testing.T) {
 	var p caps.Person
 	one.store.Lock(&p, keys[:1], testNow+1)
 	p.Take(7, testNow+61, []caps.Counted{{Scope: scope(1)}})
-	p.Hold()
+	p.Hold(0)
 	p.Unlock()
 	one.store.Lock(&p, keys[:1], testNow+2)
 	if !p.Full(scope(1), 1, testNow-100) {

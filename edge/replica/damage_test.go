@@ -186,7 +186,7 @@ func TestLaterVersion(t *testing.T) {
 	mend := map[string]func(b []byte) []byte{
 		"outbox/*.seg": func(b []byte) []byte {
 			n, _ := batchLength(b)
-			b[4]++
+			b[4] = batchOwn + 1
 			binary.LittleEndian.PutUint32(b[24:], batchChecksum(b[:n]))
 			return b
 		},

@@ -15,7 +15,7 @@ import (
 // A snapshot is a file of all records of a caps.Store. Numbers are little-endian, checksums CRC-32C.
 //
 //	head      0  4  magic "rssn"
-//	          4  4  version, 3
+//	          4  4  version, 4
 //	          8  8  fingerprint of the identifier secret
 //	         16  8  place in the outbox, from before the first record was copied
 //	         24  4  second in which it was begun, by the store's clock
@@ -37,10 +37,10 @@ import (
 //	         16  8  length of all before the footer
 //	         24  4  checksum of all before, the footer's 24 bytes included
 //
-// Version 2, which is read too, has no bytes 104 to 139. The file ends with the footer. It appears under its name when it is complete and synced.
+// Versions 2 and 3 are read too. They have no records with a retention of their own, and version 2 has no bytes 104 to 139. The file ends with the footer. It appears under its name when it is complete and synced.
 const (
 	snapshotMagic   = "rssn"
-	snapshotVersion = 3
+	snapshotVersion = 4
 	snapshotBase    = 104 // bytes that the head has in every version, so that a later one is told from a damaged one
 	snapshotHead    = 140
 	sectionHead     = 12

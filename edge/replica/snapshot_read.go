@@ -34,9 +34,9 @@ func parseSnapshotHead(b []byte) (h snapshotFrom, length int, err error) {
 	switch version := le.Uint32(b[4:]); version {
 	case 2:
 		return h, snapshotBase, nil
-	case snapshotVersion:
+	case 3, snapshotVersion:
 	default:
-		return snapshotFrom{}, 0, fmt.Errorf("%w: version %d, this program reads 2 and %d", ErrVersion, version, snapshotVersion)
+		return snapshotFrom{}, 0, fmt.Errorf("%w: version %d, this program reads 2 to %d", ErrVersion, version, snapshotVersion)
 	}
 	if len(b) < snapshotHead || crc32.Checksum(b[snapshotBase:snapshotHead-4], castagnoli) != le.Uint32(b[snapshotHead-4:]) {
 		return snapshotFrom{}, 0, fmt.Errorf("%w: its head cannot be read", ErrSnapshot)

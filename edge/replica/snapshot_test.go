@@ -26,9 +26,9 @@ func checksummed(head []byte) []byte {
 }
 
 // snapshotBytes is a snapshot of a store with a few users of every kind.
-func snapshotBytes(t testing.TB, r *rand.Rand, from snapshotFrom) []byte {
+func snapshotBytes(t testing.TB, r *rand.Rand, from snapshotFrom, further ...caps.Change) []byte {
 	s, dir := newStore(), t.TempDir()
-	for _, c := range randomChanges(r, testKeys(20), 100) {
+	for _, c := range append(randomChanges(r, testKeys(20), 100), further...) {
 		if err := s.Apply(&c); err != nil {
 			t.Fatal(err)
 		}
@@ -55,7 +55,7 @@ func TestSnapshotForm(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, _ := os.ReadFile(filepath.Join(dir, "x"))
-	want := []byte("rssn\x03\x00\x00\x00\x08\x07\x06\x05\x04\x03\x02\x01\x06\x00\x00\x00\x05\x00\x00\x00\x07\x00\x00\x00\x04\x00\x00\x00\x03\x00\x00\x00")
+	want := []byte("rssn\x04\x00\x00\x00\x08\x07\x06\x05\x04\x03\x02\x01\x06\x00\x00\x00\x05\x00\x00\x00\x07\x00\x00\x00\x04\x00\x00\x00\x03\x00\x00\x00")
 	for _, v := range []uint64{0x11, 0x12, 0x13, 0x14, 0x21, 0x22, 0x23, 0x24} {
 		want = binary.LittleEndian.AppendUint64(want, v)
 	}
@@ -77,6 +77,8 @@ func FuzzSnapshot(f *testing.F) {
 		b := snapshotBytes(f, rand.New(rand.NewPCG(3, uint64(i))), snapshotFrom{fingerprint: 1, position: 2, created: 3})
 		f.Add(b, i > 0)
 		f.Add(olderSnapshot(b), i > 0)
+		r := rand.New(rand.NewPCG(4, uint64(i)))
+		f.Add(snapshotBytes(f, r, snapshotFrom{fingerprint: 1}, ownChanges(r, testKeys(20), 60)...), true)
 	}
 	known := randomChanges(rand.New(rand.NewPCG(3, 9)), testKeys(5), 10)
 	f.Fuzz(func(t *testing.T, b []byte, mend bool) {
@@ -126,7 +128,7 @@ func TestSnapshotVersions(t *testing.T) {
 			t.Fatalf("%d bytes: %v", n, err)
 		}
 	}
-	empty, dir := snapshotWriter{files: disk{}}, t.TempDir() // shorter than the head of version 3
+	empty, dir := snapshotWriter{files: disk{}}, t.TempDir() // shorter than the head of version 4
 	if err := empty.write(dir, "x", from, newStore()); err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +136,7 @@ func TestSnapshotVersions(t *testing.T) {
 	if v, err := verify(bytes.NewReader(olderSnapshot(b))); err != nil || v.snapshotFrom != from {
 		t.Errorf("an empty one: %v", err)
 	}
-	for _, version := range []byte{0, 1, 4, 255} {
+	for _, version := range []byte{0, 1, 5, 255} {
 		other := bytes.Clone(b)
 		other[4] = version
 		if _, err := verify(bytes.NewReader(mended(other))); !errors.Is(err, ErrVersion) {

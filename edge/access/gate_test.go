@@ -171,7 +171,7 @@ func TestReplaceUnderLoad(t *testing.T) {
 func TestFailures(t *testing.T) {
 	f := NewFailures()
 	from, now := netip.MustParseAddr("192.0.2.7"), f.start
-	for i := range 1000 {
+	for i := range 100_000 {
 		if got := f.Note(from, now); got != (i >= 10) {
 			t.Fatalf("failure %d: %v", i+1, got)
 		}

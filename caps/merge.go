@@ -51,10 +51,12 @@ func (d *draft) reset(key *keyWords) {
 // join makes the draft the join of a and b, either of which may be absent, by the rules, in at most so many words.
 func (d *draft) join(key *keyWords, a, b *view, r rules, maxWords int) {
 	d.reset(key)
-	left, right := a.expired(r), b.expired(r)
-	a, b = &left, &right
-	d.own = a.retention().Shorter(b.retention())
-	r = r.own(d.own)
+	if a.retention() != 0 || b.retention() != 0 {
+		left, right := a.expired(r), b.expired(r)
+		a, b = &left, &right
+		d.own = a.retention().Shorter(b.retention())
+		r = r.own(d.own)
+	}
 	d.cut = max(a.cut, b.cut)
 	if d.cut < r.floor {
 		d.cut = 0

@@ -48,7 +48,7 @@ const (
 	footerMagic     = "end."
 	footerSize      = 28
 
-	// stepBytes are copied under one lock of a shard: some 50 us (BenchmarkAppendSnapshot in package caps). Chosen.
+	// stepBytes are copied under one lock of a shard: some 80 us (BenchmarkAppendSnapshot in package caps). Chosen.
 	stepBytes = 64 << 10
 )
 

@@ -270,7 +270,12 @@ func TestBrokerEnsureTogether(t *testing.T) {
 		b, _ := testBroker(t, BrokerOptions{URLs: []string{address}})
 		soon(t, "connection", b.connected)
 		all.Go(func() {
-			if err := b.ensure(t.Context()); err != nil {
+			// For a moment a server may count what several of them reserve for one stream.
+			err := b.ensure(t.Context())
+			for until := time.Now().Add(20 * time.Second); err != nil && !errors.Is(err, ErrStream) && time.Now().Before(until); {
+				err = b.ensure(t.Context())
+			}
+			if err != nil {
 				t.Error(err)
 			}
 		})

@@ -61,3 +61,21 @@ func BenchmarkApply(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkSweep goes through the store once, when nothing has expired, as in nearly every pass.
+func BenchmarkSweep(b *testing.B) {
+	s := New(Options{Memory: 256 << 20, RefusalMemory: 64 << 20})
+	now := Second(1_793_500_000)
+	for u := range 50_000 {
+		key := Key{0: byte(u), 1: byte(u >> 8), 2: byte(u >> 16), 8: byte(u * 7), 9: byte(u * 13 >> 8)}
+		for i := range 10 {
+			scopes := []Counted{{Scope: uint64(u%97+i) * 0x9e3779b97f4a7c15, Keep: 3}, {Scope: uint64(u%31+i) * 0xbf58476d1ce4e5b9, Keep: 6}}
+			s.Expose([]Key{key}, Exposure{Identity: uint32(u*10 + i), At: now - Second(i*3600)}, nil, scopes, now)
+		}
+	}
+	segments := int(s.Stats().Bytes>>16) + 1
+	for b.Loop() {
+		s.Sweep(now, segments)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(s.Stats().Users), "ns/user")
+}

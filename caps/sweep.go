@@ -1,7 +1,7 @@
 package caps
 
 // Sweep lets go of what has expired, in the next so many segments of exposures and of refusals (at most 64 KiB each, one shard at a
-// time, under its lock for some 50 us). Call it regularly: nothing else forgets users who never come back, unless memory runs short.
+// time, under its lock for some tens of us, longer where much has expired). Call it regularly: nothing else forgets users who never come back, unless memory runs short.
 // Stats.Bytes/64 KiB calls of one segment are a full round, or somewhat more.
 func (s *Store) Sweep(now Second, segments int) {
 	r := s.rules(now)
@@ -30,6 +30,9 @@ func (sh *shard) expire(record []uint32, ref uint32, r rules) bool {
 	t := &sh.exposures
 	var held view
 	held.load(record)
+	if !held.hasExpired(r) {
+		return true
+	}
 	key := keyWords(record[1:5])
 	sh.out.join(&key, &held, &view{}, r, t.maxWords())
 	left := sh.out.encode()

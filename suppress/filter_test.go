@@ -134,3 +134,35 @@ func TestProbesShared(t *testing.T) {
 		t.Errorf("%d hits", hits)
 	}
 }
+
+// TestPrefetch: fetching ahead changes no answer and needs no list to be there, for
+// each kind of filter, the smallest and none.
+func TestPrefetch(t *testing.T) {
+	for _, kind := range []string{FilterBloom, FilterFuse} {
+		for _, rate := range []float64{1e-4, 1e-7} {
+			for _, n := range []uint64{0, 1, 2000} {
+				f, err := buildFilter(kind, rate, n, func() keyStream {
+					var keys sliceStream
+					for i := range n {
+						keys = append(keys, pair{i << 52, mix(i)})
+					}
+					return &keys
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				v := &View{lists: []entry{{filter: *f}}}
+				for i := range n + 1000 {
+					var p Probe
+					p.Reset(pair{i << 52, mix(i)}.key())
+					v.Prefetch(0, &p)
+					v.Prefetch(1, &p)
+					v.Prefetch(-1, &p)
+					if i < n && !f.maybe(&p) {
+						t.Fatalf("%s, rate %g, %d keys: key %d is gone", kind, rate, n, i)
+					}
+				}
+			}
+		}
+	}
+}

@@ -138,12 +138,14 @@ type Percentiles struct {
 	Count  int64   `json:"count"`
 	MinUS  float64 `json:"min_us"`
 	MeanUS float64 `json:"mean_us"`
-	P50US  float64 `json:"p50_us"`
-	P75US  float64 `json:"p75_us"`
-	P90US  float64 `json:"p90_us"`
-	P95US  float64 `json:"p95_us"`
-	P99US  float64 `json:"p99_us"`
-	P999US float64 `json:"p99_9_us"`
+	// StdDevUS is the standard deviation.
+	StdDevUS float64 `json:"stddev_us"`
+	P50US    float64 `json:"p50_us"`
+	P75US    float64 `json:"p75_us"`
+	P90US    float64 `json:"p90_us"`
+	P95US    float64 `json:"p95_us"`
+	P99US    float64 `json:"p99_us"`
+	P999US   float64 `json:"p99_9_us"`
 	// P9999US is the same as MaxUS where there are less than 10,000.
 	P9999US float64 `json:"p99_99_us"`
 	MaxUS   float64 `json:"max_us"`

@@ -77,6 +77,26 @@ func parseLoadPolicy(text []byte, now time.Time) (*loadPolicy, error) {
 	return &p, nil
 }
 
+// only is the policy with these campaigns; those that it does not have, or all where p
+// is nil, with nothing known of them.
+func (p *loadPolicy) only(names []string) *loadPolicy {
+	out := &loadPolicy{Campaigns: map[string]*campaign{}}
+	if p != nil {
+		out.Consent, out.Markets, out.version = p.Consent, p.Markets, p.version
+	}
+	for _, name := range names {
+		c := &campaign{name: name}
+		if p != nil && p.Campaigns[name] != nil {
+			c = p.Campaigns[name]
+		}
+		if out.Campaigns[name] == nil {
+			out.names = append(out.names, name)
+		}
+		out.Campaigns[name] = c
+	}
+	return out
+}
+
 // isActive is true where a date cannot be read: then the node answers what it answers.
 func (c *campaign) isActive(now time.Time) bool {
 	at := func(text string) (time.Time, bool) {

@@ -18,7 +18,6 @@ type loadNode struct {
 	t      *testing.T
 	server *httptest.Server
 	policy string
-	key    string
 
 	leaky  bool               // lets every fifth showing through although the cap is full
 	stingy bool               // skips every fifth for a cap that is not

@@ -23,7 +23,7 @@ func TestFindKnee(t *testing.T) {
 	var said []string
 	o.Progress = func(text string) {
 		said = append(said, text)
-		if strings.HasPrefix(text, "measuring") {
+		if strings.HasPrefix(text, "connecting") || strings.Contains(text, "/s") { // a step begins
 			f.mu.Lock()
 			f.decides = 0
 			f.mu.Unlock()

@@ -3,6 +3,7 @@ package loadtest
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -169,6 +170,51 @@ func TestLoadCountsErrorsByKind(t *testing.T) {
 	}
 }
 
+// A node closes connections that nobody used for a while; that is no failure of a
+// request.
+func TestLoadSendsAgainOnAClosedConnection(t *testing.T) {
+	f := newLoadNode(t)
+	l := &loader{options: &LoadOptions{}, timeout: 10 * time.Second}
+	var err error
+	if l.target, err = resolveTarget(t.Context(), "--addr", f.addr(), false); err != nil {
+		t.Fatal(err)
+	}
+	p := &phase{began: time.Now(), timeline: &timeline{step: time.Second}}
+	w := &loadWorker{loader: l, measured: newMeasured(p.timeline)}
+	event := func(id string) (status int, failure string) {
+		w.body = []byte(`{"type":"click","id":"` + id + `","campaign":"a","user":{"eids":[{"source":"s","uids":[{"id":"u"}]}]}}`)
+		var x exchange
+		a, _ := w.exchange(p, &x, l.head("/v1/events"))
+		return a.status, x.failure
+	}
+	for i, idle := range []bool{true, false} {
+		if status, failure := event(fmt.Sprint("first", i)); status != http.StatusAccepted {
+			t.Fatalf("status %d, %q", status, failure)
+		}
+		f.server.CloseClientConnections()
+		w.used = time.Now().Add(time.Hour)
+		if idle {
+			w.used = time.Now().Add(-2 * idleAfter)
+		}
+		status, failure := event(fmt.Sprint("second", i))
+		if idle && status != http.StatusAccepted || !idle && failure != failureClosed {
+			t.Errorf("idle %t: status %d, %q", idle, status, failure)
+		}
+	}
+	// The answer that crosses the request may be a 408.
+	if err := w.connect(); err != nil {
+		t.Fatal(err)
+	}
+	f.stale.Store(true)
+	w.used = time.Now().Add(-2 * idleAfter)
+	if status, failure := event("third"); status != http.StatusAccepted {
+		t.Errorf("after a 408: status %d, %q", status, failure)
+	}
+	if w.measured.reconnects != 3 {
+		t.Errorf("%d reconnects", w.measured.reconnects)
+	}
+}
+
 func every(k, status int) func(int) int {
 	return func(n int) int {
 		if n%k == 0 {
@@ -216,6 +262,12 @@ func TestLoadValidity(t *testing.T) {
 	lagging.judge(nil)
 	if lagging.Outcome != OutcomeInvalid || !strings.Contains(lagging.why(), "bottleneck") {
 		t.Errorf("%+v", lagging.Validity)
+	}
+	if lagging.judge([]SLO{mustSLO(t, "p99<1ms")}); lagging.Outcome != OutcomeInvalid {
+		t.Errorf("an objective missed by the generator: %s", lagging.Outcome)
+	}
+	if lagging.judge([]SLO{mustSLO(t, "p99<2ms")}); lagging.Outcome != OutcomePass || !strings.Contains(strings.Join(lagging.Notes, "\n"), "bottleneck") {
+		t.Errorf("an objective met in spite of the generator: %s, %q", lagging.Outcome, lagging.Notes)
 	}
 	for _, fine := range []Percentiles{{P99US: 400}, {P99US: 700}} {
 		lagging.Generator.Lag = fine

@@ -2,6 +2,7 @@ package loadtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -77,7 +78,30 @@ func (l *loader) prepare(ctx context.Context) error {
 		l.hasEvents = l.hasEvents || k != loadDecide && l.weights[k] > 0
 	}
 	l.decideHead, l.eventHead = l.head("/v1/decide"), l.head("/v1/events")
-	return l.connect()
+	if err := l.connect(); err != nil {
+		return err
+	}
+	return l.probe()
+}
+
+// probe asks for one decision, so that a wrong key or path is said at once and not a
+// hundred thousand times.
+func (l *loader) probe() error {
+	w, p := l.workers[0], &phase{began: time.Now(), timeline: &timeline{step: time.Hour}}
+	w.measured = newMeasured(p.timeline)
+	w.body, _ = l.maker.appendBody(nil, w.random)
+	var x exchange
+	a, ok := w.exchange(p, &x, l.decideHead)
+	addr := l.options.Config.Addr
+	switch {
+	case !ok:
+		return fmt.Errorf("ask %q for a decision: %w: %s", addr, ErrUnreachable, x.failure)
+	case a.status == http.StatusUnauthorized || a.status == http.StatusForbidden:
+		return fmt.Errorf("POST /v1/decide at %q: %w: status %d, give a key of role bid with --key or RESTRAINT_KEY", addr, ErrKey, a.status)
+	case a.status == http.StatusNotFound || a.status == http.StatusMethodNotAllowed || a.status == http.StatusUnsupportedMediaType:
+		return fmt.Errorf("POST /v1/decide at %q: %w: status %d, %q; is this a node's bid listener (default 127.0.0.1:8080)?", addr, ErrNode, a.status, parseProblem(a.body))
+	}
+	return nil
 }
 
 // head is a request up to the value of its length.
@@ -109,6 +133,8 @@ func (l *loader) readPolicy(ctx context.Context) error {
 	if len(o.CampaignNames) == 0 || o.Oracle {
 		status, text, version, err := l.ask(ctx, "/v1/policy")
 		switch {
+		case errors.Is(err, ErrKey):
+			return fmt.Errorf("%w; for the policy it is role ops, or name campaigns with --campaign", err)
 		case err != nil:
 			return err
 		case status != http.StatusOK:

@@ -1,6 +1,8 @@
 package edge
 
 import (
+	"errors"
+	"io"
 	"net"
 	"os"
 	"sync"
@@ -21,7 +23,7 @@ const patrolEvery = 250 * time.Millisecond
 // which.
 const (
 	connBusy    = iota // nothing that is limited: the node works, or a deadline was set
-	connIdle           // waits for the first byte of the next request
+	connIdle           // waits for the first byte of a request; ended, it is closed without an answer
 	connReads          // waits for the rest of a request
 	connWrites         // waits for the caller to take the answer
 	connExpired        // the patrol ended it
@@ -47,7 +49,7 @@ func (l *patrolled) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &watchedConn{Conn: c, listener: l, began: l.tick.Load()}
+	w := &watchedConn{Conn: c, listener: l, fresh: true}
 	l.mu.Lock()
 	l.connections[w] = struct{}{}
 	l.mu.Unlock()
@@ -136,7 +138,9 @@ func (c *watchedConn) Read(b []byte) (n int, err error) {
 		state := c.listener.tick.Load()<<connBits | connIdle
 		c.state.Store(state)
 		n, err = c.Conn.Read(b)
-		err = c.done(state, err)
+		if err = c.done(state, err); errors.Is(err, os.ErrDeadlineExceeded) {
+			err = io.EOF // nobody has asked anything: no answer
+		}
 		c.fresh, c.began = n == 0, c.listener.tick.Load()
 	default:
 		state := c.began<<connBits | connReads

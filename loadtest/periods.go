@@ -1,6 +1,9 @@
 package loadtest
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Periods are a replay in stretches of the log's own time.
 type Periods struct {
@@ -18,6 +21,15 @@ type Period struct {
 	Shown int       `json:"shown"`
 	// Spared are the showings that were skipped, by reason, most frequent first.
 	Spared []Count `json:"spared"`
+}
+
+// SparedFor is how many showings were skipped for one reason.
+func (p *Period) SparedFor(reason string) int {
+	i := slices.IndexFunc(p.Spared, func(c Count) bool { return c.Name == reason })
+	if i < 0 {
+		return 0
+	}
+	return p.Spared[i].N
 }
 
 // mostPeriods is up to how many periods there are, unless there are over 260 years.

@@ -113,8 +113,12 @@ func btoi(v bool) int {
 	return 0
 }
 
-// consent is one made-up signal: what goes into user and into regs.
-type consent struct{ user, regs []byte }
+// consent is one made-up signal: what goes into user and into regs. A GPP string is for
+// people in the US, a TCF string for everybody else.
+type consent struct {
+	user, regs []byte
+	us         bool
+}
 
 // makeConsents makes distinct signals; the vendor is the one that the policy names, or 0.
 func makeConsents(n, vendor int, r *rand.Rand, now time.Time) []consent {
@@ -125,7 +129,7 @@ func makeConsents(n, vendor int, r *rand.Rand, now time.Time) []consent {
 		if try%gppEvery == 0 {
 			if text := gppString(r); !seen[text] {
 				seen[text] = true
-				made = append(made, consent{regs: []byte(`"gpp":"` + text + `","gpp_sid":[7]`)})
+				made = append(made, consent{regs: []byte(`"gpp":"` + text + `","gpp_sid":[7]`), us: true})
 			}
 			continue
 		}

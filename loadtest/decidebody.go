@@ -13,6 +13,7 @@ type decideMaker struct {
 	users     *zipf
 	lists     []candidateList
 	consents  []consent
+	tcf, gpp  []consent // of those
 	countries []countryShare
 	shells    []shell // empty: requests are made up
 	tail      []byte  // after the candidates
@@ -37,6 +38,13 @@ type askedOf struct {
 
 func newDecideMaker(c *LoadConfig, lists []candidateList, consents []consent, shells []shell) *decideMaker {
 	m := &decideMaker{config: c, people: newPeople(c), users: newZipf(c.Users, c.Zipf), lists: lists, consents: consents, shells: shells}
+	for _, says := range consents {
+		if says.us {
+			m.gpp = append(m.gpp, says)
+		} else {
+			m.tcf = append(m.tcf, says)
+		}
+	}
 	sum, upTo := 0.0, 0.0
 	for _, w := range c.Countries {
 		sum += w.Weight
@@ -67,8 +75,8 @@ func (m *decideMaker) appendBody(dst []byte, r *rand.Rand) ([]byte, askedOf) {
 		a.shell = &m.shells[r.IntN(len(m.shells))]
 	} else {
 		a.country = m.country(r)
-		if len(m.consents) > 0 && percentDrawn(r, m.config.ConsentPercent) {
-			a.says = &m.consents[r.IntN(len(m.consents))]
+		if fit := m.fitting(a.country); len(fit) > 0 && percentDrawn(r, m.config.ConsentPercent) {
+			a.says = &fit[r.IntN(len(fit))]
 		}
 	}
 	dst = m.appendPerson(append(dst, '{'), &a)
@@ -116,6 +124,18 @@ func (m *decideMaker) appendPerson(dst []byte, a *askedOf) []byte {
 		dst = append(append(append(dst, `,"regs":{`...), a.says.regs...), '}')
 	}
 	return dst
+}
+
+// fitting are the consent strings that somebody in a country has; any where it is not
+// said.
+func (m *decideMaker) fitting(country string) []consent {
+	switch country {
+	case "":
+		return m.consents
+	case "USA":
+		return m.gpp
+	}
+	return m.tcf
 }
 
 func (m *decideMaker) country(r *rand.Rand) string {

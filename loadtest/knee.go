@@ -3,18 +3,20 @@ package loadtest
 import (
 	"context"
 	"fmt"
+	"math"
 )
 
 // How the knee is looked for. Chosen.
 const (
 	kneeFactor    = 1.5  // from one rate to the next, up or down, until one passes and one fails
 	kneePrecision = 0.05 // of the rate, between the best that passed and what failed
-	kneeSteps     = 24   // at most
+	kneeSteps     = 40   // at most
+	kneeTries     = 3    // of a rate, until one passes
 )
 
 // findKnee raises the rate until an objective breaks, then halves the distance. A rate
-// that breaks is tried once more before it counts as broken: on a machine with other
-// work, one bad second breaks any.
+// counts as broken when it did not pass in three tries: on a machine with other work,
+// one bad second breaks any.
 func (l *loader) findKnee(ctx context.Context) (*Report, error) {
 	k := &Knee{LimitedBy: "steps", Steps: []KneeStep{}}
 	var best, first *Report
@@ -43,7 +45,7 @@ func (l *loader) findKnee(ctx context.Context) (*Report, error) {
 		if k.Rate > 0 && k.BrokeAt > 0 && k.BrokeAt-k.Rate <= kneePrecision*k.Rate || k.BrokeAt > 0 && k.BrokeAt < 1 || k.Rate >= mostRate {
 			break
 		}
-		rate = k.next()
+		rate = math.Round(k.next()*10) / 10
 	}
 	out := best
 	if out == nil {
@@ -67,9 +69,9 @@ func (k *Knee) next() float64 {
 	return (k.Rate + k.BrokeAt) / 2
 }
 
-// tryRate runs a rate, a second time if it does not pass, and notes both.
+// tryRate runs a rate until it passes, so many times at most, and notes each.
 func (l *loader) tryRate(ctx context.Context, k *Knee, rate float64) (r *Report, err error) {
-	for range 2 {
+	for range kneeTries {
 		c := l.options.Config
 		l.options.Config.Rate = rate
 		segments, err := l.segments(rate)

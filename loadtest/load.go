@@ -53,7 +53,9 @@ func (l *loader) step(ctx context.Context, segments []Segment) (*Report, error) 
 			first := max(segments[0].From, 1)
 			slow = []Segment{{warm.Seconds(), first, first}}
 		}
-		l.options.say("warming up for %v", warm)
+		if !l.options.FindKnee {
+			l.options.say("warming up for %v", warm)
+		}
 		l.run(ctx, slow, warm, c.Seed^0xAAAA)
 	}
 	for _, w := range l.workers {
@@ -61,7 +63,9 @@ func (l *loader) step(ctx context.Context, segments []Segment) (*Report, error) 
 	}
 	length := seconds(c.DurationSeconds)
 	before, scraped := l.scrape(ctx)
-	l.options.say("measuring for %v", length)
+	if !l.options.FindKnee {
+		l.options.say("measuring for %v", length)
+	}
 	at, cpu := time.Now(), cpuUsed()
 	p, m, lanes, most := l.run(ctx, segments, length, c.Seed)
 	cpu = cpuUsed() - cpu

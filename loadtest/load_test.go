@@ -3,7 +3,6 @@ package loadtest
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"path/filepath"
@@ -171,6 +170,51 @@ func TestLoadCountsErrorsByKind(t *testing.T) {
 	}
 }
 
+// A node closes connections that nobody used for a while; that is no failure of a
+// request.
+func TestLoadSendsAgainOnAClosedConnection(t *testing.T) {
+	f := newLoadNode(t)
+	l := &loader{options: &LoadOptions{}, timeout: 10 * time.Second}
+	var err error
+	if l.target, err = resolveTarget(t.Context(), "--addr", f.addr(), false); err != nil {
+		t.Fatal(err)
+	}
+	p := &phase{began: time.Now(), timeline: &timeline{step: time.Second}}
+	w := &loadWorker{loader: l, measured: newMeasured(p.timeline)}
+	event := func(id string) (status int, failure string) {
+		w.body = []byte(`{"type":"click","id":"` + id + `","campaign":"a","user":{"eids":[{"source":"s","uids":[{"id":"u"}]}]}}`)
+		var x exchange
+		a, _ := w.exchange(p, &x, l.head("/v1/events"))
+		return a.status, x.failure
+	}
+	for i, idle := range []bool{true, false} {
+		if status, failure := event(fmt.Sprint("first", i)); status != http.StatusAccepted {
+			t.Fatalf("status %d, %q", status, failure)
+		}
+		f.server.CloseClientConnections()
+		w.used = time.Now().Add(time.Hour)
+		if idle {
+			w.used = time.Now().Add(-2 * idleAfter)
+		}
+		status, failure := event(fmt.Sprint("second", i))
+		if idle && status != http.StatusAccepted || !idle && failure != failureClosed {
+			t.Errorf("idle %t: status %d, %q", idle, status, failure)
+		}
+	}
+	// The answer that crosses the request may be a 408.
+	if err := w.connect(); err != nil {
+		t.Fatal(err)
+	}
+	f.stale.Store(true)
+	w.used = time.Now().Add(-2 * idleAfter)
+	if status, failure := event("third"); status != http.StatusAccepted {
+		t.Errorf("after a 408: status %d, %q", status, failure)
+	}
+	if w.measured.reconnects != 3 {
+		t.Errorf("%d reconnects", w.measured.reconnects)
+	}
+}
+
 func every(k, status int) func(int) int {
 	return func(n int) int {
 		if n%k == 0 {
@@ -218,6 +262,12 @@ func TestLoadValidity(t *testing.T) {
 	lagging.judge(nil)
 	if lagging.Outcome != OutcomeInvalid || !strings.Contains(lagging.why(), "bottleneck") {
 		t.Errorf("%+v", lagging.Validity)
+	}
+	if lagging.judge([]SLO{mustSLO(t, "p99<1ms")}); lagging.Outcome != OutcomeInvalid {
+		t.Errorf("an objective missed by the generator: %s", lagging.Outcome)
+	}
+	if lagging.judge([]SLO{mustSLO(t, "p99<2ms")}); lagging.Outcome != OutcomePass || !strings.Contains(strings.Join(lagging.Notes, "\n"), "bottleneck") {
+		t.Errorf("an objective met in spite of the generator: %s, %q", lagging.Outcome, lagging.Notes)
 	}
 	for _, fine := range []Percentiles{{P99US: 400}, {P99US: 700}} {
 		lagging.Generator.Lag = fine
@@ -300,114 +350,5 @@ func TestLoadInterrupted(t *testing.T) {
 	r, err := Load(ctx, o)
 	if err != nil || r.CutShort == "" || r.Seconds > 600 || r.Requests.Good < 50 || r.Requests.Offered > 100_000 {
 		t.Errorf("%v, %+v", err, r)
-	}
-}
-
-func TestFindKnee(t *testing.T) {
-	f := newLoadNode(t)
-	// Over 60 requests in a window, some fail.
-	f.fail = func(n int) int {
-		if n > 60 && n%4 == 0 {
-			return http.StatusServiceUnavailable
-		}
-		return 0
-	}
-	o := f.options()
-	o.Config.Mix = []Weight{{"decide", 1}}
-	o.FindKnee, o.SLOs = true, []SLO{mustSLO(t, "errors<1%")}
-	o.Config.Rate, o.Config.DurationSeconds = 50, 0.2
-	var said []string
-	o.Progress = func(text string) {
-		said = append(said, text)
-		if strings.HasPrefix(text, "measuring") {
-			f.mu.Lock()
-			f.decides = 0
-			f.mu.Unlock()
-		}
-	}
-	r := mustLoad(t, o)
-	k := r.Knee
-	if k == nil || k.LimitedBy != "slo" && k.LimitedBy != "generator" {
-		t.Fatalf("%+v", k)
-	}
-	if k.LimitedBy == "slo" && (k.Rate < 250 || k.Rate > 330 || k.BrokeAt <= k.Rate || k.BrokeAt > 1.06*k.Rate || r.Config.Rate != k.Rate || r.Outcome != OutcomePass) {
-		t.Errorf("knee at %g, broke at %g, report at %g %s", k.Rate, k.BrokeAt, r.Config.Rate, r.Outcome)
-	}
-	if len(k.Steps) < 6 || !strings.Contains(strings.Join(said, "\n"), k.Steps[0].String()) {
-		t.Errorf("%d steps, said %q", len(k.Steps), said)
-	}
-	var text bytes.Buffer
-	if err := r.Print(&text); err != nil || !strings.Contains(text.String(), "met the objectives") {
-		t.Errorf("%v\n%s", err, text.String())
-	}
-	f.fail = every(1, http.StatusServiceUnavailable)
-	if k := mustLoad(t, o).Knee; k.Rate != 0 || k.BrokeAt > 2 {
-		t.Errorf("a node that fails always: %+v", k)
-	}
-}
-
-func TestLoadRefuses(t *testing.T) {
-	f := newLoadNode(t)
-	for name, c := range map[string]struct {
-		change func(o *LoadOptions)
-		want   error
-		says   string
-	}{
-		"rate":           {func(o *LoadOptions) { o.Config.Rate = 0 }, ErrOptions, "--rate=0"},
-		"users":          {func(o *LoadOptions) { o.Config.Users = 0 }, ErrOptions, "--users=0"},
-		"schedule":       {func(o *LoadOptions) { o.Config.Schedule = "sine" }, ErrOptions, `--schedule="sine"`},
-		"candidates":     {func(o *LoadOptions) { o.Config.Candidates = 501 }, ErrOptions, "--candidates=501"},
-		"hold":           {func(o *LoadOptions) { o.Config.Hold = true }, ErrOptions, "--hold"},
-		"no campaigns":   {func(o *LoadOptions) { o.Admin = "" }, ErrOptions, "--campaign"},
-		"oracle, holds":  {func(o *LoadOptions) { o.Oracle, o.Config.Want, o.Config.Hold = true, 1, true }, ErrOptions, "--oracle"},
-		"closed knee":    {func(o *LoadOptions) { o.FindKnee, o.Config.Closed = true, true }, ErrOptions, "--find-knee"},
-		"remote":         {func(o *LoadOptions) { o.Config.Addr = "192.0.2.1:80" }, ErrRemote, "192.0.2.1"},
-		"remote admin":   {func(o *LoadOptions) { o.Admin = "[2001:db8::1]:80" }, ErrRemote, "2001:db8::1"},
-		"https":          {func(o *LoadOptions) { o.Config.Addr = "https://localhost:1" }, ErrOptions, "plain HTTP"},
-		"no port":        {func(o *LoadOptions) { o.Config.Addr = "localhost" }, ErrOptions, "host:port"},
-		"no path":        {func(o *LoadOptions) { o.Config.Addr = "unix:" }, ErrOptions, "unix:/path"},
-		"nobody":         {func(o *LoadOptions) { o.Config.Addr = "127.0.0.1:1" }, ErrUnreachable, "restraint serve"},
-		"nobody, admin":  {func(o *LoadOptions) { o.Admin = "127.0.0.1:1" }, ErrUnreachable, "restraint serve"},
-		"no such source": {func(o *LoadOptions) { o.SourcePath = "no.jsonl" }, nil, "no.jsonl"},
-	} {
-		o := f.options()
-		c.change(&o)
-		if _, err := Load(t.Context(), o); err == nil || c.want != nil && !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.says) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	if f.decides > 0 {
-		t.Errorf("%d requests were sent", f.decides)
-	}
-	o := f.options()
-	o.Config.Addr, o.YesRemote = "localhost:1", false
-	if _, err := resolveTarget(t.Context(), "--addr", "localhost:80", false); err != nil {
-		t.Errorf("localhost: %v", err)
-	}
-	if r, err := resolveTarget(t.Context(), "--addr", "192.0.2.1:80", true); err != nil || !r.remote {
-		t.Errorf("--yes-remote: %v", err)
-	}
-	f.policy = "campaigns: {a: {advertiser: x, caps: [{per: campaign, limit: 1, within: day}]}}"
-	o = f.options()
-	o.Oracle = true
-	if _, err := Load(t.Context(), o); !errors.Is(err, ErrOptions) || !strings.Contains(fmt.Sprint(err), "campaigns.a.caps[0]") {
-		t.Errorf("%v", err)
-	}
-}
-
-func TestParseMix(t *testing.T) {
-	if got, err := ParseMix("decide=95, impression=5"); err != nil || !slices.Equal(got, []Weight{{"decide", 95}, {"impression", 5}}) {
-		t.Errorf("%v, %v", got, err)
-	}
-	for _, text := range []string{"", "decide", "decide=x", "decide=-1", "decide=0", "impression=1", "view=1,decide=1", "decide=1,decide=2", "decide=NaN"} {
-		if got, err := ParseMix(text); err == nil {
-			t.Errorf("%q is %v", text, got)
-		}
-	}
-	if _, err := ParseCountries("DEU=1,usa=2"); err == nil {
-		t.Error("usa is a country")
-	}
-	if got, err := ParseCountries("DEU=60,USA=40"); err != nil || len(got) != 2 {
-		t.Errorf("%v, %v", got, err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -18,7 +19,6 @@ type loadNode struct {
 	t      *testing.T
 	server *httptest.Server
 	policy string
-	key    string
 
 	leaky  bool               // lets every fifth showing through although the cap is full
 	stingy bool               // skips every fifth for a cap that is not
@@ -27,6 +27,8 @@ type loadNode struct {
 	before func(n int)        // what happens before the n-th is answered
 	answer func(n int) string // in place of an answer
 	closes func(n int) bool   // the connection after the n-th
+
+	stale atomic.Bool // answers one event with 408, as to a connection that was silent
 
 	mu       sync.Mutex
 	decides  int
@@ -149,6 +151,11 @@ func (f *loadNode) verdicts(body []byte) string {
 }
 
 func (f *loadNode) event(w http.ResponseWriter, body []byte) {
+	if f.stale.Swap(false) {
+		w.Header().Set("Connection", "close")
+		w.WriteHeader(http.StatusRequestTimeout)
+		return
+	}
 	var e struct {
 		wireEvent
 		Token string

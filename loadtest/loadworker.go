@@ -11,8 +11,10 @@ import (
 
 // Chosen.
 const (
-	ringSize   = 256              // showings that a worker remembers, to report
-	staleAfter = 60 * time.Second // a connection idle for so long may have been closed
+	ringSize = 256 // showings that a worker remembers, to report
+	// A target may close a connection that was idle for so long, with a 408 or without,
+	// and a request that crosses that is sent again on another one.
+	idleAfter = time.Second
 )
 
 // loadWorker has one connection and sends one request at a time on it.
@@ -84,27 +86,17 @@ func (w *loadWorker) once(p *phase, at turn) {
 // exchange sends w.body and receives the answer. False where there is none: then
 // x.failure says why.
 func (w *loadWorker) exchange(p *phase, x *exchange, head []byte) (a wireAnswer, ok bool) {
-	l := w.loader
 	w.request = strconv.AppendInt(append(w.request[:0], head...), int64(len(w.body)), 10)
 	w.request = append(append(w.request, "\r\n\r\n"...), w.body...)
 	x.written = p.now()
-	if w.conn != nil && time.Since(w.used) > staleAfter {
+	idle := w.conn != nil && p.began.Add(x.written).Sub(w.used) > idleAfter
+	a, x.failure = w.try()
+	if idle && (x.failure == failureClosed && w.conn.n == 0 || a.status == http.StatusRequestTimeout && a.close) {
 		w.disconnect()
-	}
-	if w.conn == nil {
-		if w.connect() != nil {
-			x.done, x.failure = p.now(), failureConnect
-			return a, false
-		}
-	}
-	err := w.conn.send(w.request, l.timeout)
-	if err == nil {
-		w.measured.sent += int64(len(w.request))
-		a, err = w.conn.receive()
+		a, x.failure = w.try()
 	}
 	x.done = p.now()
-	if err != nil {
-		x.failure = failureOf(err)
+	if x.failure != "" {
 		w.disconnect()
 		return a, false
 	}
@@ -115,6 +107,22 @@ func (w *loadWorker) exchange(p *phase, x *exchange, head []byte) (a wireAnswer,
 		w.disconnect()
 	}
 	return a, true
+}
+
+// try sends w.request, on a new connection where there is none, and receives the answer.
+func (w *loadWorker) try() (a wireAnswer, failure string) {
+	if w.conn == nil && w.connect() != nil {
+		return a, failureConnect
+	}
+	err := w.conn.send(w.request, w.loader.timeout)
+	if err == nil {
+		w.measured.sent += int64(len(w.request))
+		a, err = w.conn.receive()
+	}
+	if err != nil {
+		return a, failureOf(err)
+	}
+	return a, ""
 }
 
 // decide asks for verdicts.

@@ -33,6 +33,7 @@ type pacer struct {
 	freeSince time.Duration
 	done      bool
 	workers   int
+	takes     int // calls of take
 	most      int // workers busy at one time
 }
 
@@ -52,9 +53,10 @@ func (p *pacer) stop() { p.stopped.Store(true) }
 // the worker's own, with room for one.
 func (p *pacer) take(wake chan struct{}) (t turn, ok bool) {
 	p.mu.Lock()
-	if !p.leading {
+	if p.takes++; !p.leading && p.takes > p.workers { // until then some worker has yet to begin
 		p.freeSince = p.now()
-	} else {
+	}
+	if p.leading {
 		p.idle = append(p.idle, wake)
 		p.mu.Unlock()
 		<-wake

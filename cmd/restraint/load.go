@@ -14,16 +14,16 @@ import (
 
 // loadCmd drives a node with load.
 type loadCmd struct {
-	Addr      string `help:"Where requests go, the bid listener: host:port or unix:/path." default:"127.0.0.1:8080" placeholder:"ADDR"`
-	Admin     string `help:"Admin listener, for the policy's campaigns and the node's own metrics; none: do without." default:"127.0.0.1:8081" placeholder:"ADDR|none"`
+	Addr      string `help:"Where requests go, the bid listener: host:port or unix:/path (default ${default})." default:"127.0.0.1:8080" placeholder:"ADDR"`
+	Admin     string `help:"Admin listener, for the policy's campaigns and the node's own metrics; none: do without (default ${default})." default:"127.0.0.1:8081" placeholder:"ADDR|none"`
 	Key       string `help:"Access key; better in RESTRAINT_KEY, where other users of this machine cannot see it." placeholder:"KEY"`
 	YesRemote bool   `help:"Load a target that is not on this machine."`
 
-	Rate        float64       `help:"Requests a second." default:"1000" placeholder:"N" group:"Load"`
+	Rate        float64       `help:"Requests a second (default ${default}); with --find-knee the first to try." default:"1000" placeholder:"N" group:"Load"`
 	Duration    time.Duration `help:"How long is measured; with --find-knee each rate." default:"30s" group:"Load"`
 	WarmUp      time.Duration `help:"How long before that is not." default:"1s" group:"Load"`
-	Schedule    string        `help:"constant, step (five, up to the rate), ramp, spike (the middle tenth) or soak (a slow start)." default:"constant" placeholder:"SHAPE" group:"Load"`
-	Arrivals    string        `help:"even, or poisson as of many people." default:"even" placeholder:"KIND" group:"Load"`
+	Schedule    string        `help:"constant, step (five, up to the rate), ramp, spike (the middle tenth) or soak (a slow start). Default: ${default}." default:"constant" placeholder:"SHAPE" group:"Load"`
+	Arrivals    string        `help:"even (the default), or poisson as of many people." default:"even" placeholder:"KIND" group:"Load"`
 	FromRate    float64       `help:"Where a ramp or steps begin. Default: a tenth of the rate." placeholder:"N" group:"Load"`
 	SpikeRate   float64       `help:"Rate of a spike. Default: three times the rate." placeholder:"N" group:"Load"`
 	Closed      bool          `help:"Closed loop: each connection sends when it has its answer." group:"Load"`
@@ -31,24 +31,24 @@ type loadCmd struct {
 	Timeout     time.Duration `help:"Of one request." default:"2s" group:"Load"`
 	Seed        uint64        `help:"Of all that is drawn." default:"1" group:"Load"`
 
-	Users       int      `help:"Users, of the source restraint.load." default:"1000000" placeholder:"N" group:"Requests"`
-	Zipf        float64  `help:"Exponent by which some users come more often; 0: all alike." default:"0.8" placeholder:"S" group:"Requests"`
-	Identifiers int      `help:"Most identifiers of a user; 40 % have more than one." default:"2" placeholder:"N" group:"Requests"`
+	Users       int      `help:"Users, of the source restraint.load (default ${default})." default:"1000000" placeholder:"N" group:"Requests"`
+	Zipf        float64  `help:"Exponent by which some users come more often; 0: all alike (default ${default})." default:"0.8" placeholder:"S" group:"Requests"`
+	Identifiers int      `help:"Most identifiers of a user; 40 % have more than one (default ${default})." default:"2" placeholder:"N" group:"Requests"`
 	IFA         float64  `name:"ifa" help:"Percent of users with a device identifier, too; these are not of the source restraint.load." placeholder:"PERCENT" group:"Requests"`
 	RunName     string   `name:"run" help:"Name that makes other people of the same users." placeholder:"NAME" group:"Requests"`
-	Candidates  int      `help:"Candidates of a request." default:"20" placeholder:"N" group:"Requests"`
+	Candidates  int      `help:"Candidates of a request (default ${default})." default:"20" placeholder:"N" group:"Requests"`
 	Campaign    []string `help:"Campaign of candidates; may repeat. Default: those of the node's policy." placeholder:"NAME" sep:"none" group:"Requests"`
-	Creatives   float64  `help:"Percent of candidates with a creative." default:"100" placeholder:"PERCENT" group:"Requests"`
-	Items       float64  `help:"With an item." default:"50" placeholder:"PERCENT" group:"Requests"`
-	Categories  float64  `help:"With a category." default:"50" placeholder:"PERCENT" group:"Requests"`
+	Creatives   float64  `help:"Percent of candidates with a creative (default ${default})." default:"100" placeholder:"PERCENT" group:"Requests"`
+	Items       float64  `help:"With an item (default ${default})." default:"50" placeholder:"PERCENT" group:"Requests"`
+	Categories  float64  `help:"With a category (default ${default})." default:"50" placeholder:"PERCENT" group:"Requests"`
 	Want        int      `help:"Ask for so many that may be shown together; 0: judge each by itself." placeholder:"N" group:"Requests"`
 	Hold        bool     `help:"Hold their places until the impression." group:"Requests"`
 	Token       bool     `help:"Ask for tokens, and report impressions by them." group:"Requests"`
 	Brief       bool     `help:"Ask for brief answers." group:"Requests"`
 	Consent     float64  `help:"Percent of requests with a consent string, TCF or GPP, that permits everything." placeholder:"PERCENT" group:"Requests"`
-	Strings     int      `name:"consent-strings" help:"Distinct consent strings." default:"1000" placeholder:"N" group:"Requests"`
+	Strings     int      `name:"consent-strings" help:"Distinct consent strings (default ${default})." default:"1000" placeholder:"N" group:"Requests"`
 	Countries   string   `help:"Countries and their weights, such as DEU=60,USA=40. Default: none is sent." placeholder:"C=W,..." group:"Requests"`
-	Mix         string   `help:"Kinds of requests and their weights: decide, impression, click, purchase, hide." default:"decide=95,impression=5" placeholder:"K=W,..." group:"Requests"`
+	Mix         string   `help:"Kinds of requests and their weights: decide, impression, click, purchase, hide (default ${default})." default:"decide=95,impression=5" placeholder:"K=W,..." group:"Requests"`
 	Source      string   `help:"Log of bid requests, one a line, plain or .gz, to take in place of made-up ones; candidates and other users are put in." placeholder:"FILE" group:"Requests"`
 
 	SLO      []string `name:"slo" help:"Objective of corrected latency or errors, such as p99<1ms, max<20ms or errors<0.1%; may repeat. Exit code 99 where one is missed." placeholder:"METRIC<LIMIT" sep:"none" group:"Judging"`

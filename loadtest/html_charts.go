@@ -79,6 +79,14 @@ func (r *Report) timeCharts() []*plot.Chart {
 		}
 		return l
 	}
+	inWindow := func(of func(*TimelineStep) float64) func(*TimelineStep) float64 {
+		return func(s *TimelineStep) float64 {
+			if s.AtSeconds >= r.Seconds {
+				return math.NaN()
+			}
+			return of(s)
+		}
+	}
 	latency := func(of func(*TimelineStep) float64) func(*TimelineStep) float64 {
 		return func(s *TimelineStep) float64 {
 			if s.OfferedPerSecond == 0 {
@@ -90,9 +98,9 @@ func (r *Report) timeCharts() []*plot.Chart {
 	rates := &plot.Chart{
 		ID: "rates", Title: "Requests a second", X: x, Y: plot.Axis{Label: "requests a second", Unit: plot.Plain}, Sync: "time",
 		Lines: []plot.Line{
-			line("good", plot.Solid, 3, func(s *TimelineStep) float64 { return s.GoodPerSecond }),
-			line("completed", plot.Solid, 1, func(s *TimelineStep) float64 { return s.CompletedPerSecond }),
-			line("offered", plot.Dashed, 2, func(s *TimelineStep) float64 { return s.OfferedPerSecond }),
+			line("completed", plot.Solid, 1, inWindow(func(s *TimelineStep) float64 { return s.CompletedPerSecond })),
+			line("good", plot.Solid, 3, inWindow(func(s *TimelineStep) float64 { return s.GoodPerSecond })),
+			line("offered", plot.Dashed, 2, inWindow(func(s *TimelineStep) float64 { return s.OfferedPerSecond })),
 		},
 		Text: r.ratesText(),
 	}
@@ -149,6 +157,15 @@ func (r *Report) ratesText() string {
 	if part := math.Mod(r.Seconds, r.Timeline.StepSeconds); part > 0.001 && r.Timeline.StepSeconds-part > 0.001 {
 		text += fmt.Sprintf(" The last step of the window is only %s long, so its rates look lower than they were.", plot.Seconds.Format(part))
 	}
+	late := 0.0
+	for _, s := range r.Timeline.Steps {
+		if s.AtSeconds >= r.Seconds {
+			late += s.CompletedPerSecond * r.Timeline.StepSeconds
+		}
+	}
+	if late >= 0.5 {
+		text += fmt.Sprintf(" Answers after the end of the window, %s of them, are not drawn.", num(math.Round(late)))
+	}
 	return text
 }
 
@@ -172,11 +189,18 @@ func (r *Report) kneeChart() *plot.Chart {
 			{Name: "99 %, not valid", Style: plot.Points, Colour: 5},
 		},
 	}
-	for _, s := range steps {
+	for i, s := range steps {
+		last := i == len(steps)-1 || steps[i+1].Rate != s.Rate // try of its rate, by which the search went
+		line := func(v float64) plot.Value {
+			if !last {
+				return plot.None
+			}
+			return plot.Value(v)
+		}
 		p99 := map[string]plot.Value{OutcomePass: plot.None, OutcomeMissed: plot.None, OutcomeInvalid: plot.None}
 		p99[s.Outcome] = plot.Value(s.P99US)
 		c.At = append(c.At, s.Rate)
-		for i, v := range []plot.Value{plot.Value(s.P999US), plot.Value(s.P99US), plot.Value(s.P50US), p99[OutcomePass], p99[OutcomeMissed], p99[OutcomeInvalid]} {
+		for i, v := range []plot.Value{line(s.P999US), line(s.P99US), line(s.P50US), p99[OutcomePass], p99[OutcomeMissed], p99[OutcomeInvalid]} {
 			c.Lines[i].Values = append(c.Lines[i].Values, v)
 		}
 	}
@@ -212,5 +236,5 @@ func (r *Report) kneeText() string {
 	case "interrupted":
 		text += " The search was ended early, so the node may do more than this."
 	}
-	return text
+	return text + " Each point is one try; the lines go through the last try of each rate, which is what the search went by."
 }

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"restraint/loadtest/plot"
@@ -186,8 +188,8 @@ type setting struct{ Name, Value string }
 // Settings are the configuration, for people.
 func (p *loadPage) Settings() []setting {
 	c, t := &p.Config, &p.Target
-	num, yes := plot.Plain.Format, func(v bool) string { return map[bool]string{true: "yes", false: "no"}[v] }
-	loop := fmt.Sprintf("open, %s, %s arrivals, at most %s requests a second", c.Schedule, c.Arrivals, num(c.Rate))
+	num, yes := exact, func(v bool) string { return map[bool]string{true: "yes", false: "no"}[v] }
+	loop := fmt.Sprintf("open, %s, %s arrivals, %s requests a second", c.Schedule, c.Arrivals, num(c.Rate))
 	if c.Closed {
 		loop = "closed: each connection sends as soon as it has its answer"
 	}
@@ -207,7 +209,7 @@ func (p *loadPage) Settings() []setting {
 		{"Consent", fmt.Sprintf("%s %% of the requests carry one of %s strings", num(c.ConsentPercent), num(float64(c.ConsentStrings)))},
 		{"Countries", weightsText(c.Countries)},
 		{"Log of bid requests", c.Source},
-		{"Mean request body", num(c.RequestBytes) + " bytes"},
+		{"Mean request body", plot.Plain.Format(c.RequestBytes) + " bytes"},
 		{"Generator", fmt.Sprintf("%s/%s, %d processors, %s", p.Machine.OS, p.Machine.Arch, p.Machine.CPUs, p.Machine.Go)},
 		{"Form of the report", p.Schema},
 	}
@@ -229,11 +231,19 @@ func weightsText(weights []Weight) string {
 func segmentsText(segments []Segment) string {
 	var parts []string
 	for _, s := range segments {
-		rate := plot.Plain.Format(s.From) + " a second"
+		rate := exact(s.From)
 		if s.From != s.To {
-			rate = "from " + plot.Plain.Format(s.From) + " to " + plot.Plain.Format(s.To) + " a second"
+			rate = "from " + exact(s.From) + " to " + exact(s.To)
 		}
-		parts = append(parts, plot.Seconds.Format(s.Seconds)+" "+rate)
+		parts = append(parts, rate+" a second for "+exact(s.Seconds)+" s")
 	}
 	return strings.Join(parts, ", then ")
+}
+
+// exact is a figure that somebody asked for, as it is.
+func exact(v float64) string {
+	if v == math.Trunc(v) {
+		return plot.Plain.Format(v)
+	}
+	return strconv.FormatFloat(v, 'f', -1, 64)
 }

@@ -168,7 +168,7 @@ func TestLoadPageCharts(t *testing.T) {
 		t.Errorf("the last point is at 1 in %v with %v", last, p.Lines[0].Values[len(p.At)-1])
 	}
 	for i, s := range r.Timeline.Steps {
-		if charts["rates"].Lines[0].Values[i] != plot.Value(s.GoodPerSecond) || charts["latencies"].Lines[1].Values[i] != plot.Value(s.P99US) || charts["errors"].Lines[0].Values[i] != plot.Value(s.Errors) {
+		if charts["rates"].Lines[1].Values[i] != plot.Value(s.GoodPerSecond) || charts["latencies"].Lines[1].Values[i] != plot.Value(s.P99US) || charts["errors"].Lines[0].Values[i] != plot.Value(s.Errors) {
 			t.Errorf("step %d is drawn otherwise", i)
 		}
 	}

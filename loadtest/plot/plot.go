@@ -59,7 +59,9 @@ type Line struct {
 	Name  string `json:"name"`
 	Style Style  `json:"style"`
 	// Colour is 1 to 6.
-	Colour int     `json:"colour"`
+	Colour int `json:"colour"`
+	// Across says that the line goes on across places without a figure.
+	Across bool    `json:"across"`
 	Values []Value `json:"values"`
 }
 

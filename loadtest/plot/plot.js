@@ -11,7 +11,7 @@
 		return whole.replace(/\B(?=(\d{3})+$)/g, ",") + (part ? "." + part : "");
 	};
 	const format = {
-		us: v => v === 0 ? "0" : v < 999.5 ? significant(v) + " µs" : v < 999.5e3 ? significant(v / 1e3) + " ms" : significant(v / 1e6) + " s",
+		us: v => v === 0 ? "0" : v < 0.1 ? "< 0.1 µs" : v < 999.5 ? significant(v) + " µs" : v < 999.5e3 ? significant(v / 1e3) + " ms" : significant(v / 1e6) + " s",
 		s: v => significant(v) + " s",
 		plain: significant,
 		quantile: v => trimmed((100 * (1 - 1 / v)).toFixed(Math.max(1, Math.ceil(Math.log10(v) - 1e-9)))) + " %",
@@ -55,8 +55,8 @@
 					g.fillText(m.label, at + (g.textAlign === "left" ? 5 : -5) * dot, b.top + 13 * dot);
 				} else {
 					g.moveTo(b.left, at); g.lineTo(b.left + b.width, at);
-					g.textAlign = "right";
-					g.fillText(m.label, b.left + b.width - 4 * dot, at - 5 * dot);
+					g.textAlign = "left";
+					g.fillText(m.label, b.left + 5 * dot, at - 5 * dot);
 				}
 				g.stroke();
 			}
@@ -72,7 +72,7 @@
 				label: l.name, stroke: colour("c" + l.colour), width: l.style === "points" ? 0 : 2, dash: l.style === "dashed" ? [7, 5] : undefined,
 				paths: l.style === "points" ? () => null : undefined,
 				points: {show: l.style === "points" || few && l.style === "solid", size: l.style === "points" ? 9 : 5, fill: colour("c" + l.colour)},
-				spanGaps: false, value: (u, v) => v === null || v === undefined ? "–" : format[c.y.unit](v),
+				spanGaps: l.across, value: (u, v) => v === null || v === undefined ? "–" : format[c.y.unit](v),
 			}))),
 			hooks: {draw: [marks]},
 		}, [c.at].concat(c.lines.map(l => l.values)), box);

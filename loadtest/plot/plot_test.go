@@ -19,7 +19,7 @@ func TestFormat(t *testing.T) {
 		want string
 	}{
 		{Micros, 0, "0"},
-		{Micros, 0.064, "0.064 µs"},
+		{Micros, 0.064, "< 0.1 µs"}, {Micros, 0.1, "0.1 µs"},
 		{Micros, 12.3456, "12.3 µs"},
 		{Micros, 999.4, "999 µs"},
 		{Micros, 999.6, "1 ms"},
@@ -144,6 +144,12 @@ func TestSVG(t *testing.T) {
 	want := []string{"solid M74 274L239 177.7M734 81.3", "dashed M74 274L239 274L404 274L569 274L734 274"}
 	if !slices.Equal(lines, want) || !slices.Equal(dots, []string{"74 274", "239 177.7", "734 81.3", "239 206.7"}) {
 		t.Errorf("lines %q\ndots %q", lines, dots)
+	}
+	c := chart()
+	c.Lines[0].Across = true
+	across, err := c.SVG()
+	if err != nil || !strings.Contains(string(across), "M74 274L239 177.7L734 81.3") {
+		t.Errorf("%v: no line across the gap in\n%s", err, across)
 	}
 	for _, text := range []string{`aria-label="T. What it shows."`, "&lt;b&gt;here", ">limit<", "10 µs", "1 ms", ">4 s<"} {
 		if !strings.Contains(string(svg), text) {

@@ -80,7 +80,7 @@ func (c *Chart) SVG() (template.HTML, error) {
 		p.Paths = append(p.Paths, p.path(&line))
 	}
 	for _, m := range c.Marks {
-		g := guide{OnX: m.OnX, Label: m.Label, At: p.y(m.At), Anchor: "end"}
+		g := guide{OnX: m.OnX, Label: m.Label, At: p.y(m.At)}
 		if m.OnX {
 			g.At, g.Anchor, g.Shift = p.x(m.At), "start", 5
 			if g.At > (p.Left+p.Right)/2 {
@@ -116,7 +116,9 @@ func (p *picture) path(line *Line) path {
 	pen := byte('M')
 	for i, v := range line.Values {
 		if v.IsNone() || p.Y.Log && v <= 0 {
-			pen = 'M'
+			if !line.Across || d.Len() == 0 {
+				pen = 'M'
+			}
 			continue
 		}
 		at := dot{p.x(p.At[i]), p.y(float64(v))}

@@ -25,6 +25,8 @@ func (u Unit) Format(v float64) string {
 		switch {
 		case v == 0:
 			return "0"
+		case v > 0 && v < 0.1: // finer than a clock tells
+			return "< 0.1 µs"
 		case math.Abs(v) < 999.5:
 			return significant(v) + " µs"
 		case math.Abs(v) < 999.5e3:

@@ -71,7 +71,7 @@ func (r *Report) timeCharts() []*plot.Chart {
 	if len(steps) == 0 {
 		return nil
 	}
-	x := plot.Axis{Label: "time into the window; a point stands where its step begins", Short: "from", Unit: plot.Seconds}
+	x := plot.Axis{Label: "time into the window", Short: "from", Unit: plot.Seconds}
 	line := func(name string, style plot.Style, colour int, of func(*TimelineStep) float64) plot.Line {
 		l := plot.Line{Name: name, Style: style, Colour: colour}
 		for i := range steps {
@@ -112,7 +112,7 @@ func (r *Report) timeCharts() []*plot.Chart {
 			line("99 %", plot.Solid, 4, latency(func(s *TimelineStep) float64 { return s.P99US })),
 			line("50 %", plot.Solid, 1, latency(func(s *TimelineStep) float64 { return s.P50US })),
 		},
-		Text: fmt.Sprintf("Of all kinds of requests, by when they were due. The worst step began at %s: 99 %% within %s, the slowest %s.",
+		Text: fmt.Sprintf("Of all kinds of requests, by when they were due; a point stands where its step begins. The worst step began at %s: 99 %% within %s, the slowest %s.",
 			plot.Seconds.Format(worst.AtSeconds), plot.Micros.Format(worst.P99US), plot.Micros.Format(worst.MaxUS)),
 	}
 	charts := []*plot.Chart{rates, latencies}
@@ -190,17 +190,16 @@ func (r *Report) kneeChart() *plot.Chart {
 		},
 	}
 	for i, s := range steps {
-		last := i == len(steps)-1 || steps[i+1].Rate != s.Rate // try of its rate, by which the search went
-		line := func(v float64) plot.Value {
-			if !last {
-				return plot.None
+		last := steps[i] // try of its rate, by which the search went
+		for _, next := range steps[i:] {
+			if next.Rate == s.Rate {
+				last = next
 			}
-			return plot.Value(v)
 		}
 		p99 := map[string]plot.Value{OutcomePass: plot.None, OutcomeMissed: plot.None, OutcomeInvalid: plot.None}
 		p99[s.Outcome] = plot.Value(s.P99US)
 		c.At = append(c.At, s.Rate)
-		for i, v := range []plot.Value{line(s.P999US), line(s.P99US), line(s.P50US), p99[OutcomePass], p99[OutcomeMissed], p99[OutcomeInvalid]} {
+		for i, v := range []plot.Value{plot.Value(last.P999US), plot.Value(last.P99US), plot.Value(last.P50US), p99[OutcomePass], p99[OutcomeMissed], p99[OutcomeInvalid]} {
 			c.Lines[i].Values = append(c.Lines[i].Values, v)
 		}
 	}

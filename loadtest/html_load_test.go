@@ -183,6 +183,21 @@ func TestLoadPageCharts(t *testing.T) {
 	}
 }
 
+// Of several tries of a rate each is a point, and the line goes through the last.
+func TestKneeChartTries(t *testing.T) {
+	r := htmlReport()
+	r.Knee.Steps = []KneeStep{{Rate: 20, P99US: 900, Outcome: OutcomeMissed}, {Rate: 10, P99US: 70, Outcome: OutcomeMissed}, {Rate: 10, P99US: 30, Outcome: OutcomePass}}
+	c := r.kneeChart()
+	line := c.Lines[slices.IndexFunc(c.Lines, func(l plot.Line) bool { return l.Name == "99 %" })]
+	met := c.Lines[slices.IndexFunc(c.Lines, func(l plot.Line) bool { return l.Name == "99 %, objectives met" })]
+	if !slices.Equal(c.At, []float64{10, 10, 20}) || !slices.Equal(line.Values, []plot.Value{30, 30, 900}) || !met.Values[0].IsNone() || met.Values[1] != 30 {
+		t.Errorf("at %v, line %v, met %v", c.At, line.Values, met.Values)
+	}
+	if len(c.Lines) != 5 {
+		t.Errorf("%d lines, though nothing was invalid", len(c.Lines))
+	}
+}
+
 // The first thing on the page is whether its figures can be believed.
 func TestLoadPageSaysWhatItIsWorth(t *testing.T) {
 	for name, c := range map[string]struct {

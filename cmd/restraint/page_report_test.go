@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -60,4 +61,33 @@ func TestReplayReport(t *testing.T) {
 	}
 	inProcess(t, nil, "", "replay", "--policy", "../../deploy/examples", "--report", filepath.Join(dir, "none", "x.html"), log).must(t, 2, "there is no folder")
 	inProcess(t, nil, "", "replay", "--policy", "../../deploy/examples", "--json", filepath.Join(dir, "none", "x.json"), log).must(t, 2, "there is no folder")
+}
+
+// A load test of a real node draws what it reports, how to run it again, and no key.
+func TestLoadReport(t *testing.T) {
+	_, args := startLoaded(t, cappedPolicy)
+	out := filepath.Join(t.TempDir(), "load.html")
+	run := append(append(args[:1:1], "--rate", "300", "--users", "100", "--key", "hush-hush", "--out", out), args[1:]...)
+	r := inProcess(t, nil, "", run...)
+	r.must(t, r.code, "corrected") // valid or not: the machine may be busy
+	text, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, r.stderr)
+	}
+	page, report := string(text), reportOf(t, args)
+	for _, want := range []string{
+		report.StartedAt.UTC().Format("2006-01-02 15:04:05 UTC"), fmt.Sprintf("of %d</span>", report.Requests.Offered), "restraint load --rate 300 --users 100 --key KEY --out ",
+		report.Target.Version, "</html>", `id="charts"`,
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	if invalid := strings.Contains(page, "Not valid: these figures"); invalid == report.Validity.Valid {
+		t.Errorf("the page says not valid: %t, the report valid: %t", invalid, report.Validity.Valid)
+	}
+	if strings.Contains(page, "hush-hush") || report.Requests.Offered != 300 {
+		t.Errorf("the key is in the page, or %d requests", report.Requests.Offered)
+	}
+	inProcess(t, nil, "", append(append(args[:1:1], "--out", filepath.Join(out, "x.html")), args[1:]...)...).must(t, 2, "there is no folder")
 }

@@ -49,7 +49,7 @@ func (c *Columns) SVG() (template.HTML, error) {
 		}
 	}
 	y := Axis{Unit: Plain}
-	y.fit(sums, true)
+	y.fit(sums, true, true)
 	for _, v := range y.ticks() {
 		p.YTicks = append(p.YTicks, tick{tenth(p.Bottom - (p.Bottom-p.Top)*y.place(v)), Plain.Format(v)})
 	}

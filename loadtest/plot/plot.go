@@ -59,9 +59,7 @@ type Line struct {
 	Name  string `json:"name"`
 	Style Style  `json:"style"`
 	// Colour is 1 to 6.
-	Colour int `json:"colour"`
-	// Across says that the line goes on across places without a figure.
-	Across bool    `json:"across"`
+	Colour int     `json:"colour"`
 	Values []Value `json:"values"`
 }
 

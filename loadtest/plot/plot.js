@@ -72,7 +72,7 @@
 				label: l.name, stroke: colour("c" + l.colour), width: l.style === "points" ? 0 : 2, dash: l.style === "dashed" ? [7, 5] : undefined,
 				paths: l.style === "points" ? () => null : undefined,
 				points: {show: l.style === "points" || few && l.style === "solid", size: l.style === "points" ? 9 : 5, fill: colour("c" + l.colour)},
-				spanGaps: l.across, value: (u, v) => v === null || v === undefined ? "–" : format[c.y.unit](v),
+				spanGaps: false, value: (u, v) => v === null || v === undefined ? "–" : format[c.y.unit](v),
 			}))),
 			hooks: {draw: [marks]},
 		}, [c.at].concat(c.lines.map(l => l.values)), box);
@@ -95,7 +95,7 @@
 			if (to === undefined || e.ctrlKey || e.altKey || e.metaKey) return;
 			e.preventDefault();
 			at = Math.min(last, Math.max(0, to));
-			u.setCursor({left: u.valToPos(c.at[at], "x"), top: u.bbox.height / 2 / devicePixelRatio});
+			u.setCursor({left: u.valToPos(c.at[at], "x"), top: u.bbox.height / 2 / devicePixelRatio}, true, true);
 			say.textContent = [format[c.x.unit](c.at[at])].concat(c.lines.filter(l => l.values[at] !== null).map(l => l.name + " " + format[c.y.unit](l.values[at]))).join(", ");
 		};
 		root.addEventListener("keydown", keys);

@@ -22,15 +22,16 @@ func (c *Chart) Fit() {
 			ys = append(ys, m.At)
 		}
 	}
-	c.X.fit(xs, c.X.Unit == Plain)
-	c.Y.fit(ys, true)
+	c.X.fit(xs, c.X.Unit == Plain, false)
+	c.Y.fit(ys, true, true)
 }
 
 // headroom keeps the highest figure off the edge.
 const headroom = 1.02
 
-// fit sets the ends for figures; round says whether they must be round.
-func (a *Axis) fit(figures []float64, round bool) {
+// fit sets the ends for figures; round says whether they must be round, zero whether 0
+// must lie between them where they are not logarithmic.
+func (a *Axis) fit(figures []float64, round, zero bool) {
 	low, high := math.Inf(1), math.Inf(-1)
 	for _, v := range figures {
 		if !a.Log || v > 0 {
@@ -41,9 +42,12 @@ func (a *Axis) fit(figures []float64, round bool) {
 		low, high = 1, 10
 	}
 	if !a.Log {
-		a.From, a.To = min(low, 0), max(high, 0)
+		a.From, a.To = low, high
+		if zero {
+			a.From, a.To = min(low, 0), max(high, 0)
+		}
 		if a.From == a.To {
-			a.To = 1
+			a.To = a.From + 1
 		}
 		if round {
 			step := roundStep(a.To-a.From, 8)

@@ -116,9 +116,7 @@ func (p *picture) path(line *Line) path {
 	pen := byte('M')
 	for i, v := range line.Values {
 		if v.IsNone() || p.Y.Log && v <= 0 {
-			if !line.Across || d.Len() == 0 {
-				pen = 'M'
-			}
+			pen = 'M'
 			continue
 		}
 		at := dot{p.x(p.At[i]), p.y(float64(v))}

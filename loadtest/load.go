@@ -66,9 +66,9 @@ func (l *loader) step(ctx context.Context, segments []Segment) (*Report, error) 
 	if !l.options.FindKnee {
 		l.options.say("measuring for %v", length)
 	}
-	at, cpu := time.Now(), cpuUsed()
+	at, cpu, wait := time.Now(), cpuUsed(), processorWait()
 	p, m, lanes, most := l.run(ctx, segments, length, c.Seed)
-	cpu = cpuUsed() - cpu
+	cpu, wait = cpuUsed()-cpu, max(processorWait()-wait, 0)
 
 	r := &Report{Schema: ReportSchema, StartedAt: at.UTC(), Seconds: length.Seconds(), Notes: slices.Clone(l.notes), Config: *c}
 	if p.ended > 0 {
@@ -81,7 +81,7 @@ func (l *loader) step(ctx context.Context, segments []Segment) (*Report, error) 
 	r.Verdicts.Reasons = l.reasons()
 	r.Timeline = p.timeline.report(lanes)
 	r.Generator = Generator{
-		Lag: percentilesOf(m.lag), Wait: percentilesOf(m.wait), MostOutstanding: most, CPUSeconds: cpu.Seconds(),
+		Lag: percentilesOf(m.lag), Wait: percentilesOf(m.wait), MostOutstanding: most, CPUSeconds: cpu.Seconds(), ProcessorWaitSeconds: wait.Seconds(),
 		CPUShare: ratio(cpu.Seconds(), r.Seconds), CPUUSPerRequest: ratio(cpu.Seconds()*1e6, float64(m.started)), Reconnects: m.reconnects,
 	}
 	if scraped {

@@ -283,6 +283,10 @@ func TestLoadValidity(t *testing.T) {
 	if lagging.judge(nil); lagging.Outcome != OutcomePass {
 		t.Errorf("a target that did not keep up: %q", lagging.Validity.Reasons)
 	}
+	lagging.Generator.CPUSeconds, lagging.Generator.ProcessorWaitSeconds = 1, 2
+	if lagging.judge(nil); !strings.Contains(strings.Join(lagging.Notes, "\n"), "processors were short") {
+		t.Errorf("notes %q", lagging.Notes)
+	}
 	if (&Report{}).faults() == nil {
 		t.Error("nothing is valid")
 	}

@@ -192,7 +192,7 @@ func (l *loader) connect() error {
 	l.options.say("connecting %d times to %s", c.Connections, c.Addr)
 	for i := range c.Connections {
 		w := &loadWorker{
-			loader: l, number: i, random: rand.New(rand.NewPCG(c.Seed, uint64(i))), wake: make(chan struct{}, 1), decided: newDecided(),
+			loader: l, number: i, random: rand.New(rand.NewPCG(c.Seed, uint64(i))), decided: newDecided(),
 		}
 		l.workers = append(l.workers, w)
 		if err := w.connect(); err != nil {
@@ -275,7 +275,8 @@ func (l *loader) run(ctx context.Context, segments []Segment, length time.Durati
 // work sends requests until the window ends.
 func (w *loadWorker) work(p *phase, pace *pacer) {
 	if pace != nil {
-		for t, ok := pace.take(w.wake); ok; t, ok = pace.take(w.wake) {
+		at := seat{wake: make(chan struct{}, 1)}
+		for t, ok := pace.take(&at); ok; t, ok = pace.take(&at) {
 			w.once(p, t)
 		}
 		return

@@ -85,6 +85,10 @@ func (r *Report) addNotes() {
 	if unsent := q.Offered - q.Started; unsent > 0 {
 		r.Notes = append(r.Notes, fmt.Sprintf("%s requests were due and never sent before the run ended; they count as errors, and their waiting as latency", group(int(unsent))))
 	}
+	if g := &r.Generator; g.ProcessorWaitSeconds > g.CPUSeconds {
+		r.Notes = append(r.Notes, fmt.Sprintf("processors were short: the generator's threads used %.2f s and waited %.2f s for one, and a node on the same machine will have, too; see what else runs here",
+			g.CPUSeconds, g.ProcessorWaitSeconds))
+	}
 	if v := &r.Verdicts; v.Decisions > 0 && v.Shown == v.Decisions {
 		r.Notes = append(r.Notes, "every verdict was show: these users have no history that any rule minds; report more impressions (--mix decide=50,impression=50) or ask fewer --users")
 	}

@@ -63,7 +63,7 @@ func htmlReport() *Report {
 	r.Latency = Latency{Of: "decide", Corrected: percentilesOf(corrected), Service: percentilesOf(service)}
 	r.Spectrum = Spectrum{spectrumOf(corrected), spectrumOf(service)}
 	r.Kinds = []KindLatency{{"decide", 115_520, 115_479, 41, r.Latency.Corrected, r.Latency.Service}, {"impression", 6080, 6073, 7, r.Latency.Corrected, r.Latency.Service}}
-	r.Generator = Generator{Lag: Percentiles{Count: 9, P50US: 3.1, P99US: 44.4, P999US: 122, MaxUS: 777}, MostOutstanding: 31, CPUSeconds: 9.75, CPUUSPerRequest: 80.2, CPUShare: 0.321}
+	r.Generator = Generator{Lag: Percentiles{Count: 9, P50US: 3.1, P99US: 44.4, P999US: 122, MaxUS: 777}, MostOutstanding: 31, CPUSeconds: 9.75, CPUUSPerRequest: 80.2, CPUShare: 0.321, ProcessorWaitSeconds: 0.567}
 	r.Knee = &Knee{Rate: 16_000, BrokeAt: 18_000, LimitedBy: "slo", Steps: []KneeStep{
 		{4000, 3998, 81, 310, 700, 0, 40, OutcomePass, ""},
 		{8000, 7999, 88, 350, 812, 0, 43, OutcomePass, ""},

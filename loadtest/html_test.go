@@ -42,21 +42,10 @@ var (
 // styles only what its policy allows by hash, and that this is what the program holds.
 func takeApart(page string, scripted bool) (p checkedPage) {
 	fault := func(format string, args ...any) { p.faults = append(p.faults, fmt.Sprintf(format, args...)) }
-	var scripts, styles []string
-	bare := inlines.ReplaceAllStringFunc(page, func(whole string) string {
-		m := inlines.FindStringSubmatch(whole)
-		switch {
-		case m[1] == "style":
-			styles = append(styles, m[3])
-		case m[2] == ` type="application/json" id="charts"`:
-			if err := json.Unmarshal([]byte(m[3]), &p.charts); err != nil {
-				fault("charts: %v", err)
-			}
-		default:
-			scripts = append(scripts, m[3])
-		}
-		return "<" + m[1] + m[2] + "></" + m[1] + ">"
-	})
+	bare, scripts, styles, err := withoutInlines(page, &p.charts)
+	if err != nil {
+		fault("charts: %v", err)
+	}
 	want := "default-src 'none'; base-uri 'none'; form-action 'none'; style-src " + sourceHash(strings.Join(styles, "?"))
 	if scripted {
 		want += "; script-src " + sourceHash(plot.Script)
@@ -110,6 +99,23 @@ func takeApart(page string, scripted bool) (p checkedPage) {
 	}
 	p.text = text.String()
 	return p
+}
+
+// withoutInlines is a page with its styles and scripts emptied, and what was in them.
+func withoutInlines(page string, charts *[]plot.Chart) (bare string, scripts, styles []string, err error) {
+	bare = inlines.ReplaceAllStringFunc(page, func(whole string) string {
+		m := inlines.FindStringSubmatch(whole)
+		switch {
+		case m[1] == "style":
+			styles = append(styles, m[3])
+		case m[2] == ` type="application/json" id="charts"`:
+			err = json.Unmarshal([]byte(m[3]), charts)
+		default:
+			scripts = append(scripts, m[3])
+		}
+		return "<" + m[1] + m[2] + "></" + m[1] + ">"
+	})
+	return bare, scripts, styles, err
 }
 
 // mustBePage is a page without fault, taken apart.

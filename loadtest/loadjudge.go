@@ -61,6 +61,8 @@ func (r *Report) faults() (faults []string) {
 		return []string{"nothing was offered: the run was too short for its rate"}
 	case q.Completed == 0:
 		return []string{"no request was answered"}
+	case q.Good == 0:
+		return []string{"no request was answered as a node should; most often: " + r.Errors[0].Name}
 	}
 	if unsent := q.Offered - q.Started; float64(unsent) > unsentShare*float64(q.Offered) && g.Lag.MeanUS > g.Wait.MeanUS {
 		faults = append(faults, fmt.Sprintf("the generator was the bottleneck: %.1f %% of the requests that were due were never sent, and no connection was waited for as long as for the generator itself",

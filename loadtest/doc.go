@@ -5,8 +5,11 @@
 // where no real one is at hand. Oracle recounts the node's verdicts. Load measures
 // how fast, and how right, a node answers under load; Report is what it found.
 //
-// The package imports nothing else of this module: a recount that shared code
-// with the node would share its faults.
+// Report.WriteHTML and Summary.WriteHTML draw what was found as one page that
+// stands by itself; the charts are those of the package plot.
+//
+// The package imports nothing of the node: a recount that shared code with the
+// node would share its faults.
 //
 // # How a replay works
 //

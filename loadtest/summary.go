@@ -55,6 +55,12 @@ type Summary struct {
 	// MostBefore and MostAfter are the showings of the most exposed user.
 	MostBefore int `json:"most_before"`
 	MostAfter  int `json:"most_after"`
+	// MostExposed are the users with the most showings in the log, at most 20, the most
+	// exposed first; there is no identifier in it.
+	MostExposed []ExposedUser `json:"most_exposed"`
+
+	// Periods are the decided impressions by the log's own time.
+	Periods Periods `json:"periods"`
 
 	// Recount is nil where ReplayOptions.Check is empty.
 	Recount *Recount `json:"recount,omitempty"`
@@ -65,11 +71,23 @@ type Summary struct {
 	EventsPerSecond float64 `json:"events_per_second"`
 }
 
+// ExposedUser is one user's showings, in the log and through the policy.
+type ExposedUser struct {
+	Before int `json:"before"`
+	After  int `json:"after"`
+}
+
+// mostExposed is how many of the most exposed users are in a summary.
+const mostExposed = 20
+
 // CampaignSplit is one campaign's impressions.
 type CampaignSplit struct {
 	Campaign string `json:"campaign"`
 	Shown    int    `json:"shown"`
 	Spared   int    `json:"spared"`
+	// AfterPurchase are those of them that showed an item, or an item of a category,
+	// which the user had bought.
+	AfterPurchase Avoided `json:"after_purchase"`
 }
 
 // AfterPurchase counts showings to users who, earlier in the log, had bought
@@ -133,12 +151,13 @@ func summarize(o *ReplayOptions, p Preset, l *eventLog, workers []*worker, took 
 	s := Summary{
 		Log: o.Name, RowStandsFor: p.Stands, Notes: p.Notes, Synthetic: l.label,
 		Files: l.files, Rejected: l.rejected, Refused: newRejected(),
-		Events: len(l.rows), Exposures: newHistogram(), Seconds: took.Seconds(),
+		Events: len(l.rows), MostExposed: []ExposedUser{}, Exposures: newHistogram(), Seconds: took.Seconds(),
 		From: time.Unix(0, l.rows[0].at).UTC(), To: time.Unix(0, l.rows[len(l.rows)-1].at).UTC(),
 	}
-	kindsOf, reasons, campaigns := map[string]int{}, map[string]int{}, map[string]split{}
+	kindsOf, reasons, campaigns := map[string]int{}, map[string]int{}, map[string]campaignTally{}
 	var clicks Clicks
 	var item, category split
+	periods := newStretches(workers[0].tally.periods.span)
 	if len(o.Check) > 0 {
 		s.Recount = &Recount{Caps: o.Check}
 	}
@@ -156,22 +175,24 @@ func summarize(o *ReplayOptions, p Preset, l *eventLog, workers []*worker, took 
 		}
 		for c, n := range t.campaigns {
 			sum := campaigns[l.names.text[c]]
-			campaigns[l.names.text[c]] = split{sum.shown + n.shown, sum.spared + n.spared}
+			campaigns[l.names.text[c]] = campaignTally{sum.all.plus(n.all), sum.bought.plus(n.bought)}
 		}
 		for _, u := range t.users {
 			s.addUser(u)
 		}
+		s.keepMostExposed()
 		s.Shown += t.shown
 		s.Refused.merge(t.refused)
 		clicks.Shown += t.clicksShown
 		clicks.Spared += t.clicksSpared
-		item = split{item.shown + t.afterItem.shown, item.spared + t.afterItem.spared}
-		category = split{category.shown + t.afterCategory.shown, category.spared + t.afterCategory.spared}
+		item, category = item.plus(t.afterItem), category.plus(t.afterCategory)
+		periods.merge(&t.periods)
 		if w.oracle != nil {
 			s.Recount.merge(w.oracle.Recount())
 		}
 	}
 	s.Impressions = s.Shown + s.Spared
+	s.Periods = periods.report()
 	s.ByKind, s.Reasons = counts(kindsOf), counts(reasons)
 	s.CampaignCount = len(campaigns)
 	s.Campaigns = mostShown(campaigns)
@@ -190,6 +211,7 @@ func summarize(o *ReplayOptions, p Preset, l *eventLog, workers []*worker, took 
 
 func (s *Summary) addUser(u exposed) {
 	s.Users++
+	s.MostExposed = append(s.MostExposed, ExposedUser{int(u.before), int(u.after)})
 	s.Exposures[bucketOf(int(u.before))].Before++
 	s.Exposures[bucketOf(int(u.after))].After++
 	s.MostBefore = max(s.MostBefore, int(u.before))
@@ -199,12 +221,20 @@ func (s *Summary) addUser(u exposed) {
 	}
 }
 
+// keepMostExposed leaves the most exposed of the users added so far.
+func (s *Summary) keepMostExposed() {
+	slices.SortFunc(s.MostExposed, func(a, b ExposedUser) int {
+		return cmp.Or(cmp.Compare(b.Before, a.Before), cmp.Compare(b.After, a.After))
+	})
+	s.MostExposed = slices.Clone(s.MostExposed[:min(len(s.MostExposed), mostExposed)])
+}
+
 func (s split) avoided() Avoided { return Avoided{InLog: s.shown + s.spared, Avoided: s.spared} }
 
-func mostShown(campaigns map[string]split) []CampaignSplit {
-	var out []CampaignSplit
+func mostShown(campaigns map[string]campaignTally) []CampaignSplit {
+	out := []CampaignSplit{}
 	for name, n := range campaigns {
-		out = append(out, CampaignSplit{name, n.shown, n.spared})
+		out = append(out, CampaignSplit{name, n.all.shown, n.all.spared, n.bought.avoided()})
 	}
 	slices.SortFunc(out, func(a, b CampaignSplit) int {
 		return cmp.Or(cmp.Compare(b.Shown+b.Spared, a.Shown+a.Spared), cmp.Compare(a.Campaign, b.Campaign))

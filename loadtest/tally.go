@@ -5,8 +5,9 @@ type tally struct {
 	kinds     [kinds]int
 	shown     int
 	reasons   map[string]int // of skips
-	campaigns map[uint32]split
+	campaigns map[uint32]campaignTally
 	users     map[uint32]exposed
+	periods   stretches
 	refused   Rejected
 
 	clicksShown, clicksSpared int
@@ -18,6 +19,9 @@ type tally struct {
 
 // split is how many showings went which way.
 type split struct{ shown, spared int }
+
+// campaignTally is one campaign's showings, and those of them of what the user had bought.
+type campaignTally struct{ all, bought split }
 
 // exposed is one user's showings in the log, and those that were let through.
 type exposed struct {
@@ -31,9 +35,9 @@ type bought struct {
 	category   bool
 }
 
-func newTally() tally {
+func newTally(s span) tally {
 	return tally{
-		reasons: map[string]int{}, campaigns: map[uint32]split{}, users: map[uint32]exposed{},
+		reasons: map[string]int{}, campaigns: map[uint32]campaignTally{}, users: map[uint32]exposed{}, periods: newStretches(s),
 		refused: newRejected(), bought: map[bought]struct{}{},
 	}
 }
@@ -58,22 +62,30 @@ func (t *tally) decided(r *row, v verdict) {
 	u.capped = u.capped || v.Reason == "cap"
 	t.users[r.user] = u
 
-	c := t.campaigns[r.campaign]
-	c.add(v.Show)
-	t.campaigns[r.campaign] = c
+	t.periods.add(r.second(), v)
 
 	if r.clicked && v.Show {
 		t.clicksShown++
 	} else if r.clicked {
 		t.clicksSpared++
 	}
-	if _, has := t.bought[bought{r.user, r.item, false}]; has && r.item != 0 {
+	_, hasItem := t.bought[bought{r.user, r.item, false}]
+	_, hasCategory := t.bought[bought{r.user, r.category, true}]
+	if hasItem {
 		t.afterItem.add(v.Show)
 	}
-	if _, has := t.bought[bought{r.user, r.category, true}]; has && r.category != 0 {
+	if hasCategory {
 		t.afterCategory.add(v.Show)
 	}
+	c := t.campaigns[r.campaign]
+	c.all.add(v.Show)
+	if hasItem || hasCategory {
+		c.bought.add(v.Show)
+	}
+	t.campaigns[r.campaign] = c
 }
+
+func (s split) plus(t split) split { return split{s.shown + t.shown, s.spared + t.spared} }
 
 // purchase remembers what was bought, by the log alone; a return forgets it.
 func (t *tally) purchase(r *row) {

@@ -27,7 +27,8 @@ type worker struct {
 }
 
 func newWorker(n *node, b *bodies, caps []ExpectedCap) *worker {
-	w := &worker{call: n.newCall(), bodies: b, tally: newTally(), waiting: map[uint32]struct{}{}}
+	rows := b.log.rows // in time order
+	w := &worker{call: n.newCall(), bodies: b, tally: newTally(spanOf(rows[0].second(), rows[len(rows)-1].second())), waiting: map[uint32]struct{}{}}
 	if len(caps) > 0 {
 		w.oracle = NewOracle(caps...)
 	}

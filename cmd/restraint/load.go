@@ -55,6 +55,7 @@ type loadCmd struct {
 	FindKnee bool     `help:"Raise the rate until an objective breaks, then find where. Default objectives: p99<1ms and errors<0.1%." group:"Judging"`
 	Oracle   bool     `help:"Count showings beside the node and hold its verdicts to the caps of its policy." group:"Judging"`
 
+	Out        string `help:"Draw the report as one HTML page in this file; nothing is fetched by it." placeholder:"F.html" group:"Output"`
 	JSON       string `name:"json" help:"Write the report as JSON to this file." placeholder:"FILE" group:"Output"`
 	JSONSchema bool   `name:"json-schema" help:"Print the JSON Schema of that, and end." group:"Output"`
 	HGRM       string `name:"hgrm" help:"Write the corrected latencies for HdrHistogram's plotters to this file." placeholder:"FILE" group:"Output"`
@@ -79,7 +80,7 @@ func (c *loadCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	for _, file := range []string{c.JSON, c.HGRM} {
+	for _, file := range []string{c.Out, c.JSON, c.HGRM} {
 		if err := writable(file); err != nil {
 			return err
 		}
@@ -93,6 +94,11 @@ func (c *loadCmd) Run(ctx context.Context, p *process) error {
 	}
 	if err := r.Print(p.stdout); err != nil {
 		return err
+	}
+	if c.Out != "" {
+		if err := writeTo(c.Out, func(w io.Writer) error { return r.WriteHTML(w, commandLine(p.args)) }); err != nil {
+			return err
+		}
 	}
 	if c.JSON != "" {
 		if err := writeJSON(c.JSON, r); err != nil {

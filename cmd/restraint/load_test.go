@@ -149,7 +149,7 @@ func TestLoadExitCodes(t *testing.T) {
 		{[]string{"--oracle", "--mix", "decide=1"}, 2, "--mix decide=50,impression=50"},
 		{[]string{"--find-knee", "--closed"}, 2, "--find-knee"},
 		{[]string{"--source", "no.jsonl"}, 1, "no.jsonl"},
-		{[]string{"--out", "x.html"}, 2, "unknown flag"},
+		{[]string{"--out", "no/such/folder/x.html"}, 2, "there is no folder"},
 	} {
 		cmd := exec.CommandContext(t.Context(), binary, append(append([]string{"load"}, quick...), c.args...)...)
 		out, _ := cmd.CombinedOutput()

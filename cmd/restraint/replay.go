@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -31,6 +32,8 @@ type replayCmd struct {
 	Seed      uint64 `help:"Seed of the made-up log." default:"1"`
 	JSON      string `name:"json" help:"Write the summary as JSON to this file, too." placeholder:"FILE"`
 
+	Report string `help:"Draw what the policy spared as one HTML page in this file, too; nothing is fetched by it, and no user's identifier is in it." placeholder:"F.html"`
+
 	Expect []string `help:"Recount the verdicts against a cap of the policy, such as 3/24h or item:5/30d; may repeat." placeholder:"[PER:]LIMIT/WITHIN" sep:"none"`
 
 	loadtest.Columns `embed:""`
@@ -52,6 +55,11 @@ func (c *replayCmd) Run(ctx context.Context, p *process) error {
 	o, err := c.options(p)
 	if err != nil {
 		return err
+	}
+	for _, file := range []string{c.Report, c.JSON} {
+		if err := writable(file); err != nil {
+			return err
+		}
 	}
 	var text []byte
 	var name string
@@ -76,6 +84,13 @@ func (c *replayCmd) Run(ctx context.Context, p *process) error {
 	summary, err := loadtest.Replay(ctx, o)
 	if errors.Is(err, loadtest.ErrOptions) || errors.Is(err, loadtest.ErrColumn) {
 		return usageError{err}
+	}
+	if c.Report != "" && summary.Replayed > 0 { // a part of a log is drawn, too, and says so
+		page := loadtest.ReplayPage{PolicyName: name, Policy: string(text), Command: commandLine(p.args), Version: programVersion()}
+		if c.Policy == "" {
+			page.Addr = c.Addr
+		}
+		err = errors.Join(err, writeTo(c.Report, func(w io.Writer) error { return summary.WriteHTML(w, page) }))
 	}
 	if err != nil || c.JSON == "" {
 		return err

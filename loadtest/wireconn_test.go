@@ -100,10 +100,11 @@ func TestReceiveTimesOut(t *testing.T) {
 	defer there.Close()
 	go io.Copy(io.Discard, there)
 	c := newWireConn(here)
-	if err := c.send([]byte("GET / HTTP/1.1\r\n\r\n"), time.Millisecond); err != nil {
-		t.Fatal(err)
+	err := c.send([]byte("GET / HTTP/1.1\r\n\r\n"), time.Millisecond)
+	if err == nil { // on a busy machine the time is over before it is sent
+		_, err = c.receive()
 	}
-	if _, err := c.receive(); !errors.Is(err, os.ErrDeadlineExceeded) {
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("%v", err)
 	}
 }

@@ -165,28 +165,9 @@ func BenchmarkMemoryRead(b *testing.B) {
 		b.Run(fmt.Sprintf("users=%d", users), func(b *testing.B) {
 			n := benchNode(b, int64(users)*800+(64<<20), benchPolicy())
 			fill(b, n, users)
-			const line = 16 // uint32 in a cache line
-			cells := int(n.caps.Stats().Bytes) / 64
-			next := make([]uint32, cells*line)
-			// Sattolo's algorithm: one cycle through all cells.
-			order := make([]uint32, cells)
-			for i := range order {
-				order[i] = uint32(i)
-			}
-			random := rand.New(rand.NewPCG(7, 8))
-			for i := cells - 1; i > 0; i-- {
-				j := random.IntN(i)
-				order[i], order[j] = order[j], order[i]
-			}
-			for i := range order {
-				next[order[i]*line] = order[(i+1)%cells]
-			}
-			at := uint32(0)
+			chain := newMemoryChain(n.caps.Stats().Bytes)
 			for b.Loop() {
-				at = next[at*line]
-			}
-			if at > uint32(cells) {
-				b.Fatal("BUG: left the cells")
+				chain.read()
 			}
 		})
 	}

@@ -41,8 +41,8 @@ func measure(ctx context.Context, s settings, progress io.Writer) (*result, erro
 			err = fmt.Errorf("measure %s: %w", p.name, perr)
 		}
 	}
-	if err != nil && ctx.Err() != nil && !errors.Is(err, context.Cause(ctx)) {
-		err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("stopped: %w (%w)", context.Cause(ctx), err) // what fails then, fails for that
 	}
 	r.Ended = momentNow()
 	return r, err
@@ -82,6 +82,9 @@ func (b *bench) close() {
 
 // add puts a line into the table.
 func (b *bench) add(r row) {
+	if b.sizes.Quick && r.Outcome != none && r.Mark != nil {
+		r.Outcome, r.Distance = quick, 0
+	}
 	b.result.Rows = append(b.result.Rows, r)
 	b.say("%s", strings.Join(strings.Fields(strings.Join(r.cells(), " ")), " "))
 }

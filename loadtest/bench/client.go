@@ -115,7 +115,7 @@ func (l *loop) run(ctx context.Context, length time.Duration) (sample, error) {
 	at := func(p float64) float64 { return float64(h.ValueAtPercentile(p)) / 1e3 }
 	return sample{
 		PerSecond: float64(n) / seconds, P50US: at(50), P99US: at(99), P999US: at(99.9),
-		CPUUS: float64((after - before).Microseconds()) / float64(n), BodyBytes: float64(bytes) / float64(n), Requests: n,
+		CPUUS: float64(after-before) / 1e3 / float64(n), BodyBytes: float64(bytes) / float64(n), Requests: n,
 	}, nil
 }
 

@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -142,7 +141,7 @@ func (b *bench) runProgram(ctx context.Context, dir string, most time.Duration, 
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "TMPDIR="+b.dir) // what a killed one leaves goes too
 	cmd.SysProcAttr = diesWithParent()
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.Cancel = func() error { return killGroup(cmd.Process.Pid) }
 	cmd.WaitDelay = 10 * time.Second
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -15,7 +16,11 @@ const (
 
 // goBenches are the Go benchmarks that are run, with their marks.
 func (z *sizes) goBenches() []goBench {
-	return []goBench{decideBench(z), residentBench(z), consentBench(), listsBench(z), listsTogether(), memoryBench(z), restoreBench(z), applyBench()}
+	all := []goBench{decideBench(z), consentBench(), residentBench(z), listsBench(z), memoryBench(z), restoreBench(z), applyBench()}
+	if !z.Quick {
+		all = slices.Insert(all, 4, listsTogether()) // builds 400 lists
+	}
+	return all
 }
 
 // line is a line of the table that is one figure of one benchmark.
@@ -87,14 +92,14 @@ func decideBench(z *sizes) goBench {
 			}{{1, atMost(5)}, {20, nil}, {50, atMost(25)}, {200, atMost(80)}} {
 				name := fmt.Sprintf("DecideInReads/users=%d/candidates=%d", users, c.candidates)
 				r, err := besideRow(sectionProcess, results,
-					line{name: fmt.Sprintf("decision, %d candidates, %s users", c.candidates, short(float64(users))), benchmark: name, unit: "ns/decision", shown: "ns"},
+					line{name: fmt.Sprintf("decision, %s, %s users", candidates(c.candidates), short(float64(users))), benchmark: name, unit: "ns/decision", shown: "ns"},
 					line{benchmark: name, unit: "ns/read", shown: "ns a memory read"},
 					line{benchmark: name, unit: "reads/decision", mark: c.mark})
 				if err != nil {
 					return nil, err
 				}
 				none, err := linesOf(sectionProcess, line{
-					name: fmt.Sprintf("allocations, %d candidates", c.candidates), benchmark: name, unit: "allocs/decision", shown: "a decision", mark: atMost(0),
+					name: fmt.Sprintf("allocations, %s", candidates(c.candidates)), benchmark: name, unit: "allocs/decision", shown: "a decision", mark: atMost(0),
 				})(results)
 				if err != nil {
 					return nil, err
@@ -104,6 +109,13 @@ func decideBench(z *sizes) goBench {
 			return rows, nil
 		},
 	}
+}
+
+func candidates(n int) string {
+	if n == 1 {
+		return "1 candidate"
+	}
+	return fmt.Sprintf("%d candidates", n)
 }
 
 // residentBench is a decision's tail while showings are applied and a snapshot rolls.
@@ -231,22 +243,24 @@ func listsTogether() goBench {
 
 // memoryBench is the memory of a counter by the runtime's accounting.
 func memoryBench(z *sizes) goBench {
-	of := "1e+05"
-	if z.Large {
-		of = "1e+06"
-	}
+	of, match := "1e+05", "^BenchmarkMemoryPerCounter$"
 	args := []string{"-test.benchtime", "1x"}
 	if z.Large {
+		of = "1e+06"
 		args = append(args, "-large")
 	}
-	name := func(users, shape string) string { return "MemoryPerCounter/users=" + users + "/" + shape }
-	return goBench{
-		pkg: "caps", match: "^BenchmarkMemoryPerCounter$", args: args, count: 3, most: 10 * time.Minute,
-		rows: linesOf(sectionState,
-			line{name: "memory a counter, users grown at once", benchmark: name("1e+06", "at-once"), unit: "bytes/counter", shown: "bytes", mark: atMost(20)},
-			line{name: "memory a counter, one user after the other", benchmark: name(of, "one-by-one"), unit: "bytes/counter", shown: "bytes", mark: atMost(20)},
-			line{name: "memory a counter, all users in step", benchmark: name(of, "in-step"), unit: "bytes/counter", shown: "bytes", mark: atMost(20)}),
+	counter := func(name, users, shape string) line {
+		return line{name: "memory a counter, " + name, benchmark: "MemoryPerCounter/users=" + users + "/" + shape, unit: "bytes/counter", shown: "bytes", mark: atMost(20)}
 	}
+	lines := []line{
+		counter("users grown at once", "1e+06", "at-once"),
+		counter("one user after the other", of, "one-by-one"),
+		counter("all users in step", of, "in-step"),
+	}
+	if z.Quick {
+		lines, match = lines[1:2], match+"/users/^one-by-one$"
+	}
+	return goBench{pkg: "caps", match: match, args: args, count: 3, most: 10 * time.Minute, rows: linesOf(sectionState, lines...)}
 }
 
 // restoreBench is a start from a snapshot.

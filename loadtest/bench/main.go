@@ -71,11 +71,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "bench:", err)
 		return 1
 	}
-	switch {
+	return exitCode(r, s.strict, stderr)
+}
+
+func exitCode(r *result, strict bool, stderr io.Writer) int {
+	switch missed := r.missed(); {
 	case r.Failed != "":
 		return 1
-	case s.strict && len(r.missed()) > 0:
-		fmt.Fprintf(stderr, "bench: %d marks missed: %s\n", len(r.missed()), strings.Join(r.missed(), "; "))
+	case strict && len(missed) > 0:
+		fmt.Fprintf(stderr, "bench: %d marks missed: %s\n", len(missed), strings.Join(missed, "; "))
 		return 99
 	}
 	return 0

@@ -48,8 +48,11 @@ func startNode(ctx context.Context, binary, dir string, policy []byte) (*node, e
 	return &node{p, ready.Listen, ready.Admin}, nil
 }
 
-// nodeGrace is how long a node has to drain and write its last snapshot.
-const nodeGrace = 20 * time.Second
+// nodeGrace is how long a node has to end by itself; what it keeps goes anyway.
+const nodeGrace = 5 * time.Second
+
+// admin is without idle connections: a node that ends would wait for them.
+var admin = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 2 * time.Minute}
 
 // call asks the admin listener for something that is answered with 2xx.
 func (n *node) call(ctx context.Context, method, path, contentType string, body io.Reader) ([]byte, error) {
@@ -60,7 +63,7 @@ func (n *node) call(ctx context.Context, method, path, contentType string, body 
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := admin.Do(req)
 	if err != nil {
 		return nil, err
 	}

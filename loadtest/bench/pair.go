@@ -86,7 +86,7 @@ type sizes struct {
 
 func fullSizes() sizes {
 	return sizes{
-		Users: 100_000, ListMembers: 1_000_000, Requests: 10_000, Consents: 10_000, Connections: 32,
+		Users: 250_000, ListMembers: 1_000_000, Requests: 10_000, Consents: 10_000, Connections: 32,
 		Turns: 7, Slice: 1500 * time.Millisecond, WarmUp: 500 * time.Millisecond, EventBatch: 1000,
 	}
 }

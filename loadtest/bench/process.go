@@ -2,14 +2,11 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -113,32 +110,6 @@ func (p *process) stop(grace time.Duration) {
 	}
 	_ = p.cmd.Process.Kill()
 	<-p.ended
-}
-
-// tick is the unit of processor times in /proc: USER_HZ is 100 on every architecture
-// that Go knows.
-const tick = 10 * time.Millisecond
-
-// processTime is the processor time, user and system, that a process has used in all
-// its threads.
-func processTime(pid int) (time.Duration, error) {
-	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
-		return 0, fmt.Errorf("read processor time: %w", err)
-	}
-	// The name, in parentheses, may hold anything; utime and stime are the 12th and
-	// 13th field after it (proc_pid_stat(5)).
-	end := bytes.LastIndexByte(text, ')')
-	fields := strings.Fields(string(text[end+1:]))
-	if end < 0 || len(fields) < 13 {
-		return 0, fmt.Errorf("read processor time: /proc/%d/stat is %q", pid, text)
-	}
-	user, uerr := strconv.ParseInt(fields[11], 10, 64)
-	system, serr := strconv.ParseInt(fields[12], 10, 64)
-	if err := errors.Join(uerr, serr); err != nil {
-		return 0, fmt.Errorf("read processor time: %w", err)
-	}
-	return time.Duration(user+system) * tick, nil
 }
 
 // settle waits until a process is idle: less than a twentieth of a core over half a

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"math"
@@ -68,6 +69,7 @@ const (
 	met    outcome = "met"
 	missed outcome = "missed"
 	none   outcome = "not measured"
+	quick  outcome = "quick run" // measured with numbers too small to be judged
 )
 
 // ratioRow is a line of turns of two contestants.
@@ -113,7 +115,7 @@ func short(v float64) string {
 	switch {
 	case v == 0:
 		return "0"
-	case math.Abs(v) < 1000:
+	case math.Abs(v) < 999.5:
 		digits := max(0, 2-int(math.Floor(math.Log10(math.Abs(v)))))
 		s := strconv.FormatFloat(v, 'f', min(digits, 4), 64)
 		if strings.Contains(s, ".") {
@@ -142,6 +144,9 @@ func (r *row) cells() []string {
 		marked, outcome = r.Mark.String(), string(r.Outcome)
 		if r.Outcome == missed {
 			outcome = fmt.Sprintf("missed by %s %%", short(100*r.Distance))
+			if r.Mark.Value == 0 {
+				outcome = "missed by " + short(r.Distance)
+			}
 		}
 	}
 	spread := ""
@@ -155,22 +160,29 @@ var columns = []string{"", "measured", "beside", "ratio", "mark", "", "spread"}
 
 // printTable writes the lines by section, then their notes.
 func printTable(w io.Writer, rows []row) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	var text bytes.Buffer
+	t := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	section := ""
 	for i := range rows {
 		if rows[i].Section != section {
 			section = rows[i].Section
-			fmt.Fprintf(t, "\n%s\n%s\n", strings.Repeat("\t", len(columns)-1), strings.Join(append([]string{section}, columns[1:]...), "\t"))
+			fmt.Fprintf(t, "\n%s\n", strings.Join(append([]string{section}, columns[1:]...), "\t"))
 		}
-		fmt.Fprintln(t, strings.TrimRight("  "+strings.Join(rows[i].cells(), "\t"), "\t"))
+		fmt.Fprintln(t, "  "+strings.Join(rows[i].cells(), "\t"))
 	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintln(w)
+	notes := "\n"
 	for i := range rows {
 		if rows[i].Note != "" && rows[i].Outcome != none {
-			fmt.Fprintf(w, "%s: %s\n", rows[i].Name, rows[i].Note)
+			notes += rows[i].Name + ": " + rows[i].Note + "\n"
+		}
+	}
+	text.WriteString(strings.TrimSuffix(notes, "\n"))
+	for line := range strings.Lines(text.String()) {
+		if _, err := fmt.Fprintln(w, strings.TrimRight(line, " \n")); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -2,7 +2,8 @@
 //
 // Replay feeds a real event log in time order through a node and reports what
 // the node's policy spared people. SyntheticLog writes a log with a seed, for
-// where no real one is at hand. Oracle recounts the node's verdicts.
+// where no real one is at hand. Oracle recounts the node's verdicts. Load measures
+// how fast, and how right, a node answers under load; Report is what it found.
 //
 // The package imports nothing else of this module: a recount that shared code
 // with the node would share its faults.
@@ -36,4 +37,33 @@
 // made from the log's name, ReplayOptions.Run and the row's number; a second
 // replay over the same history meets the exposures of the first, which lie in
 // its future and count. Use a fresh node, or another Run.
+//
+// # How a load test works
+//
+// When each request is to be sent is a function of the schedule and the seed, and
+// nothing that the node does moves it (an open loop). Of the workers, each with one
+// connection, one waits for the next request to be due, wakes the one that became idle
+// last to wait in its place, and sends. Where all are busy, a request waits, and its
+// corrected latency counts that:
+//
+//	due          free             written             answered
+//	 |-- wait ----|-- own lag -----|-- service time ---|
+//	 |---------------- corrected latency --------------|
+//
+// wait is the target's (or too few connections), own lag the generator's: timers,
+// making the request, and the processor time that it did not get. What is due and not
+// sent when the run ends counts as an error, and what it had waited as latency.
+// A closed loop has no due times, so its latencies leave out who would have waited.
+//
+// Requests are put together from parts made up before the first is sent; nothing is
+// allocated for one. Connections speak HTTP/1.1 by a reader of this package's own, which
+// is cheaper than a client library and shares the machine with the node. A request
+// that crosses the closing of an idle connection is sent again, as every HTTP client
+// does; no other is.
+//
+// # What it leaves behind
+//
+// Users are of the source restraint.load, which stands outside trust counts; those with a
+// device identifier (LoadConfig.IFAPercent) are held under that, too. Their exposures stay
+// in the node as long as its policy keeps any.
 package loadtest

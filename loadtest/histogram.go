@@ -24,8 +24,9 @@ func note(h *hdr.Histogram, d time.Duration) {
 	}
 }
 
+// percentilesOf and spectrumOf take nil for an empty histogram.
 func percentilesOf(h *hdr.Histogram) Percentiles {
-	if h.TotalCount() == 0 {
+	if h == nil || h.TotalCount() == 0 {
 		return Percentiles{}
 	}
 	at := func(p float64) float64 { return micros(h.ValueAtPercentile(p)) }
@@ -43,7 +44,7 @@ const spectrumTicks = 5
 
 func spectrumOf(h *hdr.Histogram) []SpectrumPoint {
 	points := []SpectrumPoint{}
-	if h.TotalCount() == 0 {
+	if h == nil || h.TotalCount() == 0 {
 		return points
 	}
 	for _, b := range h.CumulativeDistributionWithTicks(spectrumTicks) {

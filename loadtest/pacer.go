@@ -28,9 +28,13 @@ type pacer struct {
 	mu      sync.Mutex
 	idle    []chan struct{}
 	leading bool
-	done    bool
-	workers int
-	most    int // workers busy at one time
+	// freeSince is when the worker came that found nobody leading: since then, some
+	// worker has been free.
+	freeSince time.Duration
+	done      bool
+	workers   int
+	takes     int // calls of take
+	most      int // workers busy at one time
 }
 
 // turn is an arrival that was given to a worker.
@@ -49,19 +53,20 @@ func (p *pacer) stop() { p.stopped.Store(true) }
 // the worker's own, with room for one.
 func (p *pacer) take(wake chan struct{}) (t turn, ok bool) {
 	p.mu.Lock()
-	freed := p.now() // without this worker none was free, unless another leads
+	if p.takes++; !p.leading && p.takes > p.workers { // until then some worker has yet to begin
+		p.freeSince = p.now()
+	}
 	if p.leading {
-		freed = 0
 		p.idle = append(p.idle, wake)
 		p.mu.Unlock()
 		<-wake
 		p.mu.Lock()
 	}
 	p.leading = true
-	done := p.done
+	done, free := p.done, p.freeSince
 	p.mu.Unlock()
 	if !done {
-		t, ok = p.lead(freed)
+		t, ok = p.lead(free)
 	}
 	p.mu.Lock()
 	p.done = !ok
@@ -76,8 +81,8 @@ func (p *pacer) take(wake chan struct{}) (t turn, ok bool) {
 	return t, ok
 }
 
-// lead waits for the next arrival.
-func (p *pacer) lead(freed time.Duration) (turn, bool) {
+// lead waits for the next arrival; some worker has been free since that time.
+func (p *pacer) lead(free time.Duration) (turn, bool) {
 	due, ok := p.arrivals.next()
 	if !ok {
 		return turn{}, false
@@ -91,7 +96,7 @@ func (p *pacer) lead(freed time.Duration) (turn, bool) {
 		p.giveUp(due, now)
 		return turn{}, false
 	}
-	return turn{due, max(due, freed)}, true
+	return turn{due, max(due, free)}, true
 }
 
 // giveUp reports the arrivals that were due and will not be sent.

@@ -45,6 +45,7 @@ func newWireConn(c net.Conn) *wireConn {
 
 // send writes a whole request. The deadline is for it and its answer.
 func (c *wireConn) send(request []byte, timeout time.Duration) error {
+	c.n = 0
 	if err := c.conn.SetDeadline(time.Now().Add(timeout)); err != nil {
 		return err
 	}

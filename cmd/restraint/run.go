@@ -34,6 +34,7 @@ type commands struct {
 	User    userCmd    `cmd:"" help:"Show what is held about a person, erase it, or opt them out."`
 	Policy  policyCmd  `cmd:"" help:"Show and change a node's policy."`
 	Replay  replayCmd  `cmd:"" help:"Feed a real event log through a node and report what the policy would have spared."`
+	Load    loadCmd    `cmd:"" help:"Drive a node with load and report how fast, and how right, it answers."`
 	Nats    natsCmd    `cmd:"" help:"Run the NATS server that is linked into this program."`
 	Version versionCmd `cmd:"" help:"Print the version of this program, of Go and of its modules."`
 }
@@ -42,7 +43,8 @@ const description = `Restraint decides whether an advertisement may be shown to 
 how often they have seen it, what they bought, and which lists they are on.`
 
 // run runs one command and returns the exit code: 0, 2 for wrong use or wrong
-// configuration, 1 for everything else. It prints errors to stderr.
+// configuration, 99 or 3 for what a load test found, 1 for everything else. It prints
+// errors to stderr.
 func run(ctx context.Context, p *process) (code int) {
 	// kong ends the process after printing help and goes on where it does not end.
 	type helpPrinted int
@@ -95,8 +97,12 @@ func wrongUse(format string, args ...any) error {
 
 func (e usageError) Unwrap() error { return e.error }
 
-// exitCode is 2 for wrong use and wrong configuration, else 1.
+// exitCode is 2 for wrong use and wrong configuration, what a load test came to, else 1.
 func exitCode(err error) int {
+	var load loadFailed
+	if errors.As(err, &load) {
+		return load.code
+	}
 	var use usageError
 	var config configFaults
 	var checked checkFaults

@@ -60,9 +60,12 @@ func benchNode(tb testing.TB, memory int64, policy []byte) *Node {
 
 // fill gives every user 20 counters: 10 exposures, each counted under its campaign
 // and its advertiser.
-func fill(tb testing.TB, n *Node, users int) {
+func fill(tb testing.TB, n *Node, users int) { fillTimes(tb, n, users, 1) }
+
+// fillTimes gives every user so many exposures under each of the 20 counters.
+func fillTimes(tb testing.TB, n *Node, users, times int) {
 	rules := n.rules.Load()
-	random := rand.New(rand.NewPCG(1, 2))
+	random, more := rand.New(rand.NewPCG(1, 2)), rand.New(rand.NewPCG(3, 4))
 	var scopes []caps.Counted
 	for u := range users {
 		key := n.hasher.Key("user.id", []byte("u"+strconv.Itoa(u)))
@@ -75,6 +78,10 @@ func fill(tb testing.TB, n *Node, users int) {
 			scopes = s.appendScopes(scopes[:0], n.tags, nil)
 			at := caps.Second(benchNow - 3600 - random.IntN(80000))
 			n.caps.Expose([]caps.Key{key}, caps.Exposure{Identity: random.Uint32(), At: at}, nil, scopes, benchNow)
+			for range times - 1 {
+				at := caps.Second(benchNow - 3600 - more.IntN(80000))
+				n.caps.Expose([]caps.Key{key}, caps.Exposure{Identity: more.Uint32(), At: at}, nil, scopes, benchNow)
+			}
 		}
 	}
 	// Two scopes of one user fall together once in 2^32.

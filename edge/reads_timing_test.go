@@ -144,3 +144,31 @@ func middle(of []float64) float64 {
 	of = slices.Sorted(slices.Values(of))
 	return of[len(of)/2]
 }
+
+// BenchmarkDecideLongHistory is decisions about users with 1,000 exposures beside users
+// with 20 under the same scopes, in turns: a counter keeps no more exposures than the
+// largest limit needs. The mark: the former cost no more.
+func BenchmarkDecideLongHistory(b *testing.B) {
+	users := 20_000
+	if testing.Short() {
+		users = 200
+	}
+	// Two nodes, so that both kinds have an index of the same size.
+	short, long := benchNode(b, 128<<20, benchPolicy()), benchNode(b, 128<<20, benchPolicy())
+	fillTimes(b, short, users, 2)
+	fillTimes(b, long, users, 100)
+	for _, k := range []int{20, 50} {
+		b.Run(fmt.Sprintf("users=%d/candidates=%d", users, k), func(b *testing.B) {
+			few, many := newAsker(b, short, users, k), newAsker(b, long, users, k)
+			var fewTook, manyTook, ratio []float64
+			for b.Loop() {
+				f, m := strides(1+1200/(12+k), few.ask), strides(1+1200/(12+k), many.ask)
+				fewTook, manyTook, ratio = append(fewTook, f), append(manyTook, m), append(ratio, m/f)
+			}
+			b.ReportMetric(0, "ns/op") // of no use: both together
+			b.ReportMetric(middle(manyTook), "ns/long")
+			b.ReportMetric(middle(fewTook), "ns/short")
+			b.ReportMetric(middle(ratio), "long/short")
+		})
+	}
+}

@@ -79,12 +79,12 @@ func besideRow(section string, results goResults, a, b, ratio line) (row, error)
 // decideBench is decisions beside dependent random reads of memory over as many bytes
 // as the counters take.
 func decideBench(z *sizes) goBench {
-	users := 1_000_000
+	users, histories := 1_000_000, 20_000
 	if z.Quick {
-		users = 10_000
+		users, histories = 10_000, 200
 	}
 	return goBench{
-		pkg: "edge", match: "^BenchmarkDecideInReads$", args: []string{"-test.benchtime", "150x"}, count: 7, most: 10 * time.Minute,
+		pkg: "edge", match: "^BenchmarkDecide(InReads|LongHistory)$", args: []string{"-test.benchtime", "150x"}, count: 7, most: 10 * time.Minute,
 		rows: func(results goResults) (rows []row, err error) {
 			for _, c := range []struct {
 				candidates int
@@ -106,7 +106,12 @@ func decideBench(z *sizes) goBench {
 				}
 				rows = append(append(rows, r), none...)
 			}
-			return rows, nil
+			long := fmt.Sprintf("DecideLongHistory/users=%d/candidates=50", histories)
+			r, err := besideRow(sectionProcess, results,
+				line{name: "50 candidates, user with 1,000 exposures", benchmark: long, unit: "ns/long", shown: "ns"},
+				line{benchmark: long, unit: "ns/short", shown: "ns with 20"},
+				line{benchmark: long, unit: "long/short", mark: atMost(1)})
+			return append(rows, r), err
 		},
 	}
 }

@@ -122,8 +122,8 @@ func gcPercent() int {
 	return percent
 }
 
-// applier records impressions at a rate, as a node does that acknowledges them, and
-// looks whether a snapshot is being written meanwhile.
+// applier records impressions at a rate, as a node does that acknowledges them, sweeps
+// as a node does, and looks whether a snapshot is being written meanwhile.
 type applier struct {
 	node    *Node
 	dir     string // of the keeper
@@ -152,8 +152,9 @@ func (a *applier) stop() error {
 
 func (a *applier) run(perSecond int) {
 	const every = 5 * time.Millisecond
-	ticker := time.NewTicker(every)
+	ticker, sweeper := time.NewTicker(every), time.NewTicker(sweepEvery)
 	defer ticker.Stop()
+	defer sweeper.Stop()
 	random := rand.New(rand.NewPCG(9, uint64(a.users)))
 	began := time.Now()
 	for a.err == nil {
@@ -161,6 +162,9 @@ func (a *applier) run(perSecond int) {
 		case <-a.stopped:
 			a.length = time.Since(began)
 			return
+		case <-sweeper.C:
+			a.node.caps.Sweep(benchNow, sweepShare)
+			continue
 		case <-ticker.C:
 		}
 		due := int(time.Since(began).Seconds() * float64(perSecond))

@@ -149,7 +149,7 @@ func middle(of []float64) float64 {
 // with 20 under the same scopes, in turns: a counter keeps no more exposures than the
 // largest limit needs. The mark: the former cost no more.
 func BenchmarkDecideLongHistory(b *testing.B) {
-	users := 20_000
+	users := 10_000
 	if testing.Short() {
 		users = 200
 	}

@@ -79,7 +79,7 @@ func besideRow(section string, results goResults, a, b, ratio line) (row, error)
 // decideBench is decisions beside dependent random reads of memory over as many bytes
 // as the counters take.
 func decideBench(z *sizes) goBench {
-	users, histories := 1_000_000, 20_000
+	users, histories := 1_000_000, 10_000
 	if z.Quick {
 		users, histories = 10_000, 200
 	}

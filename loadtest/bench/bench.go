@@ -80,6 +80,11 @@ func (b *bench) close() {
 	}
 }
 
+// say tells what is being done.
+func (b *bench) say(format string, args ...any) {
+	fmt.Fprintf(b.progress, "%s  %s\n", time.Now().Format("15:04:05"), fmt.Sprintf(format, args...))
+}
+
 // add puts a line into the table.
 func (b *bench) add(r row) {
 	if b.sizes.Quick && r.Outcome != none && r.Mark != nil {

@@ -8,7 +8,8 @@
 // say more about the machine and its neighbours than about the code. The client's work
 // is part of what is measured, on the same processors, as it is for all of them.
 //
-// The package imports nothing of this module.
+// It needs Linux, for the processor time of the processes it measures. The package
+// imports nothing of this module.
 package main
 
 import (

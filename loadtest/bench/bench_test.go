@@ -135,7 +135,7 @@ func checkResult(t *testing.T, r *result) {
 			t.Errorf("%d and %d turns, %g capped, %d bytes: %+v", len(p.A), len(p.B), p.Capped, p.RequestBytes, p.Shape)
 		}
 		for _, s := range append(p.A, p.B...) {
-			if s.Requests <= 0 || s.P99US < s.P50US || s.CPUUS <= 0 || s.BodyBytes <= 0 {
+			if s.Requests <= 0 || s.P99US < s.P50US || s.CPUUS <= 0 || s.ClientCPUUS <= 0 || s.BodyBytes <= 0 {
 				t.Errorf("%+v", s)
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strconv"
 	"sync"
 	"time"
@@ -44,6 +45,8 @@ type sample struct {
 	P999US    float64 `json:"p99_9_us"`
 	// CPUUS is the server's processor time for a request, user and system.
 	CPUUS float64 `json:"server_cpu_us"`
+	// ClientCPUUS is this program's, which is the same work whoever answers.
+	ClientCPUUS float64 `json:"client_cpu_us"`
 	// BodyBytes is the mean length of an answer's body.
 	BodyBytes float64 `json:"answer_bytes"`
 	Requests  int64   `json:"requests"`
@@ -85,7 +88,7 @@ func (l *loop) run(ctx context.Context, length time.Duration) (sample, error) {
 		return sample{}, context.Cause(ctx)
 	}
 	parts := make([]share, len(l.wires))
-	before, err := processTime(l.target.pid)
+	before, err := l.processTimes()
 	if err != nil {
 		return sample{}, err
 	}
@@ -96,7 +99,7 @@ func (l *loop) run(ctx context.Context, length time.Duration) (sample, error) {
 	}
 	all.Wait()
 	seconds := time.Since(began).Seconds()
-	after, err := processTime(l.target.pid)
+	after, err := l.processTimes()
 	if err != nil {
 		return sample{}, err
 	}
@@ -115,8 +118,19 @@ func (l *loop) run(ctx context.Context, length time.Duration) (sample, error) {
 	at := func(p float64) float64 { return float64(h.ValueAtPercentile(p)) / 1e3 }
 	return sample{
 		PerSecond: float64(n) / seconds, P50US: at(50), P99US: at(99), P999US: at(99.9),
-		CPUUS: float64(after-before) / 1e3 / float64(n), BodyBytes: float64(bytes) / float64(n), Requests: n,
+		CPUUS: float64(after.server-before.server) / 1e3 / float64(n), ClientCPUUS: float64(after.client-before.client) / 1e3 / float64(n), BodyBytes: float64(bytes) / float64(n), Requests: n,
 	}, nil
+}
+
+// processTimes are the processor times of both sides.
+type processTimes struct{ server, client time.Duration }
+
+func (l *loop) processTimes() (t processTimes, err error) {
+	if t.server, err = processTime(l.target.pid); err != nil {
+		return t, err
+	}
+	t.client, err = processTime(os.Getpid())
+	return t, err
 }
 
 // share is one connection's share of a slice.

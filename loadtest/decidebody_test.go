@@ -209,6 +209,56 @@ func TestSourceBodies(t *testing.T) {
 	}
 }
 
+// Whatever a log says, what is sent is JSON and about the users of the test.
+func FuzzShell(f *testing.F) {
+	for _, seed := range []string{
+		`{"id":"r1","user":{"id":"x","eids":[1],"ext":{"eids":[1]}},"device":{"ifa":"y","geo":{}},"regs":{"gdpr":1},"ext":{"candidates":[]}}`,
+		`{"Path":"p","Request":{"user":null,"device":[],"regs":3,"":0}}`, `{"request":{"ext":"s","device":{}}}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	p, r, c := mustPolicy(f, testPolicy), rand.New(rand.NewPCG(1, 1)), testConfig()
+	m := newDecideMaker(&c, makeCandidates(p, &c, r, time.Now()), nil, nil)
+	f.Fuzz(func(t *testing.T, line []byte) {
+		s, err := parseShell(line)
+		if err != nil {
+			return
+		}
+		m.shells = []shell{s}
+		text, _ := m.appendBody(nil, r)
+		var d struct {
+			User struct {
+				ID   json.RawMessage
+				EIDs []struct{ Source string }
+			}
+			Candidates []json.RawMessage
+		}
+		if !json.Valid(text) {
+			t.Fatalf("%s", text)
+		}
+		// Names that differ in case only are one to this decoder.
+		if err := json.Unmarshal(text, &d); err == nil && len(d.Candidates) != c.Candidates {
+			t.Fatalf("%d candidates: %s", len(d.Candidates), text)
+		}
+	})
+}
+
+func FuzzLoadPolicy(f *testing.F) {
+	f.Add([]byte(testPolicy))
+	f.Add([]byte(cappedElsewhere))
+	f.Fuzz(func(_ *testing.T, text []byte) {
+		p, err := parseLoadPolicy(text, time.Unix(1_800_000_000, 0))
+		if err != nil {
+			return
+		}
+		c := testConfig()
+		lists := makeCandidates(p, &c, rand.New(rand.NewPCG(1, 1)), time.Unix(1_800_000_000, 0))
+		_, _ = newLoadOracle(p, lists, time.Unix(1_800_000_000, 0))
+	})
+}
+
+const cappedElsewhere = `{"campaigns":{"a":null,"b":{"caps":[{"per":"group:x","limit":1,"within":"1h"}],"active":{"from":"2026-01-01"}}},"markets":[{"cap_factor":1}]}`
+
 func TestRealSource(t *testing.T) {
 	path := "../../shared/data/bidrequests_bulk.jsonl.gz"
 	if _, err := os.Stat(path); err != nil {

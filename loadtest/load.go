@@ -66,22 +66,23 @@ func (l *loader) step(ctx context.Context, segments []Segment) (*Report, error) 
 	if !l.options.FindKnee {
 		l.options.say("measuring for %v", length)
 	}
-	at, cpu := time.Now(), cpuUsed()
-	p, m, lanes, most := l.run(ctx, segments, length, c.Seed)
-	cpu = cpuUsed() - cpu
+	at, cpu, wait := time.Now(), cpuUsed(), processorWait()
+	out := l.run(ctx, segments, length, c.Seed)
+	cpu, wait = cpuUsed()-cpu, max(processorWait()-wait, 0)
 
 	r := &Report{Schema: ReportSchema, StartedAt: at.UTC(), Seconds: length.Seconds(), Notes: slices.Clone(l.notes), Config: *c}
-	if p.ended > 0 {
-		r.CutShort, r.Seconds = fmt.Sprintf("interrupted after %.1f s of %.1f s", p.ended.Seconds(), length.Seconds()), p.ended.Seconds()
+	if ran := out.ended.Seconds(); ran > 0 {
+		r.CutShort, r.Seconds = fmt.Sprintf("interrupted after %.1f s of %.1f s", ran, length.Seconds()), ran
 	}
 	r.Config.Segments = segments
 	r.Machine = LoadMachine{runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0), runtime.Version()}
 	r.Target = LoadTarget{Network: l.target.network, Remote: l.target.remote, Policy: l.policy.version}
+	m := out.sum
 	r.fill(m)
 	r.Verdicts.Reasons = l.reasons()
-	r.Timeline = p.timeline.report(lanes)
+	r.Timeline = out.timeline.report(out.lanes)
 	r.Generator = Generator{
-		Lag: percentilesOf(m.lag), Wait: percentilesOf(m.wait), MostOutstanding: most, CPUSeconds: cpu.Seconds(),
+		Lag: percentilesOf(m.lag), Wait: percentilesOf(m.wait), MostOutstanding: out.most, CPUSeconds: cpu.Seconds(), ProcessorWaitSeconds: wait.Seconds(),
 		CPUShare: ratio(cpu.Seconds(), r.Seconds), CPUUSPerRequest: ratio(cpu.Seconds()*1e6, float64(m.started)), Reconnects: m.reconnects,
 	}
 	if scraped {
@@ -147,12 +148,12 @@ func (l *loader) scrape(ctx context.Context) (s scrape, ok bool) {
 	if l.admin == nil {
 		return s, false
 	}
-	status, text, _, err := l.ask(ctx, "/metrics")
-	if err == nil && status != http.StatusOK {
-		err = fmt.Errorf("status %d", status)
+	a, err := l.ask(ctx, "/metrics")
+	if err == nil && a.status != http.StatusOK {
+		err = fmt.Errorf("status %d", a.status)
 	}
 	if err == nil {
-		s, err = parseScrape(text)
+		s, err = parseScrape(a.body)
 	}
 	if err != nil {
 		note := "the node's own metrics could not be read: " + err.Error()

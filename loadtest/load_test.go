@@ -252,12 +252,17 @@ func TestLoadValidity(t *testing.T) {
 		t.Errorf("%s, %q", r.Outcome, r.Validity.Reasons)
 	}
 	f = newLoadNode(t)
+	f.fail = every(1, http.StatusInternalServerError)
+	if r := mustLoad(t, f.options()); r.Outcome != OutcomeInvalid || !strings.Contains(r.why(), "http_500") {
+		t.Errorf("%s, %q", r.Outcome, r.Validity.Reasons)
+	}
+	f = newLoadNode(t)
 	f.reason = "cap"
 	if r := mustLoad(t, f.options()); strings.Contains(strings.Join(r.Validity.Reasons, "\n"), "short cut") {
 		t.Errorf("cap is no short cut: %q", r.Validity.Reasons)
 	}
 	var lagging Report
-	lagging.Requests = LoadRequests{Offered: 100, Started: 100, Completed: 100}
+	lagging.Requests = LoadRequests{Offered: 100, Started: 100, Completed: 100, Good: 100}
 	lagging.Latency.Corrected.P99US, lagging.Generator.Lag.P99US = 1500, 800
 	lagging.judge(nil)
 	if lagging.Outcome != OutcomeInvalid || !strings.Contains(lagging.why(), "bottleneck") {
@@ -283,8 +288,24 @@ func TestLoadValidity(t *testing.T) {
 	if lagging.judge(nil); lagging.Outcome != OutcomePass {
 		t.Errorf("a target that did not keep up: %q", lagging.Validity.Reasons)
 	}
+	lagging.Generator.CPUSeconds, lagging.Generator.ProcessorWaitSeconds = 1, 2
+	if lagging.judge(nil); !strings.Contains(strings.Join(lagging.Notes, "\n"), "processors were short") {
+		t.Errorf("notes %q", lagging.Notes)
+	}
 	if (&Report{}).faults() == nil {
 		t.Error("nothing is valid")
+	}
+}
+
+// Without an admin listener there are no metrics and no policy, and a load test all the
+// same.
+func TestLoadWithoutAdmin(t *testing.T) {
+	f := newLoadNode(t)
+	o := f.options()
+	o.Admin, o.CampaignNames = "", []string{"a", "elsewhere"}
+	r := mustLoad(t, o)
+	if r.Server != nil || r.Target.Policy != 0 || r.Config.Campaigns != 2 || r.Requests.Good != 300 || !strings.Contains(strings.Join(r.Notes, "\n"), "--admin") {
+		t.Errorf("%+v, %+v, %q", r.Server, r.Requests, r.Notes)
 	}
 }
 

@@ -2,6 +2,7 @@ package loadtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -77,7 +78,30 @@ func (l *loader) prepare(ctx context.Context) error {
 		l.hasEvents = l.hasEvents || k != loadDecide && l.weights[k] > 0
 	}
 	l.decideHead, l.eventHead = l.head("/v1/decide"), l.head("/v1/events")
-	return l.connect()
+	if err := l.connect(); err != nil {
+		return err
+	}
+	return l.probe()
+}
+
+// probe asks for one decision, so that a wrong key or path is said at once and not a
+// hundred thousand times.
+func (l *loader) probe() error {
+	w, p := l.workers[0], &phase{began: time.Now(), timeline: &timeline{step: time.Hour}}
+	w.measured = newMeasured(p.timeline)
+	w.body, _ = l.maker.appendBody(nil, w.random)
+	var x exchange
+	a, ok := w.exchange(p, &x, l.decideHead)
+	addr := l.options.Config.Addr
+	switch {
+	case !ok:
+		return fmt.Errorf("ask %q for a decision: %w: %s", addr, ErrUnreachable, x.failure)
+	case a.status == http.StatusUnauthorized || a.status == http.StatusForbidden:
+		return fmt.Errorf("POST /v1/decide at %q: %w: status %d, give a key of role bid with --key or RESTRAINT_KEY", addr, ErrKey, a.status)
+	case a.status == http.StatusNotFound || a.status == http.StatusMethodNotAllowed || a.status == http.StatusUnsupportedMediaType:
+		return fmt.Errorf("POST /v1/decide at %q: %w: status %d, %q; is this a node's bid listener (default 127.0.0.1:8080)?", addr, ErrNode, a.status, parseProblem(a.body))
+	}
+	return nil
 }
 
 // head is a request up to the value of its length.
@@ -107,17 +131,19 @@ func (l *loader) readPolicy(ctx context.Context) error {
 		}
 	}
 	if len(o.CampaignNames) == 0 || o.Oracle {
-		status, text, version, err := l.ask(ctx, "/v1/policy")
+		a, err := l.ask(ctx, "/v1/policy")
 		switch {
+		case errors.Is(err, ErrKey):
+			return fmt.Errorf("%w; for the policy it is role ops, or name campaigns with --campaign", err)
 		case err != nil:
 			return err
-		case status != http.StatusOK:
-			return fmt.Errorf("GET /v1/policy at %q: %w: status %d, %q; name campaigns with --campaign instead", o.Admin, ErrNode, status, parseProblem(text))
+		case a.status != http.StatusOK:
+			return fmt.Errorf("GET /v1/policy at %q: %w: status %d, %q; name campaigns with --campaign instead", o.Admin, ErrNode, a.status, parseProblem(a.body))
 		}
-		if l.policy, err = parseLoadPolicy(text, time.Now()); err != nil {
+		if l.policy, err = parseLoadPolicy(a.body, time.Now()); err != nil {
 			return err
 		}
-		l.policy.version = version
+		l.policy.version = a.version
 	}
 	if len(o.CampaignNames) > 0 {
 		l.policy = l.policy.only(o.CampaignNames)
@@ -129,14 +155,21 @@ func (l *loader) readPolicy(ctx context.Context) error {
 // answerWait is how long an answer of the admin listener may take.
 const answerWait = 10 * time.Second
 
-// ask gets a path of the admin listener. The body is a copy; version is the ETag where
-// it is a number.
-func (l *loader) ask(ctx context.Context, path string) (status int, body []byte, version int, err error) {
+// adminAnswer is an answer of the admin listener; its body is a copy.
+type adminAnswer struct {
+	status  int
+	version int // the ETag, where it is a number
+	body    []byte
+}
+
+// ask gets a path of the admin listener.
+func (l *loader) ask(ctx context.Context, path string) (a adminAnswer, err error) {
 	c := l.admin.newCall()
 	defer c.release()
-	status, answer, err := c.send(ctx, fasthttp.MethodGet, path, "", nil)
-	version, _ = strconv.Atoi(strings.Trim(string(c.resp.Header.Peek("ETag")), `"`))
-	return status, append([]byte(nil), answer...), version, err
+	status, body, err := c.send(ctx, fasthttp.MethodGet, path, "", nil)
+	a.status, a.body = status, append(a.body, body...)
+	a.version, _ = strconv.Atoi(strings.Trim(string(c.resp.Header.Peek("ETag")), `"`))
+	return a, err
 }
 
 // ready asks the node whether it is.
@@ -192,7 +225,7 @@ func (l *loader) connect() error {
 	l.options.say("connecting %d times to %s", c.Connections, c.Addr)
 	for i := range c.Connections {
 		w := &loadWorker{
-			loader: l, number: i, random: rand.New(rand.NewPCG(c.Seed, uint64(i))), wake: make(chan struct{}, 1), decided: newDecided(),
+			loader: l, number: i, random: rand.New(rand.NewPCG(c.Seed, uint64(i))), decided: newDecided(),
 		}
 		l.workers = append(l.workers, w)
 		if err := w.connect(); err != nil {
@@ -230,8 +263,16 @@ func (l *loader) draw(r *rand.Rand) loadKind {
 	return loadDecide
 }
 
-// run runs one window and returns what all workers measured together, and each lane.
-func (l *loader) run(ctx context.Context, segments []Segment, length time.Duration, seed uint64) (*phase, *measured, []*lane, int) {
+// outcome is what a window came to.
+type outcome struct {
+	*phase
+	sum   *measured // of all workers
+	lanes []*lane
+	most  int // requests at one time
+}
+
+// run runs one window.
+func (l *loader) run(ctx context.Context, segments []Segment, length time.Duration, seed uint64) outcome {
 	p := &phase{length: length, timeline: &timeline{step: stepOf(length)}}
 	unsent := newMeasured(p.timeline)
 	var pace *pacer
@@ -258,24 +299,24 @@ func (l *loader) run(ctx context.Context, segments []Segment, length time.Durati
 	if !stop() {
 		p.ended = min(p.now(), length)
 	}
-	sum, lanes := unsent, []*lane{&unsent.lane}
+	out := outcome{p, unsent, []*lane{&unsent.lane}, len(l.workers)}
 	unsent.lane.flush()
 	for _, w := range l.workers {
 		w.measured.lane.flush()
-		sum.merge(w.measured)
-		lanes = append(lanes, &w.measured.lane)
+		out.sum.merge(w.measured)
+		out.lanes = append(out.lanes, &w.measured.lane)
 	}
-	most := len(l.workers)
 	if pace != nil {
-		most = pace.most
+		out.most = pace.most
 	}
-	return p, sum, lanes, most
+	return out
 }
 
 // work sends requests until the window ends.
 func (w *loadWorker) work(p *phase, pace *pacer) {
 	if pace != nil {
-		for t, ok := pace.take(w.wake); ok; t, ok = pace.take(w.wake) {
+		at := seat{wake: make(chan struct{}, 1)}
+		for t, ok := pace.take(&at); ok; t, ok = pace.take(&at) {
 			w.once(p, t)
 		}
 		return

@@ -61,6 +61,8 @@ func (r *Report) faults() (faults []string) {
 		return []string{"nothing was offered: the run was too short for its rate"}
 	case q.Completed == 0:
 		return []string{"no request was answered"}
+	case q.Good == 0:
+		return []string{"no request was answered as a node should; most often: " + r.Errors[0].Name}
 	}
 	if unsent := q.Offered - q.Started; float64(unsent) > unsentShare*float64(q.Offered) && g.Lag.MeanUS > g.Wait.MeanUS {
 		faults = append(faults, fmt.Sprintf("the generator was the bottleneck: %.1f %% of the requests that were due were never sent, and no connection was waited for as long as for the generator itself",
@@ -84,6 +86,10 @@ func (r *Report) addNotes() {
 	}
 	if unsent := q.Offered - q.Started; unsent > 0 {
 		r.Notes = append(r.Notes, fmt.Sprintf("%s requests were due and never sent before the run ended; they count as errors, and their waiting as latency", group(int(unsent))))
+	}
+	if g := &r.Generator; g.ProcessorWaitSeconds > g.CPUSeconds {
+		r.Notes = append(r.Notes, fmt.Sprintf("processors were short: the generator's threads used %.2f s and waited %.2f s for one, and a node on the same machine will have, too; see what else runs here",
+			g.CPUSeconds, g.ProcessorWaitSeconds))
 	}
 	if v := &r.Verdicts; v.Decisions > 0 && v.Shown == v.Decisions {
 		r.Notes = append(r.Notes, "every verdict was show: these users have no history that any rule minds; report more impressions (--mix decide=50,impression=50) or ask fewer --users")

@@ -3,6 +3,7 @@ package loadtest
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -40,6 +41,13 @@ func TestLoadRefuses(t *testing.T) {
 	}
 	if f.decides > 0 {
 		t.Errorf("%d requests were sent", f.decides)
+	}
+	for status, want := range map[int]error{http.StatusUnauthorized: ErrKey, http.StatusForbidden: ErrKey, http.StatusNotFound: ErrNode} {
+		f := newLoadNode(t)
+		f.fail = every(1, status)
+		if _, err := Load(t.Context(), f.options()); !errors.Is(err, want) || f.decides != 1 {
+			t.Errorf("status %d: %v after %d requests", status, err, f.decides)
+		}
 	}
 	o := f.options()
 	o.Config.Addr, o.YesRemote = "localhost:1", false

@@ -133,21 +133,24 @@ func (o *loadOracle) of(user int) *oracleShard { return &o.shards[user%len(o.sha
 // nodeSecond is the step of a node's times: an age can be this much off either way.
 const nodeSecond = time.Second
 
+// bounds are how many showings there are at least and at most.
+type bounds struct{ least, most int }
+
 // bounds count a user's showings under a cap, those that a node must have counted in a
 // decision asked for and answered at these times, and those that it can have.
-func (s *oracleShard) bounds(user int, l *scopedLimit, sent, answered time.Duration) (least, most int) {
+func (s *oracleShard) bounds(user int, l *scopedLimit, sent, answered time.Duration) (b bounds) {
 	for _, v := range s.shown[userScope{user, l.scope}] {
 		switch {
 		case v.refused || v.sent > answered:
 			continue
 		case v.acked == 0 || sent-v.acked <= l.cap.Within+nodeSecond:
-			most++
+			b.most++
 		}
 		if v.acked > 0 && v.acked <= sent && answered-v.sent <= l.cap.Within-nodeSecond {
-			least++
+			b.least++
 		}
 	}
-	return least, most
+	return b
 }
 
 // judge holds the verdicts of an answer to the count. With want, what was shown before in
@@ -165,15 +168,14 @@ func (o *loadOracle) judge(user int, list *candidateList, verdicts []judged, wan
 		var full ExpectedCap
 		for j := range c.limits {
 			l := &c.limits[j]
-			least, most := s.bounds(user, l, sent, answered)
+			b, beside := s.bounds(user, l, sent, answered), 0
 			if want {
-				beside := shownBeside(list, verdicts[:i], l.scope)
-				least, most = least+beside, most+beside
+				beside = shownBeside(list, verdicts[:i], l.scope)
 			}
-			if least >= l.cap.Limit {
+			if b.least+beside >= l.cap.Limit {
 				certain, full = true, l.cap
 			}
-			possible = possible || most >= l.cap.Limit
+			possible = possible || b.most+beside >= l.cap.Limit
 		}
 		s.verdict(c, v, certain, possible, full)
 	}
@@ -217,8 +219,7 @@ func (o *loadOracle) report(user int, c *candidate) *showing {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for j := range c.limits {
-		least, _ := s.bounds(user, &c.limits[j], now, now)
-		v.over = v.over || least >= c.limits[j].cap.Limit
+		v.over = v.over || s.bounds(user, &c.limits[j], now, now).least >= c.limits[j].cap.Limit
 	}
 	for _, scope := range c.counted {
 		key := userScope{user, scope}

@@ -126,7 +126,7 @@ func (p printer) loadSides(r *Report) {
 		p.line("%-12s own lag p50 %s, p99 %s, max %s; at most %d requests at once", "generator", spanText(g.Lag.P50US), spanText(g.Lag.P99US), spanText(g.Lag.MaxUS), g.MostOutstanding)
 		p.line("%-12s waiting for a connection: %s requests, p99 of all %s", "", group(int(r.Requests.Late)), spanText(g.Wait.P99US))
 	}
-	p.line("%-12s %.2f processors of %d, %.1f us a request", cond(r.Config.Closed, "generator"), g.CPUShare, r.Machine.CPUs, g.CPUUSPerRequest)
+	p.line("%-12s %.2f processors of %d, %.1f us a request; %.2f s ready to run without one", cond(r.Config.Closed, "generator"), g.CPUShare, r.Machine.CPUs, g.CPUUSPerRequest, g.ProcessorWaitSeconds)
 	if s := r.Server; s != nil {
 		p.line("%-12s %.2f processors, %.1f us a request; %s decisions timed; %s MiB resident", "node", ratio(s.CPUSeconds, r.Seconds), s.CPUUSPerRequest, group(int(s.Decides)), group(int(s.ResidentBytes>>20)))
 	}

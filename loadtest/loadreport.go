@@ -169,8 +169,10 @@ type SpectrumPoint struct {
 // KindLatency is one kind of request.
 type KindLatency struct {
 	// Kind is decide, impression, click, purchase or hide.
-	Kind      string      `json:"kind"`
-	Offered   int64       `json:"offered"` // not_sent ones are of no kind
+	Kind string `json:"kind"`
+	// Offered does not have those that were not sent, which are of no kind; what they had
+	// waited is in Corrected of decide.
+	Offered   int64       `json:"offered"`
 	Good      int64       `json:"good"`
 	Failed    int64       `json:"failed"`
 	Corrected Percentiles `json:"corrected"`
@@ -245,7 +247,8 @@ type KneeStep struct {
 
 // LoadRecount is what the generator's own count of showings says of the verdicts. What
 // it holds a verdict to is bounds: showings acknowledged before the request was sent
-// count for certain, and those reported before the answer came may count.
+// count for certain, and those reported before the answer came may count. The warm-up
+// is in it.
 type LoadRecount struct {
 	// Caps are those of the policy that were recounted, by campaign.
 	Caps []string `json:"caps"`

@@ -17,6 +17,9 @@ type Generator struct {
 	CPUUSPerRequest float64 `json:"cpu_us_per_request"`
 	// CPUShare is CPUSeconds over Report.Seconds: 1 is one processor, busy all the time.
 	CPUShare float64 `json:"cpu_share"`
+	// ProcessorWaitSeconds is how long its threads, in sum, were ready to run and had no
+	// processor, because the node or other work had them; 0 where the system does not say.
+	ProcessorWaitSeconds float64 `json:"processor_wait_seconds"`
 	// Reconnects are connections dialled again during the window.
 	Reconnects int64 `json:"reconnects"`
 }

@@ -15,7 +15,6 @@ var ErrRemote = errors.New("the target is not on this machine")
 
 // target is where to connect to: what was checked is what is dialled.
 type target struct {
-	given   string
 	network string // tcp or unix
 	address string // an IP address and port, or a path
 	host    string // of the Host header
@@ -26,7 +25,7 @@ type target struct {
 // unix:/path. Unless yesRemote, each address that the name stands for must be of this
 // machine: a load test of a node that others use is an attack on it.
 func resolveTarget(ctx context.Context, flag, addr string, yesRemote bool) (target, error) {
-	t := target{given: addr, network: "tcp", host: "localhost"}
+	t := target{network: "tcp", host: "localhost"}
 	if path, unix := strings.CutPrefix(addr, "unix:"); unix {
 		if t.network, t.address = "unix", path; path == "" {
 			return t, fmt.Errorf("%w: %s=%q: want unix:/path", ErrOptions, flag, addr)

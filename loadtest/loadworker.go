@@ -22,7 +22,6 @@ type loadWorker struct {
 	loader *loader
 	number int
 	random *rand.Rand
-	wake   chan struct{}
 
 	conn *wireConn // nil: to be dialled
 	used time.Time // last

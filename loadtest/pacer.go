@@ -33,8 +33,16 @@ type pacer struct {
 	freeSince time.Duration
 	done      bool
 	workers   int
-	takes     int // calls of take
-	most      int // workers busy at one time
+	come      int // workers that have asked for an arrival
+	busy      int // workers that are about one
+	most      int // busy at one time
+}
+
+// seat is a worker's place at a pacer. Its channel has room for one.
+type seat struct {
+	wake chan struct{}
+	come bool
+	busy bool
 }
 
 // turn is an arrival that was given to a worker.
@@ -49,17 +57,15 @@ func (p *pacer) now() time.Duration { return time.Since(p.began) }
 // stop ends the schedule now: what is due later is not offered any more.
 func (p *pacer) stop() { p.stopped.Store(true) }
 
-// take returns the next arrival when it is due; false when there are no more. wake is
-// the worker's own, with room for one.
-func (p *pacer) take(wake chan struct{}) (t turn, ok bool) {
+// take returns the next arrival when it is due, and ends the worker's last; false when
+// there are no more.
+func (p *pacer) take(at *seat) (t turn, ok bool) {
 	p.mu.Lock()
-	if p.takes++; !p.leading && p.takes > p.workers { // until then some worker has yet to begin
-		p.freeSince = p.now()
-	}
+	p.sit(at)
 	if p.leading {
-		p.idle = append(p.idle, wake)
+		p.idle = append(p.idle, at.wake)
 		p.mu.Unlock()
-		<-wake
+		<-at.wake
 		p.mu.Lock()
 	}
 	p.leading = true
@@ -69,8 +75,11 @@ func (p *pacer) take(wake chan struct{}) (t turn, ok bool) {
 		t, ok = p.lead(free)
 	}
 	p.mu.Lock()
-	p.done = !ok
-	p.most = max(p.most, p.workers-len(p.idle))
+	if p.done = !ok; ok {
+		at.busy = true
+		p.busy++
+		p.most = max(p.most, p.busy)
+	}
 	if last := len(p.idle) - 1; last >= 0 {
 		p.idle[last] <- struct{}{}
 		p.idle = p.idle[:last]
@@ -79,6 +88,23 @@ func (p *pacer) take(wake chan struct{}) (t turn, ok bool) {
 	}
 	p.mu.Unlock()
 	return t, ok
+}
+
+// sit notes that a worker is free. Until all have come for the first time, some has
+// been since the beginning.
+func (p *pacer) sit(at *seat) {
+	if at.busy {
+		at.busy = false
+		p.busy--
+	}
+	if !at.come {
+		at.come = true
+		p.come++
+		return
+	}
+	if !p.leading && p.come == p.workers {
+		p.freeSince = p.now()
+	}
 }
 
 // lead waits for the next arrival; some worker has been free since that time.

@@ -22,9 +22,9 @@ func paced(t *testing.T, workers int, segments []Segment, until time.Duration, w
 	var all sync.WaitGroup
 	for range workers {
 		all.Go(func() {
-			wake := make(chan struct{}, 1)
+			seat := &seat{wake: make(chan struct{}, 1)}
 			for {
-				at, ok := p.take(wake)
+				at, ok := p.take(seat)
 				if !ok {
 					return
 				}
@@ -79,6 +79,20 @@ func TestPacerCountsWaiting(t *testing.T) {
 	}
 }
 
+// As many are busy at one time as are needed, and no wait is counted where some are
+// free.
+func TestPacerUsesFewWorkers(t *testing.T) {
+	p, turns, _ := paced(t, 100, []Segment{{0.2, 100, 100}}, time.Hour, func(turn) {})
+	if len(turns) != 20 || p.most > 20 {
+		t.Errorf("%d turns, %d busy at once", len(turns), p.most)
+	}
+	for _, at := range turns {
+		if at.free != at.due {
+			t.Errorf("due at %v, but a worker was free only at %v", at.due, at.free)
+		}
+	}
+}
+
 func TestPacerGivesUp(t *testing.T) {
 	_, turns, unsent := paced(t, 2, []Segment{{0.05, 10_000, 10_000}}, 60*time.Millisecond, func(turn) {
 		newStopwatch().pass(70 * time.Millisecond)
@@ -97,12 +111,12 @@ func TestPacerStops(t *testing.T) {
 	defer a.close()
 	p = &pacer{began: time.Now(), arrivals: newArrivals([]Segment{{3600, 0.01, 0.01}}, ArrivalsEven, 1), alarm: a, until: time.Hour, workers: 1}
 	p.unsent = func(_, _ time.Duration) { t.Error("something was due") }
-	wake := make(chan struct{}, 1)
-	if _, ok := p.take(wake); !ok {
+	seat := &seat{wake: make(chan struct{}, 1)}
+	if _, ok := p.take(seat); !ok {
 		t.Fatal("the first is due at once")
 	}
 	go p.stop()
-	if _, ok := p.take(wake); ok {
+	if _, ok := p.take(seat); ok {
 		t.Error("an arrival after the stop")
 	}
 }

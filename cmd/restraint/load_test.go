@@ -203,6 +203,22 @@ func TestLoadInterrupted(t *testing.T) {
 	}
 }
 
+func TestLoadSendsTheKey(t *testing.T) {
+	for name, c := range map[string]struct {
+		env  map[string]string
+		args []string
+	}{
+		"flag":        {nil, []string{"--key", "k-1"}},
+		"environment": {map[string]string{"RESTRAINT_KEY": "k-1"}, nil},
+	} {
+		addr, last := fakeNode(t, 200, "text/plain", "campaigns: {}")
+		inProcess(t, c.env, "", append([]string{"load", "--addr", addr, "--admin", addr}, c.args...)...).must(t, 1, "no campaign that is active")
+		if got := last.header.Get("Authorization"); got != "Bearer k-1" {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
+
 func TestLoadWantsTheOutcome(t *testing.T) {
 	for outcome, code := range map[string]int{loadtest.OutcomePass: 0, loadtest.OutcomeMissed: 99, loadtest.OutcomeInvalid: 3} {
 		err := loadOutcome(&loadtest.Report{Outcome: outcome})

@@ -10,6 +10,8 @@ FUZZTIME ?= 20s
 # What make faults and make faults-long choose by (0: the time; a failure prints it), and how long the latter runs.
 SEED     ?= 0
 DURATION ?= 30m
+# Flags of make bench: -quick for less than a minute, -large for what takes gigabytes, -strict to fail when a mark is missed; -help lists them.
+BENCH    ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help run build test check bench bench-long faults faults-long figures fuzz fmt demo cluster clean
@@ -34,9 +36,9 @@ check: ## format, vet, static analysis, and every benchmark and fuzz seed once
 	@$(GO) run $(STATICCHECK) ./...
 	@$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 15m ./...
 
-bench: ## the speed and memory marks, ten runs each
-	@$(GO) test -run '^$$' -bench 'BenchmarkDecide|BenchmarkMemoryRead' -count 10 ./edge
-	@$(GO) test -run '^$$' -bench 'BenchmarkMemoryPerCounter' -benchtime 1x -count 3 ./caps
+bench: ## measure beside a bare handler, Redis and memory reads, print the table with its marks, write bench.json: make bench BENCH='-large -strict'
+	@$(GO) build -o bin/bench ./loadtest/bench
+	@bin/bench $(BENCH)
 
 bench-long: ## what takes minutes and gigabytes: a push of 10,000,000 rows; look-ups, bytes a key and false positives of lists of 1e7 and 1e8 members
 	$(GO) test -run '^$$' -bench 'BenchmarkPush' -benchtime 1x -count 3 -timeout 30m ./cmd/restraint -push-rows 10000000

@@ -63,9 +63,12 @@ func benchNode(tb testing.TB, memory int64, policy []byte) *Node {
 
 // fill gives every user 20 counters: 10 exposures, each counted under its campaign
 // and its advertiser.
-func fill(tb testing.TB, n *Node, users int) {
+func fill(tb testing.TB, n *Node, users int) { fillTimes(tb, n, users, 1) }
+
+// fillTimes gives every user so many exposures under each of the 20 counters.
+func fillTimes(tb testing.TB, n *Node, users, times int) {
 	rules := n.rules.Load()
-	random := rand.New(rand.NewPCG(1, 2))
+	random, more := rand.New(rand.NewPCG(1, 2)), rand.New(rand.NewPCG(3, 4))
 	var scopes []caps.Counted
 	for u := range users {
 		key := n.hasher.Key("user.id", []byte("u"+strconv.Itoa(u)))
@@ -78,6 +81,10 @@ func fill(tb testing.TB, n *Node, users int) {
 			scopes = s.appendScopes(scopes[:0], n.tags, nil)
 			at := caps.Second(benchNow - 3600 - random.IntN(80000))
 			n.caps.Expose([]caps.Key{key}, caps.Exposure{Identity: random.Uint32(), At: at}, nil, scopes, benchNow)
+			for range times - 1 {
+				at := caps.Second(benchNow - 3600 - more.IntN(80000))
+				n.caps.Expose([]caps.Key{key}, caps.Exposure{Identity: more.Uint32(), At: at}, nil, scopes, benchNow)
+			}
 		}
 	}
 	// Two scopes of one user fall together once in 2^32.
@@ -213,28 +220,9 @@ func BenchmarkMemoryRead(b *testing.B) {
 		b.Run(fmt.Sprintf("users=%d", users), func(b *testing.B) {
 			n := benchNode(b, int64(users)*800+(64<<20), benchPolicy())
 			fill(b, n, users)
-			const line = 16 // uint32 in a cache line
-			cells := int(n.caps.Stats().Bytes) / 64
-			next := make([]uint32, cells*line)
-			// Sattolo's algorithm: one cycle through all cells.
-			order := make([]uint32, cells)
-			for i := range order {
-				order[i] = uint32(i)
-			}
-			random := rand.New(rand.NewPCG(7, 8))
-			for i := cells - 1; i > 0; i-- {
-				j := random.IntN(i)
-				order[i], order[j] = order[j], order[i]
-			}
-			for i := range order {
-				next[order[i]*line] = order[(i+1)%cells]
-			}
-			at := uint32(0)
+			chain := newMemoryChain(n.caps.Stats().Bytes)
 			for b.Loop() {
-				at = next[at*line]
-			}
-			if at > uint32(cells) {
-				b.Fatal("BUG: left the cells")
+				chain.read()
 			}
 		})
 	}

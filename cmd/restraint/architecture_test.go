@@ -29,6 +29,7 @@ func TestPackagesKeepApart(t *testing.T) {
 		{"restraint/edge/consent", []string{"restraint/caps", "restraint/suppress", "github.com/valyala", "github.com/nats-io"}, nil},
 		{"restraint/edge/replica", []string{"restraint/edge", "restraint/suppress", "github.com/valyala"}, nil},
 		{"restraint/loadtest", []string{"restraint/caps", "restraint/suppress", "restraint/edge"}, nil},
+		{"restraint/loadtest/bench", []string{"restraint/caps", "restraint/suppress", "restraint/edge", "restraint/loadtest"}, nil},
 		{"restraint/edge", []string{"restraint/edge/replica", "restraint/loadtest", "github.com/nats-io"}, nil},
 	} {
 		for _, dependency := range list(t, "-deps", "{{.ImportPath}}", rule.pkg) {

@@ -1,12 +1,16 @@
 package edge
 
 import (
+	"errors"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
+	vm "github.com/VictoriaMetrics/metrics"
 	"github.com/valyala/fasthttp"
 )
 
@@ -31,19 +35,34 @@ const (
 // patrolled are the connections of one listener.
 type patrolled struct {
 	net.Listener
-	tick atomic.Uint64 // patrols so far
+	failed *vm.Counter   // connections that could not be taken
+	tick   atomic.Uint64 // patrols so far
 
 	mu          sync.Mutex
 	connections map[*watchedConn]struct{}
 }
 
-func patrol(l net.Listener) *patrolled {
-	return &patrolled{Listener: l, connections: make(map[*watchedConn]struct{})}
+func patrol(l net.Listener, failed *vm.Counter) *patrolled {
+	return &patrolled{Listener: l, failed: failed, connections: make(map[*watchedConn]struct{})}
 }
+
+// passing are the failures to take a connection that say nothing of the listener: no
+// file or memory for one more, or a caller that is gone already (accept(2)). fasthttp
+// would stop listening, and the node end, when callers hold as many connections as the
+// process may have files.
+var passing = []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED, syscall.ECONNRESET, syscall.EPROTO, syscall.EPERM}
+
+// acceptAgain is how long after such a failure the next connection is taken. Chosen.
+const acceptAgain = 50 * time.Millisecond
 
 // Accept returns the next connection, watched.
 func (l *patrolled) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
+	for slices.ContainsFunc(passing, func(e syscall.Errno) bool { return errors.Is(err, e) }) {
+		l.failed.Inc()
+		time.Sleep(acceptAgain) // a listener that is closed meanwhile says so then
+		c, err = l.Listener.Accept()
+	}
 	if err != nil {
 		return nil, err
 	}

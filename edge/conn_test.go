@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	vm "github.com/VictoriaMetrics/metrics"
 )
 
 // watchedPair is a watched connection and its caller's end, with a patrol that the
@@ -18,7 +20,7 @@ func watchedPair(t *testing.T) (*watchedConn, net.Conn, *patrolled) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := patrol(tcp)
+	l := patrol(tcp, new(vm.Counter))
 	caller, err := net.Dial("tcp", tcp.Addr().String())
 	if err != nil {
 		t.Fatal(err)

@@ -65,7 +65,7 @@ func (n *Node) newServer(addr string, handler fasthttp.RequestHandler, limits fu
 	if err != nil {
 		return nil, err
 	}
-	s := &server{listener: patrol(listener), network: network, most: int32(n.options.Connections)}
+	s := &server{listener: patrol(listener, n.metrics.notAccepted), network: network, most: int32(n.options.Connections)}
 	s.http = &fasthttp.Server{
 		Handler:                            n.guard(s, handler),
 		ErrorHandler:                       n.transportError,

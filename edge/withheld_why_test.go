@@ -17,14 +17,6 @@ var moments = regexp.MustCompile(`"(chosen_at|now)":\d+|<time.*?</time>|t=[A-Za-
 func TestWhyTellsNoLists(t *testing.T) {
 	k := startKeyed(t, strings.Replace(withheldPolicy, "lists:\n", "lists:\n  refusers: {kind: opt_out, id: [user.id], source: third_party, basis: consent}\n", 1)+
 		"third_party_lists: allow\n", nil)
-	send := func(client, method, path, mediaType, body string) {
-		t.Helper()
-		header := k.bearer(client)
-		header.Set("Content-Type", mediaType)
-		if resp, answer := k.exchange(t, k.url, method, path, header, body); resp.StatusCode > 202 {
-			t.Fatalf("%s %s: %d %s", method, path, resp.StatusCode, answer)
-		}
-	}
 	tokens := map[string]string{}
 	people := []string{"stranger", "customer", "refusing", "bought--"}
 	for _, person := range append(people, "capped--") {
@@ -37,10 +29,10 @@ func TestWhyTellsNoLists(t *testing.T) {
 			tokens[person+campaign] = strings.Trim(strings.TrimPrefix(token, `"token":`), `"`)
 		}
 	}
-	send("crm", "PUT", "/v1/lists/customers?id=user.id", "text/plain", "customer\n")
-	send("crm", "PUT", "/v1/lists/refusers?id=user.id", "text/plain", "refusing\n")
-	send("bid", "POST", "/v1/events", "", `{"type":"purchase","user":{"id":"bought--"},"advertiser":"acme","item":"sku-9"}`)
-	send("bid", "POST", "/v1/events", "", `{"type":"impression","user":{"id":"capped--"},"campaign":"shoes"}`)
+	k.send(t, "crm", "PUT", "/v1/lists/customers?id=user.id", "text/plain", "customer\n")
+	k.send(t, "crm", "PUT", "/v1/lists/refusers?id=user.id", "text/plain", "refusing\n")
+	k.send(t, "bid", "POST", "/v1/events", "", `{"type":"purchase","user":{"id":"bought--"},"advertiser":"acme","item":"sku-9"}`)
+	k.send(t, "bid", "POST", "/v1/events", "", `{"type":"impression","user":{"id":"capped--"},"campaign":"shoes"}`)
 
 	why := func(person, campaign, accept string) string {
 		t.Helper()
@@ -67,7 +59,7 @@ func TestWhyTellsNoLists(t *testing.T) {
 	if s := why("capped--", "shoes", "application/json"); !strings.Contains(s, seen) || !strings.Contains(s, `"reason":"cap"`) {
 		t.Errorf("what the person has seen is not told: %s", s)
 	}
-	send("privacy", "POST", "/v1/users/preferences", "", `{"user":{"id":"capped--"},"personalisation":false}`)
+	k.send(t, "privacy", "POST", "/v1/users/preferences", "", `{"user":{"id":"capped--"},"personalisation":false}`)
 	if s := why("capped--", "shoes", "application/json"); !strings.Contains(s, `"opted_out":true`) {
 		t.Errorf("an opt-out of their own is not told: %s", s)
 	}

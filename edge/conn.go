@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"bytes"
 	"errors"
 	"net"
 	"os"
@@ -169,12 +170,18 @@ func (c *watchedConn) Read(b []byte) (n int, err error) {
 	return n, err
 }
 
+// goOn begins 100 Continue, which asks for the body of a request and answers nothing.
+var goOn = []byte("HTTP/1.1 100 ")
+
 // Write writes to the connection.
 func (c *watchedConn) Write(b []byte) (int, error) {
 	state := c.listener.tick.Load()<<connBits | connWrites
 	c.state.Store(state)
 	n, err := c.Conn.Write(b)
 	err = c.done(state, err)
+	if bytes.HasPrefix(b, goOn) {
+		return n, err // the request goes on, and so does its time
+	}
 	c.fresh = true
 	if c.deadline && err == nil {
 		err = c.SetReadDeadline(time.Time{})

@@ -106,6 +106,38 @@ func TestConnectionLimits(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	t.Run("told to go on", func(t *testing.T) {
+		// 100 Continue (RFC 9110, section 15.2.1) is no answer: the rest has the time it had.
+		c, caller, l := watchedPair(t)
+		io.WriteString(caller, "a")
+		_, err := c.Write([]byte("HTTP/1.1 100 Continue\r\n\r\n"))
+		if err = errors.Join(err, read(c)()); err != nil {
+			t.Fatal(err)
+		}
+		l.passes(limitOf[connReads] - 1)
+		_, err = c.Write([]byte("HTTP/1.1 100 Continue\r\n\r\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := make(chan error, 1)
+		go func() { said <- read(c)() }()
+		for until := time.Now().Add(10 * time.Second); c.state.Load()&(1<<connBits-1) != connReads; {
+			if time.Now().After(until) {
+				t.Fatalf("state %x: the rest of a request is no wait for the next", c.state.Load())
+			}
+		}
+		l.passes(2)
+		if err := <-said; !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Error(err)
+		}
+	})
+	t.Run("told to go on, with a deadline", func(t *testing.T) {
+		c, _, _ := watchedPair(t)
+		c.SetReadDeadline(time.Now().Add(time.Hour))
+		if _, err := c.Write([]byte("HTTP/1.1 100 Continue\r\n\r\n")); err != nil || !c.deadline {
+			t.Errorf("the deadline is gone, %v", err)
+		}
+	})
 	t.Run("a caller that takes no answer", func(t *testing.T) {
 		c, _, l := watchedPair(t)
 		err := waits(t, c, l, connWrites, func() error {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	vm "github.com/VictoriaMetrics/metrics"
+	"github.com/valyala/fasthttp"
 )
 
 // watchedPair is a watched connection and its caller's end, with a patrol that the
@@ -224,4 +225,25 @@ func TestPatrolEndsNothingThatGoesOn(t *testing.T) {
 	if len(l.connections) != 0 {
 		t.Error("a closed connection is still patrolled")
 	}
+}
+
+// A body whose connection nobody watched is refused, not taken for a whole one.
+func TestCutShortNeedsAWatch(t *testing.T) {
+	c, caller, _ := watchedPair(t)
+	caller.Close()
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Fatal(err)
+	}
+	var ctx fasthttp.RequestCtx
+	ctx.Init2(c, nil, false)
+	if !cutShort(&ctx) {
+		t.Error("a connection that ended is not known to have")
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("a connection that is not watched is taken to go on")
+		}
+	}()
+	ctx.Init2(struct{ net.Conn }{c}, nil, false)
+	cutShort(&ctx)
 }

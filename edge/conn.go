@@ -1,14 +1,18 @@
 package edge
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
+	vm "github.com/VictoriaMetrics/metrics"
 	"github.com/valyala/fasthttp"
 )
 
@@ -33,19 +37,34 @@ const (
 // patrolled are the connections of one listener.
 type patrolled struct {
 	net.Listener
-	tick atomic.Uint64 // patrols so far
+	failed *vm.Counter   // connections that could not be taken
+	tick   atomic.Uint64 // patrols so far
 
 	mu          sync.Mutex
 	connections map[*watchedConn]struct{}
 }
 
-func patrol(l net.Listener) *patrolled {
-	return &patrolled{Listener: l, connections: make(map[*watchedConn]struct{})}
+func patrol(l net.Listener, failed *vm.Counter) *patrolled {
+	return &patrolled{Listener: l, failed: failed, connections: make(map[*watchedConn]struct{})}
 }
+
+// passing are the failures to take a connection that say nothing of the listener: no
+// file or memory for one more, or a caller that is gone already (accept(2)). fasthttp
+// would stop listening, and the node end, when callers hold as many connections as the
+// process may have files.
+var passing = []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED, syscall.ECONNRESET, syscall.EPROTO, syscall.EPERM}
+
+// acceptAgain is how long after such a failure the next connection is taken. Chosen.
+const acceptAgain = 50 * time.Millisecond
 
 // Accept returns the next connection, watched.
 func (l *patrolled) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
+	for slices.ContainsFunc(passing, func(e syscall.Errno) bool { return errors.Is(err, e) }) {
+		l.failed.Inc()
+		time.Sleep(acceptAgain) // a listener that is closed meanwhile says so then
+		c, err = l.Listener.Accept()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -154,12 +173,18 @@ func (c *watchedConn) Read(b []byte) (n int, err error) {
 	return n, err
 }
 
+// goOn begins 100 Continue, which asks for the body of a request and answers nothing.
+var goOn = []byte("HTTP/1.1 100 ")
+
 // Write writes to the connection.
 func (c *watchedConn) Write(b []byte) (int, error) {
 	state := c.listener.tick.Load()<<connBits | connWrites
 	c.state.Store(state)
 	n, err := c.Conn.Write(b)
 	err = c.done(state, err)
+	if bytes.HasPrefix(b, goOn) {
+		return n, err // the request goes on, and so does its time
+	}
 	c.fresh = true
 	if c.deadline && err == nil {
 		err = c.SetReadDeadline(time.Time{})
@@ -188,8 +213,13 @@ func (c *watchedConn) Close() error {
 	return c.Conn.Close()
 }
 
-// cutShort says whether the connection ended before the body of a request did.
+// cutShort says whether the connection ended before the body of a request did. Whatever
+// else wraps a connection goes beneath the patrol: over it, the end of a list that was
+// cut off would be taken for its end.
 func cutShort(ctx *fasthttp.RequestCtx) bool {
 	c, ok := ctx.Conn().(*watchedConn)
-	return ok && c.ended
+	if !ok {
+		panic("BUG: a request on a connection that is not watched")
+	}
+	return c.ended
 }

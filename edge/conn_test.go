@@ -8,6 +8,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	vm "github.com/VictoriaMetrics/metrics"
+	"github.com/valyala/fasthttp"
 )
 
 // watchedPair is a watched connection and its caller's end, with a patrol that the
@@ -18,7 +21,7 @@ func watchedPair(t *testing.T) (*watchedConn, net.Conn, *patrolled) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := patrol(tcp)
+	l := patrol(tcp, new(vm.Counter))
 	caller, err := net.Dial("tcp", tcp.Addr().String())
 	if err != nil {
 		t.Fatal(err)
@@ -102,6 +105,38 @@ func TestConnectionLimits(t *testing.T) {
 		}
 		if err := waits(t, c, l, connIdle, read(c)); err != io.EOF {
 			t.Error(err)
+		}
+	})
+	t.Run("told to go on", func(t *testing.T) {
+		// 100 Continue (RFC 9110, section 15.2.1) is no answer: the rest has the time it had.
+		c, caller, l := watchedPair(t)
+		io.WriteString(caller, "a")
+		_, err := c.Write([]byte("HTTP/1.1 100 Continue\r\n\r\n"))
+		if err = errors.Join(err, read(c)()); err != nil {
+			t.Fatal(err)
+		}
+		l.passes(limitOf[connReads] - 1)
+		_, err = c.Write([]byte("HTTP/1.1 100 Continue\r\n\r\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := make(chan error, 1)
+		go func() { said <- read(c)() }()
+		for until := time.Now().Add(10 * time.Second); c.state.Load()&(1<<connBits-1) != connReads; {
+			if time.Now().After(until) {
+				t.Fatalf("state %x: the rest of a request is no wait for the next", c.state.Load())
+			}
+		}
+		l.passes(2)
+		if err := <-said; !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Error(err)
+		}
+	})
+	t.Run("told to go on, with a deadline", func(t *testing.T) {
+		c, _, _ := watchedPair(t)
+		c.SetReadDeadline(time.Now().Add(time.Hour))
+		if _, err := c.Write([]byte("HTTP/1.1 100 Continue\r\n\r\n")); err != nil || !c.deadline {
+			t.Errorf("the deadline is gone, %v", err)
 		}
 	})
 	t.Run("a caller that takes no answer", func(t *testing.T) {
@@ -190,4 +225,25 @@ func TestPatrolEndsNothingThatGoesOn(t *testing.T) {
 	if len(l.connections) != 0 {
 		t.Error("a closed connection is still patrolled")
 	}
+}
+
+// A body whose connection nobody watched is refused, not taken for a whole one.
+func TestCutShortNeedsAWatch(t *testing.T) {
+	c, caller, _ := watchedPair(t)
+	caller.Close()
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Fatal(err)
+	}
+	var ctx fasthttp.RequestCtx
+	ctx.Init2(c, nil, false)
+	if !cutShort(&ctx) {
+		t.Error("a connection that ended is not known to have")
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("a connection that is not watched is taken to go on")
+		}
+	}()
+	ctx.Init2(struct{ net.Conn }{c}, nil, false)
+	cutShort(&ctx)
 }

@@ -58,7 +58,9 @@ type explanation struct {
 	// discreet sentences can be read on a device that several people use: they name no
 	// list and no topic, and do not say what was bought, or when.
 	discreet bool
-	checks   []Check
+	// partly: lists and purchases were not looked at, since the caller may not be told.
+	partly bool
+	checks []Check
 }
 
 func (e *explanation) add(c Check) {
@@ -96,10 +98,17 @@ func (e *explanation) shown() string {
 			tightest = c
 		}
 	}
-	if tightest == nil {
-		return "no rule of this campaign speaks against it."
+	said := "no rule of this campaign speaks against it."
+	switch {
+	case tightest != nil:
+		said = fmt.Sprintf("%s; up to %s allowed.", usage(tightest), times(tightest.Limit))
+	case e.partly:
+		said = "nothing that you refused or have seen speaks against it."
 	}
-	return fmt.Sprintf("%s; up to %s allowed.", usage(tightest), times(tightest.Limit))
+	if e.partly {
+		said += " What was bought, and lists that somebody may be on, are not looked at here."
+	}
+	return said
 }
 
 func (e *explanation) skipped(r Reason) string {

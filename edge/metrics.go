@@ -34,6 +34,7 @@ type metrics struct {
 	listsInstalled     *vm.Counter
 	listsNotInstalled  *vm.Counter
 	listChangesIgnored *vm.Counter
+	notAccepted        *vm.Counter // connections for which there was no room in the process
 	panics             *vm.Counter
 	responses          map[int]*vm.Counter       // by status class, 2 to 5
 	keysRefused        [access.LetIn]*vm.Counter // by why
@@ -65,6 +66,7 @@ func newMetrics(n *Node) *metrics {
 		listsInstalled:     set.NewCounter(`restraint_list_publications_taken_total`),
 		listsNotInstalled:  set.NewCounter(`restraint_list_publications_failed_total`),
 		listChangesIgnored: set.NewCounter(`restraint_list_changes_ignored_total`),
+		notAccepted:        set.NewCounter(`restraint_connections_not_accepted_total`),
 		panics:             set.NewCounter(`restraint_panics_total`),
 		keysSlowed:         set.NewCounter(`restraint_keys_slowed_total`),
 		forbidden:          set.NewCounter(`restraint_keys_without_role_total`),

@@ -2,8 +2,6 @@ package edge_test
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -148,18 +146,7 @@ func TestOptOutListInDoubt(t *testing.T) {
 	}
 
 	n.stop()
-	files, err := filepath.Glob(filepath.Join(n.dir, "suppress", "lists", "refusers", "*.keys"))
-	if err != nil || len(files) != 1 {
-		t.Fatalf("%v, %v", files, err)
-	}
-	text, err := os.ReadFile(files[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	text[len(text)-1] ^= 1
-	if err := os.WriteFile(files[0], text, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	n.damage(t, "refusers")
 	n = startNode(t, n.dir, lenient, nil)
 	a := n.decide(`{"user":{"id":"u-2"},"candidates":[{"campaign":"shoes"},{"campaign":"place"}]}`)
 	if d := a.Decisions; d[0].Reason != "stale_list" || d[0].Because != `Not shown: the list "refusers" of people who opted out cannot be read, and when in doubt we show less.` || !d[1].Show {

@@ -45,11 +45,10 @@ func TestDamagedList(t *testing.T) {
 	}
 }
 
-func damagedList(t *testing.T, policy string) {
-	n := startNode(t, "", policy, nil)
-	n.must(201, "PUT", "/v1/lists/customers?map=c:user.id", "text/csv", "c\nu-1\n", nil)
-	n.stop()
-	files, err := filepath.Glob(filepath.Join(n.dir, "suppress", "lists", "customers", "*.keys"))
+// damage changes the last byte of a list's key file.
+func (n *node) damage(t *testing.T, list string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(n.dir, "suppress", "lists", list, "*.keys"))
 	if err != nil || len(files) != 1 {
 		t.Fatalf("key files: %v, %v", files, err)
 	}
@@ -61,6 +60,13 @@ func damagedList(t *testing.T, policy string) {
 	if err := os.WriteFile(files[0], text, 0o600); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func damagedList(t *testing.T, policy string) {
+	n := startNode(t, "", policy, nil)
+	n.must(201, "PUT", "/v1/lists/customers?map=c:user.id", "text/csv", "c\nu-1\n", nil)
+	n.stop()
+	n.damage(t, "customers")
 
 	n = startNode(t, n.dir, policy, nil)
 	if status, body := n.do("GET", "/readyz", "", ""); status != 503 || !bytes.Contains(body, []byte("customers")) {

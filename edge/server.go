@@ -65,7 +65,7 @@ func (n *Node) newServer(addr string, handler fasthttp.RequestHandler, limits fu
 	if err != nil {
 		return nil, err
 	}
-	s := &server{listener: patrol(listener), network: network, most: int32(n.options.Connections)}
+	s := &server{listener: patrol(listener, n.metrics.notAccepted), network: network, most: int32(n.options.Connections)}
 	s.http = &fasthttp.Server{
 		Handler:                            n.guard(s, handler),
 		ErrorHandler:                       n.transportError,
@@ -181,15 +181,16 @@ func (n *Node) guard(s *server, handler fasthttp.RequestHandler) fasthttp.Reques
 	}
 }
 
-// unread says whether a body has not been read to its end. It does not wait: reading
-// nothing from a body that has ended says so. Chunked bodies end their connection.
+// unread says whether a body may not have been read to its end. It does not wait:
+// reading nothing from a body that has ended says so. Of a chunked one that would wait
+// for the next chunk; it ends its connection anyway.
 func unread(ctx *fasthttp.RequestCtx) bool {
-	if ctx.Request.Header.ContentLength() <= 0 {
+	body, length := ctx.RequestBodyStream(), ctx.Request.Header.ContentLength()
+	if body == nil || length == 0 {
 		return false
 	}
-	body := ctx.RequestBodyStream()
-	if body == nil {
-		return false
+	if length < 0 {
+		return true
 	}
 	_, err := body.Read(nil)
 	return err == nil

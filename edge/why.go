@@ -116,6 +116,8 @@ func (n *Node) readToken(x *exchange, e *openrtb.Event, rules *rules, now uint32
 // judgeAgain judges by the rules for which a token is enough: those of the person's
 // choices, lists, purchases and showings. What only the request told (signals, place,
 // interest, the hour where the person is) is not kept, so it cannot be judged again.
+// An ad server holds the token too: where reasons are withheld, what tells who is a
+// customer is left out.
 func (x *exchange) judgeAgain(n *Node, rules *rules, name []byte, tag uint64, now uint32, w *whyAnswer) {
 	x.req.Reset()
 	x.req.Channel = x.grant.Channel
@@ -123,10 +125,10 @@ func (x *exchange) judgeAgain(n *Node, rules *rules, name []byte, tag uint64, no
 	x.begin(n, rules, now)
 	j, asked := &x.judge, []openrtb.Candidate{{Campaign: name}}
 	j.market, w.fewer = rules.mildest()
-	if rules.settles {
+	if rules.settles && !x.withheld {
 		j.settle(asked)
 	}
-	because := &explanation{now: now, zone: rules.Zone, discreet: true}
+	because := &explanation{now: now, zone: rules.Zone, discreet: true, partly: x.withheld}
 	j.because = because
 	defer func() { j.because = nil }()
 
@@ -141,7 +143,7 @@ func (x *exchange) judgeAgain(n *Node, rules *rules, name []byte, tag uint64, no
 		because.add(Check{Rule: "campaign", Campaign: string(name)})
 	} else {
 		s.Names = x.grant.Shown[x.ofCampaign(tag)].Names
-		j.again(&v, s)
+		j.again(&v, s, x.withheld)
 	}
 	w.Show, w.OptedOut, w.listed = v.reason == Shown, j.own.optedOut || j.outs.inside, !j.own.optedOut
 	w.Because = because.because(v)
@@ -157,13 +159,18 @@ func (x *exchange) judgeAgain(n *Node, rules *rules, name []byte, tag uint64, no
 	}
 }
 
-// again judges a subject of which only the tags are known, in the order of the reasons.
-func (j *judge) again(v *verdict, s *subject) {
+// again judges a subject of which only the tags are known, in the order of the reasons;
+// partly: by what the person refused and has seen, not by lists and purchases.
+func (j *judge) again(v *verdict, s *subject, partly bool) {
 	if !j.active(v, s) {
 		return
 	}
 	if !j.known {
 		_ = j.anonymous(v, s)
+		return
+	}
+	if partly {
+		_ = j.optOut(v, s) && j.chosen(v, s) && j.hid(v, s) && j.spacing(v, s) && j.caps(v, s) && j.diversity(v, s)
 		return
 	}
 	_ = j.choice(v, s) && j.suppressed(v, s) && j.heardOf(v, s) && j.purchased(v, s) && j.spacing(v, s) && j.caps(v, s) && j.diversity(v, s)

@@ -39,21 +39,13 @@ func TestWithheldReasons(t *testing.T) {
 	k := startKeyed(t, withheldPolicy, nil)
 	k.add(t, access.Key{Client: "seeing", Roles: access.Bid, Reasons: true})
 	k.gate.Replace(k.file)
-	send := func(client, method, path, mediaType, body string) {
-		t.Helper()
-		header := k.bearer(client)
-		header.Set("Content-Type", mediaType)
-		if resp, answer := k.exchange(t, k.url, method, path, header, body); resp.StatusCode > 202 {
-			t.Fatalf("%s %s: %d %s", method, path, resp.StatusCode, answer)
-		}
-	}
-	send("crm", "PUT", "/v1/lists/customers?id=user.id", "text/plain", "customer\n")
-	send("crm", "PUT", "/v1/lists/orders?id=user.id&column=u&item_column=i", "text/csv", "u,i\nhas-item,sku-9\n")
-	send("bid", "POST", "/v1/events", "", `{"type":"impression","user":{"id":"capped--"},"campaign":"shoes","creative":"c"}`)
-	send("bid", "POST", "/v1/events", "", `{"type":"purchase","user":{"id":"bought--"},"advertiser":"acme","item":"sku-9"}`)
-	send("bid", "POST", "/v1/events", "", `{"type":"hide","user":{"id":"hid-----"},"campaign":"shoes"}`)
-	send("privacy", "POST", "/v1/users/preferences", "", `{"user":{"id":"opted---"},"personalisation":false}`)
-	send("privacy", "POST", "/v1/users/preferences", "", `{"user":{"id":"hid-firm"},"hidden_advertisers":["acme"]}`)
+	k.send(t, "crm", "PUT", "/v1/lists/customers?id=user.id", "text/plain", "customer\n")
+	k.send(t, "crm", "PUT", "/v1/lists/orders?id=user.id&column=u&item_column=i", "text/csv", "u,i\nhas-item,sku-9\n")
+	k.send(t, "bid", "POST", "/v1/events", "", `{"type":"impression","user":{"id":"capped--"},"campaign":"shoes","creative":"c"}`)
+	k.send(t, "bid", "POST", "/v1/events", "", `{"type":"purchase","user":{"id":"bought--"},"advertiser":"acme","item":"sku-9"}`)
+	k.send(t, "bid", "POST", "/v1/events", "", `{"type":"hide","user":{"id":"hid-----"},"campaign":"shoes"}`)
+	k.send(t, "privacy", "POST", "/v1/users/preferences", "", `{"user":{"id":"opted---"},"personalisation":false}`)
+	k.send(t, "privacy", "POST", "/v1/users/preferences", "", `{"user":{"id":"hid-firm"},"hidden_advertisers":["acme"]}`)
 
 	people := []string{"customer", "capped--", "has-item", "bought--", "hid-----", "hid-firm", "opted---"}
 	ask := func(more string) string {
@@ -127,6 +119,16 @@ func checkWithheld(t *testing.T, form, answer string) {
 	}[form]
 	if !strings.Contains(answer, want) {
 		t.Errorf("%s: no %s in\n%s", form, want, answer)
+	}
+}
+
+// send has a client change something, which has to be taken.
+func (k *keyed) send(t *testing.T, client, method, path, mediaType, body string) {
+	t.Helper()
+	header := k.bearer(client)
+	header.Set("Content-Type", mediaType)
+	if resp, answer := k.exchange(t, k.url, method, path, header, body); resp.StatusCode > 202 {
+		t.Fatalf("%s %s: %d %s", method, path, resp.StatusCode, answer)
 	}
 }
 

@@ -40,6 +40,10 @@
 //	| sha256  | of the 52 characters of the secret, 64 hexadecimal digits |
 //	| revoked | when, RFC 3339; the key is kept, so that its id is never another's and its holder is told |
 //
+// The metrics count each reason, so whoever may ask for decisions and read the metrics
+// of a quiet node can see a reason in what moves: give those two roles to different
+// people.
+//
 // The last line is "end": a file that was cut off anywhere is refused, since which keys
 // were lost with its tail nobody can say. A client has at most two keys that are not
 // revoked, the old one and the new one while it changes over.

@@ -133,7 +133,7 @@ func power(b []byte) int {
 	}
 	n := 0
 	for _, c := range b {
-		n = min(n*10+int(c-'0'), 1<<40)
+		n = min(n*10+int(c-'0'), 1<<27)
 	}
 	if negative {
 		return -n

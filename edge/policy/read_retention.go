@@ -95,3 +95,21 @@ func (p *Policy) shorterMarkets(seconds uint32) string {
 	}
 	return strings.Join(names, ", ")
 }
+
+// shortest is the shortest retention that a market has of its own; 0: none has one.
+func (p *Policy) shortest() (seconds uint32) {
+	for i := range p.Markets {
+		if own := p.Markets[i].Retention; own != 0 && (seconds == 0 || own < seconds) {
+			seconds = own
+		}
+	}
+	return seconds
+}
+
+// within is what is left of a time where nothing older than the retention is known.
+func within(seconds, retention uint32) uint32 {
+	if retention == 0 {
+		return seconds
+	}
+	return min(seconds, retention)
+}

@@ -87,12 +87,13 @@ func TestMarketRetentionNotes(t *testing.T) {
 	}
 }
 
-// People in a market that keeps for less get more of what a longer window bounds.
+// People in a market that keeps for less get more of what a longer window bounds, and so
+// can who was there once: the most that a person can get is not less than that.
 func TestMarketRetentionPeople(t *testing.T) {
 	text := strings.Replace(retentionPolicy, "    spacing: 31d\n", "", 1)
 	text = text[:strings.Index(text, "      - {per: campaign")] + "      - {per: campaign, limit: 2, within: lifetime}\n"
 	v := compiled(t, text).People()[0]
-	if v.PerLife.Showings != 2 || !strings.Contains(v.Strictest, "de: ") || !strings.Contains(v.Strictest, "remembered for 30 days only") {
+	if v.PerLife.Showings != 6 || !strings.Contains(v.Sentence, "and 6 in 90 days") || !strings.Contains(v.Strictest, "de: ") || !strings.Contains(v.Strictest, "remembered for 30 days only") {
 		t.Errorf("%+v", v)
 	}
 	p := compiled(t, text)
@@ -102,5 +103,9 @@ func TestMarketRetentionPeople(t *testing.T) {
 	p = compiled(t, strings.Replace(text, "within: lifetime", "within: month", 1))
 	if de := p.Campaigns[0].bounding(&p.Markets[1]); de[0] != (rule{4, Rolling, 30*day + 1}) {
 		t.Errorf("%+v", de)
+	}
+	v = compiled(t, retentionPolicy).People()[0]
+	if !strings.Contains(v.Sentence, "never two within 30 days") {
+		t.Errorf("where a showing is forgotten after 30 days, a spacing of 31 days holds for 30: %s", v.Sentence)
 	}
 }

@@ -44,7 +44,9 @@ type Check struct {
 	Category string `json:"category,omitempty"`
 	Topic    string `json:"topic,omitempty"`
 	Local    string `json:"local,omitempty"` // what the clock shows where the person is, hh:mm
-	Pass     bool   `json:"pass"`
+	// Erased: the opt-out is what an erasure left, the one of At.
+	Erased bool `json:"erased,omitempty"`
+	Pass   bool `json:"pass"`
 
 	said     bool // of a signal: the person refused, where others only do not say that they agreed
 	ownClock bool // Local is by the person's offset, not by the market's zone
@@ -122,6 +124,9 @@ func (e *explanation) skipped(r Reason) string {
 	case OptedOut:
 		if c.List != "" {
 			return e.listedOut(c)
+		}
+		if c.Erased {
+			return "what was known of you was erased on " + e.date(c.At) + ", and nothing has been chosen for you since; this campaign would be."
 		}
 		if c.Rule == "opt_out" {
 			return "you asked on " + e.date(c.At) + " not to be shown what is chosen for you, and this campaign is."

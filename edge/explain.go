@@ -179,8 +179,8 @@ func (e *explanation) skipped(r Reason) string {
 			roughly(e.now-min(e.now, c.At)), words(c.Within))
 	case Cap:
 		if c.Unknown {
-			return fmt.Sprintf("how often you have seen this %s is no longer known in full, and when in doubt we show less; the limit is %d.",
-				window(c.Within), c.Limit)
+			return fmt.Sprintf("how often %s %s is no longer known in full, and when in doubt we show less; the limit is %d.",
+				scopeSeen(c), window(c.Within), c.Limit)
 		}
 		return fmt.Sprintf("%s; the limit is %d.", usage(c), c.Limit)
 	case QuietHours:
@@ -256,7 +256,7 @@ func purchasedSentence(e *explanation, c *Check) string {
 // list is how a sentence calls a suppression list.
 func (e *explanation) list(c *Check) string {
 	if e.discreet {
-		return "a list that the advertiser gave us"
+		return "a list that we were given" // by the advertiser, or bought
 	}
 	return fmt.Sprintf("the list %q", c.List)
 }

@@ -90,7 +90,11 @@ func (p *Policy) shorterMarkets(seconds uint32) string {
 	var names []string
 	for i := range p.Markets {
 		if m := &p.Markets[i]; m.Retention != 0 && m.Retention < seconds {
-			names = append(names, fmt.Sprintf("%s (%s)", m.Name, Span(m.Retention)))
+			also := ""
+			if i == p.Unknown { // an event of an ad server often says none
+				also = ", also where no country is said"
+			}
+			names = append(names, fmt.Sprintf("%s (%s%s)", m.Name, Span(m.Retention), also))
 		}
 	}
 	return strings.Join(names, ", ")

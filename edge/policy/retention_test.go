@@ -71,7 +71,7 @@ func TestMarketRetentionFaults(t *testing.T) {
 func TestMarketRetentionNotes(t *testing.T) {
 	p := compiled(t, retentionPolicy)
 	want := []Note{
-		{"campaigns.a.caps[1]", "9 per advertiser within 60d looks further back than is kept of what is shown in de (30d): who is shown something there is counted over that time only"},
+		{"campaigns.a.caps[1]", "9 per advertiser within 60d looks further back than is kept of what is shown in de (30d, also where no country is said): who is shown something there is counted over that time only"},
 		{"campaigns.a.caps[2]", "3 per all within month looks further back"},
 		{"campaigns.a.caps[3]", "50 per group:g within lifetime looks further back"},
 		{"campaigns.a.spacing", "spacing of 31d looks further back"},
@@ -81,6 +81,10 @@ func TestMarketRetentionNotes(t *testing.T) {
 		if len(notes) != len(want) || n.Key != want[i].Key || !strings.HasPrefix(n.Text, want[i].Text) {
 			t.Fatalf("%+v\nwant %+v", notes, want)
 		}
+	}
+	known := compiled(t, strings.Replace(retentionPolicy, "campaigns:", "unknown: us\ncampaigns:", 1)).Notes()
+	if len(known) != 4 || !strings.Contains(known[0].Text, "shown in de (30d): who") {
+		t.Errorf("%+v", known)
 	}
 	if notes := compiled(t, strings.Replace(retentionPolicy, "30d}}", "90d}}", 1)).Notes(); len(notes) != 0 {
 		t.Errorf("%+v", notes)

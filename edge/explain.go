@@ -44,7 +44,9 @@ type Check struct {
 	Category string `json:"category,omitempty"`
 	Topic    string `json:"topic,omitempty"`
 	Local    string `json:"local,omitempty"` // what the clock shows where the person is, hh:mm
-	Pass     bool   `json:"pass"`
+	// Erased: the opt-out is what an erasure left, the one of At.
+	Erased bool `json:"erased,omitempty"`
+	Pass   bool `json:"pass"`
 
 	said     bool // of a signal: the person refused, where others only do not say that they agreed
 	ownClock bool // Local is by the person's offset, not by the market's zone
@@ -132,6 +134,9 @@ func (e *explanation) skipped(r Reason) string {
 		if c.List != "" {
 			return e.listedOut(c)
 		}
+		if c.Erased {
+			return "what was known of you was erased on " + e.date(c.At) + ", and nothing has been chosen for you since; this campaign would be."
+		}
 		if c.Rule == "opt_out" {
 			return "you asked on " + e.date(c.At) + " not to be shown what is chosen for you, and this campaign is."
 		}
@@ -183,8 +188,8 @@ func (e *explanation) skipped(r Reason) string {
 			roughly(e.now-min(e.now, c.At)), words(c.Within))
 	case Cap:
 		if c.Unknown {
-			return fmt.Sprintf("how often you have seen this %s is no longer known in full, and when in doubt we show less; the limit is %d.",
-				window(c.Within), c.Limit)
+			return fmt.Sprintf("how often %s %s is no longer known in full, and when in doubt we show less; the limit is %d.",
+				scopeSeen(c), window(c.Within), c.Limit)
 		}
 		return fmt.Sprintf("%s; the limit is %d.", usage(c), c.Limit)
 	case QuietHours:
@@ -260,7 +265,7 @@ func purchasedSentence(e *explanation, c *Check) string {
 // list is how a sentence calls a suppression list.
 func (e *explanation) list(c *Check) string {
 	if e.discreet {
-		return "a list that the advertiser gave us"
+		return "a list that we were given" // by the advertiser, or bought
 	}
 	return fmt.Sprintf("the list %q", c.List)
 }

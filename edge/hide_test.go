@@ -87,7 +87,7 @@ func TestOptOutButton(t *testing.T) {
 	if !strings.Contains(text, "<h1>Opted out</h1>") || !strings.Contains(text, "without end") {
 		t.Errorf("%s", text)
 	}
-	if text = n.page(t, 200, "GET", "/v1/why?campaign=shoes&t="+token, ""); strings.Contains(text, "opt-out?") || !strings.Contains(text, "You have opted out") {
+	if text = n.page(t, 200, "GET", "/v1/why?campaign=shoes&t="+token, ""); strings.Contains(text, "opt-out?") || !strings.Contains(text, "You are opted out") {
 		t.Errorf("%s", text)
 	}
 	for _, who := range []string{`"user":{"id":"u-1"}`, `"user":{"buyeruid":"b-1"}`} {

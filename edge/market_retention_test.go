@@ -361,7 +361,7 @@ func TestMarketRetentionIsSaid(t *testing.T) {
 	}
 	n.must(200, "PUT", "/v1/policy?dry_run=1", "", marketPolicy("15d"), &put)
 	if len(put.Changes) != 1 || put.Changes[0].Key != "markets" || !strings.Contains(put.Changes[0].Text, "retention: {exposures: 15d}") ||
-		len(put.Notes) != 1 || put.Notes[0].Key != "campaigns.a.caps[0]" || !strings.Contains(put.Notes[0].Text, "de (15d)") {
+		len(put.Notes) != 1 || put.Notes[0].Key != "campaigns.a.caps[0]" || !strings.Contains(put.Notes[0].Text, "de (15d, also where no country is said)") {
 		t.Errorf("%+v", put)
 	}
 	n.refused(t, 400, "PUT", "/v1/policy", "", marketPolicy("32d"), "32d", "31d")

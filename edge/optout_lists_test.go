@@ -188,7 +188,7 @@ func TestOptOutListAndTheWhyPage(t *testing.T) {
 	}
 	n.page(t, 200, "POST", "/v1/opt-out?t="+token, "")
 	page = n.page(t, 200, "GET", target, "")
-	if !strings.Contains(page, "You have opted out of") || strings.Contains(page, `action="opt-out?t=`) {
+	if !strings.Contains(page, "You are opted out of") || strings.Contains(page, `action="opt-out?t=`) {
 		t.Errorf("after an opt-out of their own:\n%s", page)
 	}
 	n.must(200, "POST", "/v1/lists/refusers/remove?id=user.id", "text/plain", "u-1\n", nil)

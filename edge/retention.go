@@ -51,7 +51,7 @@ func (r *rules) retained() []retained {
 		{"event_stream", true, 0, "node:nats.max_age", "Messages between the nodes, of exposures and purchases: as long as nats.max_age said when the stream was made (72 h by default). What is older than its own retention is not taken from them."},
 		{"refusal_stream", true, 0, "", "Messages between the nodes, of choices, erasures and changes of lists: without end, so that a node that joins knows all of them."},
 		{"outbox", true, 0, "node:nats.sync_interval", "Changes on this node's disk until NATS has them, and for twice nats.sync_interval and 10 s after."},
-		{"snapshots", true, 0, "node:snapshot.every", "Copies of the memory on disk, the last and the one before; a new one is made when something has happened. What has gone since is left out when one is read, and is not in the next."},
+		{"snapshots", true, 0, "node:snapshot.every", "Copies of the memory on disk, the last and the one before; a new one is made when something has happened. What has gone since is left out when one is read, and is not in the next. For nodes that join, a copy of one lies in NATS: it is replaced about every twelfth of nats.max_age, and that of a node that is gone is deleted after nats.max_age."},
 		{"policies", false, 0, "", "Every version, with the second it came into force: without end."},
 	}
 	return slices.Insert(kept, 1, r.retainedInMarkets()...)

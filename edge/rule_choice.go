@@ -1,6 +1,9 @@
 package edge
 
-import "restraint/edge/policy"
+import (
+	"restraint/caps"
+	"restraint/edge/policy"
+)
 
 // choice: what the person said, here or to whoever keeps a list of opt-outs, over all
 // their identifiers: opted out, not this advertiser, not this topic, not now, not this campaign.
@@ -12,7 +15,12 @@ func (j *judge) choice(v *verdict, s *subject) bool {
 func (j *judge) optOut(v *verdict, s *subject) bool {
 	pass := !j.own.optedOut || s.Purpose == policy.Contextual
 	if j.because != nil {
-		j.because.add(Check{Rule: "opt_out", At: j.own.optedOutAt, Pass: pass})
+		check := Check{Rule: "opt_out", At: j.own.optedOutAt, Pass: pass}
+		if erased := uint32(j.person.Erased()); erased != 0 && check.At == erased+1 {
+			// Not what the person asked for, but what an erasure leaves (see leftAfter).
+			check.Erased, check.At = true, min(erased-min(erased, caps.ErasureSkew), j.now)
+		}
+		j.because.add(check)
 	}
 	if !pass {
 		v.fail(OptedOut, never)

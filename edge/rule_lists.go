@@ -50,16 +50,25 @@ func (j *judge) fresh(v *verdict, lists []int) {
 		declared := &j.rules.Lists[list]
 		pass := !j.isStale(list)
 		if j.because != nil {
-			check := Check{Rule: "list_age", List: declared.Name, Within: policy.Span(declared.MaxAge), Unknown: j.contains(list) == unknown, Pass: pass}
-			if uploaded := j.lists.Uploaded(j.rules.lists[list]); declared.MaxAge != 0 && declared.WhenStale == policy.StaleSkip && uploaded != 0 {
-				check.Age = wait(uploaded, j.now)
-			}
-			j.because.add(check)
+			j.because.add(Check{
+				Rule: "list_age", List: declared.Name, Within: policy.Span(declared.MaxAge),
+				Unknown: j.contains(list) == unknown, Age: j.age(list), Pass: pass,
+			})
 		}
 		if !pass {
 			v.fail(StaleList, never)
 		}
 	}
+}
+
+// age is how old a list is of which the policy bounds that; 0: it never came, or may be
+// of any age.
+func (j *judge) age(list int) uint32 {
+	declared, uploaded := &j.rules.Lists[list], j.lists.Uploaded(j.rules.lists[list])
+	if declared.MaxAge == 0 || declared.WhenStale != policy.StaleSkip || uploaded == 0 {
+		return 0
+	}
+	return wait(uploaded, j.now)
 }
 
 // isStale: the list is unknown, or older than the policy allows.

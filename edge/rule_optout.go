@@ -62,7 +62,7 @@ func (j *judge) hears(v *verdict, s *subject) bool {
 			if declared.MaxAge != 0 || m == unknown {
 				j.because.add(Check{
 					Rule: "opt_out_age", List: declared.Name, Within: policy.Span(declared.MaxAge),
-					Unknown: m == unknown, Pass: !j.isStale(list),
+					Unknown: m == unknown, Age: j.age(list), Pass: !j.isStale(list),
 				})
 			}
 		}
@@ -90,7 +90,10 @@ func (e *explanation) unheard(c *Check) string {
 	if c.Unknown {
 		return e.optOuts(c) + " cannot be read, and when in doubt we show less."
 	}
-	return fmt.Sprintf("%s has not been refreshed within %s, and when in doubt we show less.", e.optOuts(c), words(c.Within))
+	if c.Age == 0 {
+		return fmt.Sprintf("%s has never come, and may be %s old at most, and when in doubt we show less.", e.optOuts(c), words(c.Within))
+	}
+	return fmt.Sprintf("%s is %s old; it may be %s old at most, and when in doubt we show less.", e.optOuts(c), roughly(c.Age), words(c.Within))
 }
 
 // optOuts is how a sentence calls a list of opt-outs.

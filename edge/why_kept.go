@@ -2,6 +2,7 @@ package edge
 
 import (
 	"fmt"
+	"slices"
 
 	"restraint/caps"
 	"restraint/edge/policy"
@@ -40,7 +41,7 @@ func (r *rules) kept(c *policy.Campaign, mayStore bool, own caps.Retention) []ke
 	if c != nil && len(c.Suppress)+len(c.Purchased.Lists) > 0 {
 		kinds = append(kinds, keptKind{
 			Kind:   "lists",
-			Detail: fmt.Sprintf("Whether you are on a list that %s gave us, such as one of its customers. It is used only to show you less, for as long as you are on it.", whose),
+			Detail: fmt.Sprintf("Whether you are on a list that %s gave us, such as one of its customers%s. It is used only to show you less, for as long as you are on it.", whose, r.otherLists(c)),
 		})
 	}
 	if c != nil && c.Purpose != policy.Contextual && len(r.optOuts) > 0 {
@@ -52,4 +53,14 @@ func (r *rules) kept(c *policy.Campaign, mayStore bool, own caps.Retention) []ke
 	return append(kinds, keptKind{
 		Kind: "choices", Detail: "What you refuse here: a hidden campaign counts for 90 days, an opt-out without end. Both are kept until you ask to be forgotten.",
 	})
+}
+
+// otherLists says that a campaign has lists that are not its advertiser's.
+func (r *rules) otherLists(c *policy.Campaign) string {
+	for _, list := range slices.Concat(c.Suppress, c.Purchased.Lists) {
+		if r.Lists[list].Source != "first_party" {
+			return ", or that was got from somebody else"
+		}
+	}
+	return ""
 }

@@ -175,7 +175,7 @@ func TestWhySaysNoNames(t *testing.T) {
 	n := startNode(t, "", whyPolicy, nil)
 	shoes, welcome := n.link(t, `"user":{"id":"u-1"}`, "shoes"), n.link(t, `"user":{"id":"u-1"}`, "welcome")
 	n.must(201, "PUT", "/v1/lists/debtors?id=user.id", "text/plain", "u-1\n", nil)
-	if s := n.whyOf(t, welcome, "welcome"); s.Reason != "suppressed" || strings.Contains(s.Because, "debtors") || !strings.Contains(s.Because, "a list that the advertiser gave us") || len(s.Kept) != 4 {
+	if s := n.whyOf(t, welcome, "welcome"); s.Reason != "suppressed" || strings.Contains(s.Because, "debtors") || !strings.Contains(s.Because, "a list that we were given") || len(s.Kept) != 4 {
 		t.Errorf("on a list: %+v", s)
 	}
 	n.page(t, 200, "GET", "/v1/why?campaign=welcome&t="+welcome, "")
@@ -184,6 +184,34 @@ func TestWhySaysNoNames(t *testing.T) {
 		t.Errorf("a topic: %+v", s)
 	}
 	n.page(t, 200, "GET", "/v1/why?campaign=shoes&t="+shoes, "")
+}
+
+// Of a list that was bought from somebody else it is not said that the advertiser gave it.
+func TestWhySaysWhereListsAreFrom(t *testing.T) {
+	of := func(source string) string {
+		n := startNode(t, "", `
+third_party_lists: allow
+markets: [{name: everywhere, require: none}]
+lists:
+  customers: {id: [user.id], source: first_party, basis: contract}
+  other: {id: [user.id], source: `+source+`, basis: consent}
+campaigns:
+  shoes: {advertiser: acme, suppress: [customers, other]}
+`, nil)
+		for _, k := range n.whyOf(t, n.link(t, `"user":{"id":"u-1"}`, "shoes"), "shoes").Kept {
+			if k.Kind == "lists" {
+				return k.Detail
+			}
+		}
+		return ""
+	}
+	const first, third = "Whether you are on a list that acme gave us, ", "Whether you are on a list that acme gave us, such as one of its customers, or that was got from somebody else. "
+	if got := of("first_party"); !strings.HasPrefix(got, first) || strings.Contains(got, "somebody else") {
+		t.Errorf("said %q", got)
+	}
+	if got := of("third_party"); !strings.HasPrefix(got, third) {
+		t.Errorf("said %q, want %q", got, third)
+	}
 }
 
 // The channel is that of the answer; what may not be stored is said not to be; and a

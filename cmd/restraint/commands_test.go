@@ -168,7 +168,7 @@ func TestCheck(t *testing.T) {
 	// What is no fault is said after.
 	inProcess(t, nil, "", "check", "--policy", writeFile(t, "notes.yaml", `markets: [{name: de, require: tcf, retention: {exposures: 30d}}]
 campaigns: {a: {advertiser: b, caps: [{per: campaign, limit: 1, within: 31d}]}}`)).
-		must(t, 0, "without fault\n", "note: campaigns.a.caps[0]: 1 per campaign within 31d looks further back than is kept of what is shown in de (30d)")
+		must(t, 0, "without fault\n", "note: campaigns.a.caps[0]: 1 per campaign within 31d looks further back than is kept of what is shown in de (30d, also where no country is said)")
 	// What serve refuses, check refuses too.
 	config = writeFile(t, "restraint.yaml", "node: n\ntls: {cert: a, key: b}\n")
 	inProcess(t, nil, "", "check", "--config", config).must(t, 2, "has 1 fault\n", "tls: this version of the node does not obey it yet")

@@ -13,7 +13,9 @@ type PersonView struct {
 	Campaign string
 	// The most showings a person can get in any hour, 24 hours, 7 days and Life
 	// seconds, by the campaign's caps and spacing together. The advertisements of
-	// one answer (want) count as one where only the spacing parts them.
+	// one answer (want) count as one where only the spacing parts them. Where a market
+	// keeps for less than a window, whoever was shown anything there is counted over
+	// that time only, wherever they are: these are of who was.
 	PerHour, PerDay, PerWeek, PerLife Most
 	// Life is as long as exposures are kept, which is what lifetime means in a
 	// policy, or as long as the campaign runs where that is less. In seconds.
@@ -35,7 +37,7 @@ const (
 // policy. It is for reading, not for the decision: it takes up to seconds.
 func (p *Policy) People() []PersonView {
 	strict := &p.Markets[strictest(p.Markets)]
-	plain := &Market{CapFactor: millionths}
+	plain := &Market{CapFactor: millionths, Retention: p.shortest()}
 	views := make([]PersonView, len(p.Campaigns))
 	m := &mosts{policy: p, clocks: newClocks(p.Zone, int64(p.Retention.Exposures)), known: map[string][4]Most{}, steps: peopleSteps}
 	for i := range p.Campaigns {

@@ -151,7 +151,7 @@ func TestPeopleOfTheAnnotatedExample(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		`a person reads: You can see "spring-shoes" of acme up to twice in an hour, 3 in a day, 10 in a week and 50 in 90 days, never two within 30 minutes; ` +
+		`a person reads: You can see "spring-shoes" of acme up to twice in an hour, 3 in a day, 10 in a week and 96 in 90 days, never two within 30 minutes; ` +
 			`the same picture at most twice in a row; only if you showed interest in it twice or more in own, not sooner than 30 minutes after it, less and less from 3 days on, and not from 14 days after it on; ` +
 			`not for 90 days after you bought the item; not for 30 days after you bought something of its category; not for items you ordered according to the list "acme-orders"; never while you are on the list "acme-customers"; never while you are on the list "acme-optouts" of people who opted out.`,
 		`a person reads: You can see "brand-x" of brand-x up to once in an hour, 8 in a day, 32 in a week and 364 in 90 days.`,

@@ -90,8 +90,30 @@ func (p *Policy) shorterMarkets(seconds uint32) string {
 	var names []string
 	for i := range p.Markets {
 		if m := &p.Markets[i]; m.Retention != 0 && m.Retention < seconds {
-			names = append(names, fmt.Sprintf("%s (%s)", m.Name, Span(m.Retention)))
+			also := ""
+			if i == p.Unknown { // an event of an ad server often says none
+				also = ", also where no country is said"
+			}
+			names = append(names, fmt.Sprintf("%s (%s%s)", m.Name, Span(m.Retention), also))
 		}
 	}
 	return strings.Join(names, ", ")
+}
+
+// shortest is the shortest retention that a market has of its own; 0: none has one.
+func (p *Policy) shortest() (seconds uint32) {
+	for i := range p.Markets {
+		if own := p.Markets[i].Retention; own != 0 && (seconds == 0 || own < seconds) {
+			seconds = own
+		}
+	}
+	return seconds
+}
+
+// within is what is left of a time where nothing older than the retention is known.
+func within(seconds, retention uint32) uint32 {
+	if retention == 0 {
+		return seconds
+	}
+	return min(seconds, retention)
 }

@@ -71,7 +71,7 @@ func TestMarketRetentionFaults(t *testing.T) {
 func TestMarketRetentionNotes(t *testing.T) {
 	p := compiled(t, retentionPolicy)
 	want := []Note{
-		{"campaigns.a.caps[1]", "9 per advertiser within 60d looks further back than is kept of what is shown in de (30d): who is shown something there is counted over that time only"},
+		{"campaigns.a.caps[1]", "9 per advertiser within 60d looks further back than is kept of what is shown in de (30d, also where no country is said): who is shown something there is counted over that time only"},
 		{"campaigns.a.caps[2]", "3 per all within month looks further back"},
 		{"campaigns.a.caps[3]", "50 per group:g within lifetime looks further back"},
 		{"campaigns.a.spacing", "spacing of 31d looks further back"},
@@ -82,17 +82,22 @@ func TestMarketRetentionNotes(t *testing.T) {
 			t.Fatalf("%+v\nwant %+v", notes, want)
 		}
 	}
+	known := compiled(t, strings.Replace(retentionPolicy, "campaigns:", "unknown: us\ncampaigns:", 1)).Notes()
+	if len(known) != 4 || !strings.Contains(known[0].Text, "shown in de (30d): who") {
+		t.Errorf("%+v", known)
+	}
 	if notes := compiled(t, strings.Replace(retentionPolicy, "30d}}", "90d}}", 1)).Notes(); len(notes) != 0 {
 		t.Errorf("%+v", notes)
 	}
 }
 
-// People in a market that keeps for less get more of what a longer window bounds.
+// People in a market that keeps for less get more of what a longer window bounds, and so
+// can who was there once: the most that a person can get is not less than that.
 func TestMarketRetentionPeople(t *testing.T) {
 	text := strings.Replace(retentionPolicy, "    spacing: 31d\n", "", 1)
 	text = text[:strings.Index(text, "      - {per: campaign")] + "      - {per: campaign, limit: 2, within: lifetime}\n"
 	v := compiled(t, text).People()[0]
-	if v.PerLife.Showings != 2 || !strings.Contains(v.Strictest, "de: ") || !strings.Contains(v.Strictest, "remembered for 30 days only") {
+	if v.PerLife.Showings != 6 || !strings.Contains(v.Sentence, "and 6 in 90 days") || !strings.Contains(v.Strictest, "de: ") || !strings.Contains(v.Strictest, "remembered for 30 days only") {
 		t.Errorf("%+v", v)
 	}
 	p := compiled(t, text)
@@ -102,5 +107,9 @@ func TestMarketRetentionPeople(t *testing.T) {
 	p = compiled(t, strings.Replace(text, "within: lifetime", "within: month", 1))
 	if de := p.Campaigns[0].bounding(&p.Markets[1]); de[0] != (rule{4, Rolling, 30*day + 1}) {
 		t.Errorf("%+v", de)
+	}
+	v = compiled(t, retentionPolicy).People()[0]
+	if !strings.Contains(v.Sentence, "never two within 30 days") {
+		t.Errorf("where a showing is forgotten after 30 days, a spacing of 31 days holds for 30: %s", v.Sentence)
 	}
 }

@@ -24,7 +24,7 @@ func words(seconds uint32) string {
 func (p *Policy) sentence(c *Campaign, most [4]Most, life uint32) string {
 	parts := []string{"You can see " + quote(c.ID) + " of " + c.Advertiser + " " + often(most, life)}
 	if c.Spacing > 0 {
-		parts[0] += ", never two within " + words(c.Spacing)
+		parts[0] += ", never two within " + words(within(c.Spacing, p.shortest()))
 	}
 	if c.Diversity > 0 {
 		parts = append(parts, fmt.Sprintf("the same picture at most %s in a row", times(c.Diversity)))

@@ -51,3 +51,35 @@ func TestAcceptGoesOn(t *testing.T) {
 		}
 	})
 }
+
+// A caller that is gone without a word is found out, idle connections too.
+func TestKeepAlive(t *testing.T) {
+	n := benchNode(t, 16<<20, []byte(allocationPolicy))
+	s, err := n.newServer("127.0.0.1:0", n.serveBid, bidLimits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.listener.Close()
+	caller, err := net.Dial("tcp", s.addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer caller.Close()
+	c, err := s.listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	raw, err := c.(*watchedConn).Conn.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var on, idle int
+	_ = raw.Control(func(fd uintptr) {
+		on, _ = syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_KEEPALIVE)
+		idle, _ = syscall.GetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_KEEPIDLE)
+	})
+	if want := int(keepAlive / time.Second); on != 1 || idle != want {
+		t.Errorf("keep-alive %d, after %d s, want %d s", on, idle, want)
+	}
+}

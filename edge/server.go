@@ -27,6 +27,7 @@ const (
 	idleTimeout     = 2 * time.Minute
 	uploadTimeout   = 6 * time.Hour // where Options.UploadTime is not given
 	drainTimeout    = 10 * time.Second
+	keepAlive       = time.Minute // of silence, after which TCP asks whether the caller is still there
 )
 
 // server is one listener with its fasthttp server.
@@ -61,7 +62,8 @@ func (n *Node) newServer(addr string, handler fasthttp.RequestHandler, limits fu
 			return nil, err
 		}
 	}
-	listener, err := net.Listen(network, address)
+	config := net.ListenConfig{KeepAlive: keepAlive}
+	listener, err := config.Listen(context.Background(), network, address)
 	if err != nil {
 		return nil, err
 	}
@@ -80,8 +82,8 @@ func (n *Node) newServer(addr string, handler fasthttp.RequestHandler, limits fu
 		MaxConnsPerIP:                      0, // one ad server may hold them all
 		MaxRequestsPerConn:                 0,
 		MaxIdleWorkerDuration:              10 * time.Second,
-		TCPKeepalive:                       true,
-		TCPKeepalivePeriod:                 time.Minute,
+		TCPKeepalive:                       false, // the listener's: fasthttp does not see the TCP connection
+		TCPKeepalivePeriod:                 0,
 		MaxRequestBodySize:                 decideBytes,
 		SleepWhenConcurrencyLimitsExceeded: 0,
 		DisableKeepalive:                   false,

@@ -339,6 +339,24 @@ func TestMarketRetentionOfHold(t *testing.T) {
 	}
 }
 
+// Of a person with several identifiers the look-up says the shortest retention, whichever comes first.
+func TestMarketRetentionOfSeveralIdentifiers(t *testing.T) {
+	const start = int64(peopleStart)
+	n := startNode(t, "", strings.Replace(marketPolicy("30d"), "  - {name: us", "  - {name: fr, countries: [FRA], require: none, retention: {exposures: 10d}}\n  - {name: us", 1), requestClock)
+	for id, country := range map[string]string{"a": "DEU", "b": "FRA", "c": "USA"} {
+		n.event(fmt.Sprintf(`{"type":"impression","id":%q,"user":{"id":%q},"device":{"geo":{"country":%q}},"campaign":"a","at":%d}`, id, id, country, start))
+	}
+	for _, c := range []struct {
+		first, second string
+		want          int64
+	}{{"a", "b", 10}, {"b", "a", 10}, {"a", "c", 30}, {"c", "b", 10}, {"c", "c", 0}} {
+		ids := fmt.Sprintf(`{"source":"user.id","uids":[{"id":%q},{"id":%q}]}`, c.first, c.second)
+		if h := n.lookUp(t, fmt.Sprintf(`{"user":{"eids":[%s]},"at":%d}`, ids, start)); len(h.Exposures) == 0 || h.KeptSeconds != c.want*oneDay {
+			t.Errorf("%+v: %+v", c, h)
+		}
+	}
+}
+
 // It is said wherever retention is: what is kept, why, what a policy changes, and what to have in mind.
 func TestMarketRetentionIsSaid(t *testing.T) {
 	const start = int64(peopleStart)

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -161,12 +162,67 @@ func (s *scanner) decisions(a *Answer, q asked) error {
 			return fmt.Errorf("it decides more than the %d candidates", n)
 		}
 		d := Decision{Campaign: q.candidates[n].Campaign}
+		if s.plain(&d) {
+			a.Decisions = append(a.Decisions, d)
+			continue
+		}
 		if err := s.decision(&d); err != nil {
 			return fmt.Errorf("decision %d: %w", n, err)
 		}
 		a.Decisions = append(a.Decisions, d)
 	}
 	return nil
+}
+
+// plain reads a decision in the very bytes that nodes write, which is faster. Where they
+// are others it reads nothing, and all is left to decision.
+func (s *scanner) plain(d *Decision) bool {
+	rest, ok := bytes.CutPrefix(s.b[s.i:], []byte(`{"campaign":"`))
+	if n := len(d.Campaign); !ok || len(rest) < n || string(rest[:n]) != d.Campaign || !isPlain(d.Campaign) {
+		return false
+	}
+	rest = rest[len(d.Campaign):]
+	if after, ok := bytes.CutPrefix(rest, []byte(`","show":true}`)); ok {
+		d.Show, s.i = true, len(s.b)-len(after)
+		return true
+	}
+	if rest, ok = bytes.CutPrefix(rest, []byte(`","show":false,"reason":"`)); !ok {
+		return false
+	}
+	name, rest, _ := bytes.Cut(rest, []byte{'"'})
+	reason, ok := reasons[string(name)]
+	if !ok {
+		return false
+	}
+	seconds := uint64(0)
+	if after, ok := bytes.CutPrefix(rest, []byte(`,"retry_after":`)); ok {
+		end := bytes.IndexByte(after, '}')
+		if end < 1 || end > 9 || after[0] == '0' {
+			return false
+		}
+		for _, c := range after[:end] {
+			if c < '0' || c > '9' {
+				return false
+			}
+			seconds = seconds*10 + uint64(c-'0')
+		}
+		rest = after[end:]
+	}
+	if len(rest) == 0 || rest[0] != '}' {
+		return false
+	}
+	d.Reason, d.RetryAfter, s.i = reason, time.Duration(seconds)*time.Second, len(s.b)-len(rest)+1
+	return true
+}
+
+// isPlain says whether a string stands in JSON as it is.
+func isPlain(name string) bool {
+	for i := range len(name) {
+		if c := name[i]; c < 0x20 || c >= 0x80 || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 // decision reads one decision, which has to be of d's campaign.

@@ -81,7 +81,7 @@ func New(o Options) (*Client, error) {
 func (o *Options) check() error {
 	var faults []error
 	if len(o.Addrs) == 0 || len(o.Addrs) > MaxAddrs {
-		faults = append(faults, fmt.Errorf("Addrs: %d given; give 1 to %d, such as 127.0.0.1:8080 or unix:/run/restraint.sock", len(o.Addrs), MaxAddrs))
+		faults = append(faults, fmt.Errorf("option Addrs: %d given; give 1 to %d, such as 127.0.0.1:8080 or unix:/run/restraint.sock", len(o.Addrs), MaxAddrs))
 	}
 	seen := map[string]bool{}
 	for _, addr := range o.Addrs {
@@ -89,21 +89,21 @@ func (o *Options) check() error {
 			faults = append(faults, err)
 		}
 		if seen[addr] {
-			faults = append(faults, fmt.Errorf("Addrs: %q is given twice", addr))
+			faults = append(faults, fmt.Errorf("option Addrs: %q is given twice", addr))
 		}
 		seen[addr] = true
 	}
 	if strings.ContainsFunc(o.Key, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
-		faults = append(faults, errors.New("Key: holds blanks or other characters that no key has"))
+		faults = append(faults, errors.New("option Key: holds blanks or other characters that no key has"))
 	}
 	if o.Timeout < 0 || o.ReportTimeout < 0 {
-		faults = append(faults, fmt.Errorf("Timeout %v, ReportTimeout %v: must not be negative", o.Timeout, o.ReportTimeout))
+		faults = append(faults, fmt.Errorf("options Timeout %v, ReportTimeout %v: must not be negative", o.Timeout, o.ReportTimeout))
 	}
 	if o.OnFailure > Show {
-		faults = append(faults, fmt.Errorf("OnFailure: %d is neither Skip nor Show", o.OnFailure))
+		faults = append(faults, fmt.Errorf("option OnFailure: %d is neither Skip nor Show", o.OnFailure))
 	}
 	if o.Connections < 0 {
-		faults = append(faults, fmt.Errorf("Connections: %d must not be negative", o.Connections))
+		faults = append(faults, fmt.Errorf("option Connections: %d must not be negative", o.Connections))
 	}
 	if len(faults) > 0 {
 		return fmt.Errorf("make client: %w", errors.Join(faults...))
@@ -114,13 +114,13 @@ func (o *Options) check() error {
 func checkAddr(addr string) error {
 	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
 		if !strings.HasPrefix(path, "/") {
-			return fmt.Errorf("Addrs: %q: write unix:/path", addr)
+			return fmt.Errorf("option Addrs: %q: write unix:/path", addr)
 		}
 		return nil
 	}
 	host, port, err := net.SplitHostPort(addr)
 	if n, e := strconv.ParseUint(port, 10, 16); err != nil || e != nil || n == 0 || host == "" || strings.ContainsFunc(host, notHost) {
-		return fmt.Errorf("Addrs: %q is not the address of a node: write host:port or unix:/path", addr)
+		return fmt.Errorf("option Addrs: %q is not the address of a node: write host:port or unix:/path", addr)
 	}
 	return nil
 }

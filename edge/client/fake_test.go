@@ -132,3 +132,22 @@ func refusing(t testing.TB) string {
 func problem(detail string) string {
 	return strings.ReplaceAll(`{"type":"about:blank","title":"x","status":0,"detail":"DETAIL","errors":[{"field":"f","detail":"d"}]}`, "DETAIL", detail)
 }
+
+// exampleNode is a node for the example: it skips the first candidate, shows the second,
+// and takes every event. It lives as long as the process.
+func exampleNode() string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /v1/decide", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"policy":12,"token":"t","decisions":[{"campaign":"brand-x","show":false,"reason":"skip"},{"campaign":"spring-shoes","show":true}]}`)
+	})
+	mux.HandleFunc("POST /v1/events", func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusAccepted)
+		_, _ = io.WriteString(w, `{"accepted":1,"rejected":[]}`)
+	})
+	go func() { _ = http.Serve(l, mux) }()
+	return l.Addr().String()
+}

@@ -16,7 +16,6 @@ type scanner struct {
 	b       []byte
 	i       int
 	bad     bool
-	escaped bool   // the last string had escapes, and stands in scratch
 	scratch []byte // of a string with escapes
 }
 

@@ -31,7 +31,8 @@ const keptBytes = 64 << 10
 type call struct {
 	body, wire []byte
 	response   fasthttp.Response
-	node       *node // that answered last
+	node       *node // that was asked last
+	sent       bool  // a node may have acted on it
 }
 
 // done gives x back; its buffers are used again then.
@@ -59,6 +60,7 @@ func (c *Client) do(ctx context.Context, r *route, x *call, s sending) *Error {
 	short := deadline.Sub(now) < r.timeout/2 // too short to tell of a node that it hangs
 	var tried uint64
 	var last *Error
+	x.sent = false
 	for {
 		if err := late(ctx, deadline, last); err != nil {
 			return err
@@ -83,7 +85,10 @@ func (c *Client) do(ctx context.Context, r *route, x *call, s sending) *Error {
 		if err == nil {
 			return nil
 		}
-		if last = err; !again(err, s.safe) {
+		more := again(err, s.safe)
+		x.sent = x.sent || err.Sent
+		err.Sent = x.sent
+		if last = err; !more {
 			return err
 		}
 	}
@@ -129,6 +134,7 @@ func (r *route) try(ctx context.Context, n *node, x *call, deadline time.Time, s
 		if err != nil {
 			n.drop(c)
 			if reused && !came.answered && (s.safe || !came.sent) && !isTimeout(err) {
+				x.sent = x.sent || came.sent
 				continue
 			}
 			return failure(n, came, err)
@@ -185,18 +191,22 @@ func isTimeout(err error) bool {
 // refusal is an answer with another status than was hoped for. What a problem (RFC 9457)
 // says is repeated; anything else is not: it may be long, and not for people.
 func refusal(n *node, response *fasthttp.Response) *Error {
-	e := &Error{Kind: BadAnswer, Addr: n.addr, Status: response.StatusCode(), Sent: true}
+	e := &Error{Kind: BadAnswer, Addr: n.addr, Status: response.StatusCode()}
 	switch {
 	case e.Status == fasthttp.StatusBadRequest, e.Status == fasthttp.StatusRequestEntityTooLarge, e.Status == fasthttp.StatusUnsupportedMediaType:
 		e.Kind = BadRequest
 	case e.Status == fasthttp.StatusUnauthorized, e.Status == fasthttp.StatusForbidden:
 		e.Kind = Forbidden
 	case e.Status == fasthttp.StatusTooManyRequests:
-		e.Kind, e.Sent = Rate, false
+		e.Kind = Rate
 	case e.Status == fasthttp.StatusServiceUnavailable:
-		e.Kind, e.Sent = NotReady, false
+		e.Kind = NotReady
+	case e.Status == fasthttp.StatusBadGateway, e.Status == fasthttp.StatusGatewayTimeout:
+		e.Kind, e.Sent = Unreachable, true // of a proxy in front of the node
 	case e.Status >= 500:
-		e.Kind = NodeFault
+		e.Kind, e.Sent = NodeFault, true
+	default:
+		e.Sent = true
 	}
 	if bytes.HasPrefix(response.Header.ContentType(), []byte("application/problem+json")) {
 		var p struct {

@@ -11,7 +11,7 @@ type Kind string
 
 // The kinds of failure. Those under which OnFailure decides are marked (away).
 const (
-	Unreachable Kind = "unreachable" // (away) no connection, or it ended before the answer did
+	Unreachable Kind = "unreachable" // (away) no connection, or it ended before the answer did; 502 and 504 of a proxy
 	Timeout     Kind = "timeout"     // (away) the deadline passed, or the context was done
 	NotReady    Kind = "not_ready"   // (away) 503: starting, draining or full
 	Rate        Kind = "rate"        // (away) 429: over the rate of the key
@@ -35,7 +35,7 @@ type Error struct {
 	Fields []FieldError
 	// RetryAfter is how long the node asks to be left alone; 0 when it does not say.
 	RetryAfter time.Duration
-	// Sent: the request has left, and a node may have acted on it all the same.
+	// Sent: a node, not only the one asked last, may have acted on the request all the same.
 	Sent bool
 	// Err is the cause, such as a network error; nil when the node answered.
 	Err error

@@ -112,7 +112,7 @@ func TestDeadline(t *testing.T) {
 	}
 	for name, answer := range map[string]func(*fake, net.Conn, string) bool{"hangs": hangs, "drips": drips} {
 		f := startFake(t, answer)
-		c := newClient(t, func(o *client.Options) { o.Timeout, o.OnFailure = 50*time.Millisecond, client.Show }, f.addr)
+		c := newClient(t, func(o *client.Options) { o.Timeout, o.OnFailure = 200*time.Millisecond, client.Show }, f.addr)
 		a, err := c.Decide(t.Context(), ab) // returns, or the test ends with its own time
 		if failed := fails(t, a, err, 2, true, client.Timeout); !failed.Sent {
 			t.Errorf("%s: %+v", name, failed)
@@ -198,7 +198,7 @@ func TestSpread(t *testing.T) {
 // A node that hangs costs a few callers their deadline, and then one at a time.
 func TestHangingNode(t *testing.T) {
 	bad, good := startFake(t, hangs), startFake(t, says(200, "", shows))
-	c := newClient(t, func(o *client.Options) { o.Timeout = 200 * time.Millisecond }, bad.addr, good.addr)
+	c := newClient(t, func(o *client.Options) { o.Timeout = 500 * time.Millisecond }, bad.addr, good.addr)
 	failed := 0
 	for range 100 {
 		if _, err := c.Decide(t.Context(), ab); err != nil {
@@ -210,7 +210,7 @@ func TestHangingNode(t *testing.T) {
 	}
 
 	// With no other, callers do not queue up behind it.
-	c = newClient(t, func(o *client.Options) { o.Timeout = 200 * time.Millisecond }, bad.addr)
+	c = newClient(t, func(o *client.Options) { o.Timeout = 500 * time.Millisecond }, bad.addr)
 	for range 3 {
 		a, err := c.Decide(t.Context(), ab)
 		fails(t, a, err, 2, false, client.Timeout)
@@ -228,7 +228,7 @@ func TestHangingNode(t *testing.T) {
 		})
 	}
 	running.Wait()
-	if n := bad.asked(); n < 1 || n+int(atOnce.Load()) != 50 {
+	if n := bad.asked(); n < 1 || n > 25 || n+int(atOnce.Load()) != 50 {
 		t.Errorf("%d calls reached it, %d failed at once", n, atOnce.Load())
 	}
 }
@@ -253,6 +253,8 @@ func TestSentTwice(t *testing.T) {
 		"refused whole":        {says(503, "", ""), []client.Event{click}, true},
 		"over the rate":        {says(429, "", ""), []client.Event{click}, true},
 		"a fault":              {says(500, "", ""), []client.Event{known}, false},
+		"a proxy":              {says(502, "", ""), []client.Event{click}, false},
+		"a proxy, with an id":  {says(504, "", ""), []client.Event{known}, true},
 	} {
 		first := startFake(t, x.first)
 		second := startFake(t, says(202, "", strings.Replace(ok, "1", itoa(len(x.events))[2:], 1)))
@@ -269,6 +271,23 @@ func TestSentTwice(t *testing.T) {
 		if _, err := c.Report(t.Context(), x.events...); err != nil {
 			t.Errorf("%s: never sent, and not sent elsewhere: %v", name, err)
 		}
+	}
+}
+
+// That a node may have acted on a report is said also where another was asked last.
+func TestSentBefore(t *testing.T) {
+	for name, first := range map[string]func(*fake, net.Conn, string) bool{"cut": writes("HTTP/1.1 2", false), "refused": says(503, "", "")} {
+		c := newClient(t, nil, startFake(t, says(503, "", "")).addr, startFake(t, first).addr)
+		_, err := c.Report(t.Context(), client.Event{Type: client.Click, ID: "1"})
+		var failed *client.Error
+		if !errors.As(err, &failed) || failed.Kind != client.NotReady || failed.Sent != (name == "cut") {
+			t.Errorf("%s: %+v", name, err)
+		}
+	}
+	c := newClient(t, nil, startFake(t, says(400, "", "")).addr)
+	var failed *client.Error
+	if _, err := c.Report(t.Context(), client.Event{}); !errors.As(err, &failed) || failed.Sent {
+		t.Errorf("refused as wrong: %+v", err)
 	}
 }
 
@@ -312,85 +331,4 @@ func TestIdleConnections(t *testing.T) {
 			t.Errorf("%s: %d requests for 5 reports", name, n)
 		}
 	}
-}
-
-// Connections are used again, and never more than Connections; who finds none waits, and
-// no longer than its deadline.
-func TestConnections(t *testing.T) {
-	let := make(chan struct{})
-	f := startFake(t, func(f *fake, c net.Conn, body string) bool {
-		select {
-		case <-let:
-		case <-f.stopped:
-		}
-		return says(200, "", shows)(f, c, body)
-	})
-	c := newClient(t, func(o *client.Options) { o.Connections = 2 }, f.addr)
-	var running sync.WaitGroup
-	for range 10 {
-		running.Go(func() {
-			if _, err := c.Decide(t.Context(), ab); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	<-f.requests
-	<-f.requests
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-	defer cancel()
-	a, err := c.Decide(ctx, ab)
-	if failed := fails(t, a, err, 2, false, client.Timeout); failed.Sent || !strings.Contains(err.Error(), "Connections") {
-		t.Error(err)
-	}
-	close(let)
-	running.Wait()
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if len(f.conns) != 2 {
-		t.Errorf("%d connections, want 2", len(f.conns))
-	}
-}
-
-// Close waits for what is under way.
-func TestCloseWaits(t *testing.T) {
-	let := make(chan struct{})
-	f := startFake(t, func(f *fake, c net.Conn, body string) bool {
-		<-let
-		return says(200, "", shows)(f, c, body)
-	})
-	c := newClient(t, nil, f.addr)
-	var answered, closed atomic.Bool
-	var running sync.WaitGroup
-	running.Go(func() {
-		_, err := c.Decide(t.Context(), ab)
-		answered.Store(true)
-		if err != nil {
-			t.Error(err)
-		}
-	})
-	<-f.requests
-	running.Go(func() {
-		c.Close()
-		closed.Store(true)
-		if !answered.Load() {
-			t.Error("Close did not wait")
-		}
-	})
-	for deadline := time.Now().Add(time.Minute); ; {
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
-		a, err := c.Decide(ctx, ab)
-		cancel()
-		var e *client.Error
-		if errors.As(err, &e) && e.Kind == client.Closed && a.FailSafe {
-			break // refused at once, while Close waits
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("a client that is being closed takes calls")
-		}
-	}
-	if closed.Load() {
-		t.Error("Close did not wait")
-	}
-	close(let)
-	running.Wait()
 }

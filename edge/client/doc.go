@@ -39,5 +39,5 @@
 // The package links none of the node: no NATS, no counters, no policy. Of fasthttp it uses
 // the reader of responses; connections, deadlines and what is sent again are its own,
 // because fasthttp's HostClient does not tell whether a request has left, and leaves a
-// goroutine behind when it is closed.
+// goroutine behind when it is closed. The client starts no goroutine.
 package client

@@ -13,6 +13,10 @@ DURATION ?= 30m
 # Flags of make bench: -quick for less than a minute, -large for what takes gigabytes, -strict to fail when a mark is missed; -help lists them.
 BENCH    ?=
 
+# A test run fails through the pipe that it is read by.
+SHELL       := bash
+.SHELLFLAGS := -o pipefail -c
+
 .DEFAULT_GOAL := help
 .PHONY: help run build test check bench bench-long faults faults-long figures fuzz fmt demo cluster clean
 
@@ -25,16 +29,16 @@ build: ## build bin/restraint
 run: build ## build and start a node: bids on 127.0.0.1:8080, admin on 127.0.0.1:8081, state in ./data
 	@$(BIN) serve
 
-test: ## run all tests with the race detector, in random order
-	@$(GO) test -race -shuffle=on -timeout 15m ./...
+test: ## run all tests with the race detector, in random order; count what is skipped
+	@$(GO) test -v -race -shuffle=on -timeout 15m ./... | awk -f .ci/skips.awk
 
-check: ## format, vet, static analysis, and every benchmark and fuzz seed once
+check: ## format, vet, static analysis, allocations without the race detector, and every benchmark once
 	@unformatted=$$($(GO) run $(GOFUMPT) -l .); if [ -n "$$unformatted" ]; then echo "not formatted, run make fmt:"; echo "$$unformatted"; exit 1; fi
 	@$(GO) mod verify >/dev/null
 	@$(GO) mod tidy -diff
 	@$(GO) vet ./...
 	@$(GO) run $(STATICCHECK) ./...
-	@$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 15m ./...
+	@$(GO) test -run 'Alloc' -bench . -benchtime 1x -timeout 15m ./...
 
 bench: ## measure beside a bare handler, Redis and memory reads, print the table with its marks, write bench.json: make bench BENCH='-large -strict'
 	@$(GO) build -o bin/bench ./loadtest/bench

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-var browser = flag.String("browser", "", "Chromium or Chrome, such as /usr/bin/chromium, to open the pages with; without it those tests are skipped")
+var browser = flag.String("browser", "", "Chromium or Chrome, such as /usr/bin/chromium, to open the pages with; not given: chromium, where it is on the PATH")
 
 // opened is what a browser made of a page, and what it had to say.
 func opened(t *testing.T, page string) (dom, said string) {
@@ -40,7 +40,11 @@ func opened(t *testing.T, page string) (dom, said string) {
 // from outside.
 func TestPagesInABrowser(t *testing.T) {
 	if *browser == "" {
-		t.Skip("no -browser")
+		found, err := exec.LookPath("chromium")
+		if err != nil {
+			t.Skip("no browser: install chromium, or name one with -browser")
+		}
+		*browser = found
 	}
 	tame, bad := htmlReport(), htmlReport()
 	fill(reflect.ValueOf(bad).Elem(), evil)

@@ -106,12 +106,3 @@ func (a *arrivals) next() (time.Duration, bool) {
 	}
 	return 0, false
 }
-
-// lengthOf is how long a schedule takes.
-func lengthOf(segments []Segment) time.Duration {
-	seconds := 0.0
-	for _, s := range segments {
-		seconds += s.Seconds
-	}
-	return time.Duration(seconds * 1e9)
-}

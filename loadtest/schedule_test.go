@@ -118,3 +118,12 @@ func TestScheduleOfNothing(t *testing.T) {
 		t.Errorf("down to nothing: %v", at)
 	}
 }
+
+// lengthOf is how long a schedule takes.
+func lengthOf(segments []Segment) time.Duration {
+	seconds := 0.0
+	for _, s := range segments {
+		seconds += s.Seconds
+	}
+	return time.Duration(seconds * 1e9)
+}

@@ -21,6 +21,8 @@ const hideSeconds = 90 * 24 * 60 * 60
 // verdict is the judgement of one candidate.
 type verdict struct {
 	reason Reason
+	// campaign is the candidate's in the policy, by Campaign.Index and 1 more; 0: unknown.
+	campaign uint32
 	// retry is the number of seconds after which every rule of time that failed
 	// has passed; 0 when nothing failed or something never passes by itself.
 	retry uint32
@@ -102,6 +104,7 @@ func (j *judge) one(c *openrtb.Candidate, s *subject, v *verdict) {
 		}
 		return
 	}
+	v.campaign = uint32(s.Index) + 1
 	s.tagNames(c.Creative, c.Item, c.Category)
 	s.fading = fading{}
 

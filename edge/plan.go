@@ -15,6 +15,7 @@ type rules struct {
 	campaign identity.Namespace // of campaigns' names
 	index    []slot             // of campaigns by tag: a power of two, at most a quarter full
 	plans    []plan             // by Campaign.Index
+	shown    []string           // by Campaign.Index: the whole decision that shows it, see appendShown
 	limits   []limit            // of all campaigns, those of one together
 	sets     [][]int            // of lists that a campaign suppresses, by indexes of Policy.Lists; no two alike
 	channels map[string]uint16  // that a cap names, numbered from 1
@@ -106,7 +107,7 @@ func (r *rules) put(tag uint64, campaign int) {
 
 // newRules makes a compiled policy ready for decisions.
 func newRules(p *policy.Policy, tags *identity.Tags) *rules {
-	r := &rules{Policy: p, plans: make([]plan, len(p.Campaigns)), channels: make(map[string]uint16)}
+	r := &rules{Policy: p, plans: make([]plan, len(p.Campaigns)), shown: make([]string, len(p.Campaigns)), channels: make(map[string]uint16)}
 	r.campaign, r.choices = tags.Namespace(identity.KindCampaign, 0), newChoiceFields(p, tags)
 	r.optOuts = p.OptOuts()
 	r.settles = len(r.optOuts) > 0
@@ -116,6 +117,7 @@ func newRules(p *policy.Policy, tags *identity.Tags) *rules {
 	for i := range p.Campaigns {
 		c := &p.Campaigns[i]
 		r.put(c.Tag, i)
+		r.shown[i] = string(appendShown(nil, []byte(c.ID)))
 		r.plans[i] = plan{
 			tag: c.Tag, from: c.From, length: c.To - min(c.From, c.To), spacing: c.Spacing,
 			limit: uint32(len(r.limits)), limits: uint8(len(c.Caps)), set: r.set(sets, c.Suppress), further: furtherOf(p, c),

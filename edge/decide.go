@@ -97,14 +97,15 @@ type subject struct {
 // one judges a single candidate. It sets s, and of v what is not zero.
 func (j *judge) one(c *openrtb.Candidate, s *subject, v *verdict) {
 	s.asked = c
-	if !s.find(j.rules, j.rules.campaign.Tag(c.Campaign)) {
+	at := s.find(j.rules, j.rules.campaign.Tag(c.Campaign))
+	if at < 0 {
 		v.fail(UnknownCampaign, never)
 		if j.because != nil {
 			j.because.add(Check{Rule: "campaign", Campaign: string(c.Campaign)})
 		}
 		return
 	}
-	v.campaign = uint32(s.Index) + 1
+	v.campaign = uint32(at) + 1
 	s.tagNames(c.Creative, c.Item, c.Category)
 	s.fading = fading{}
 
@@ -134,14 +135,14 @@ func (j *judge) isPlain(explain bool) {
 		j.market.topics == nil && j.market.Precision == policy.PrecisionItem && j.market.QuietFrom == j.market.QuietTo
 }
 
-// find sets the campaign with a tag; false when the policy has none.
-func (s *subject) find(r *rules, tag uint64) bool {
+// find sets the campaign with a tag and returns its index; -1 when the policy has
+// none.
+func (s *subject) find(r *rules, tag uint64) int {
 	i := r.find(tag)
-	if i < 0 {
-		return false
+	if i >= 0 {
+		s.Campaign, s.plan = &r.Campaigns[i], &r.plans[i]
 	}
-	s.Campaign, s.plan = &r.Campaigns[i], &r.plans[i]
-	return true
+	return i
 }
 
 // goOn says whether there is anything left to find out: a rule that can never

@@ -138,7 +138,7 @@ func (x *exchange) judgeAgain(n *Node, rules *rules, name []byte, tag uint64, no
 	var v verdict
 	s := &x.subject
 	s.asked, s.fading = &asked[0], fading{}
-	if !s.find(rules, tag) {
+	if s.find(rules, tag) < 0 {
 		v.fail(UnknownCampaign, never)
 		because.add(Check{Rule: "campaign", Campaign: string(name)})
 	} else {

@@ -14,10 +14,6 @@ import (
 // never is the wait of a rule that does not pass by itself.
 const never = 0
 
-// hideSeconds is how long a hide or a complaint counts: 90 days, as Brave Ads
-// and Google's "mute this ad" have it.
-const hideSeconds = 90 * 24 * 60 * 60
-
 // verdict is the judgement of one candidate.
 type verdict struct {
 	reason Reason

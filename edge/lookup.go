@@ -240,15 +240,14 @@ func (e *everything) addPurchases(held []caps.Held, advertisers map[uint64]strin
 	slices.SortStableFunc(e.Purchases, func(a, b heldPurchase) int { return a.compare(b.heldScope) })
 }
 
-// addHidden adds the campaigns that are hidden, also those of which the time has passed: they
-// are still held.
+// addHidden adds the campaigns that are hidden.
 func (e *everything) addHidden(have *chosen, names map[uint64]string) {
 	for _, field := range have.fields {
 		if kindOfField(field) != chosenCampaign || have.is(field) == 0 {
 			continue
 		}
 		stamp := uint32(have.by[field].Stamp)
-		h := hiddenCampaign{Campaign: names[field], At: stamp, Until: uint32(later(caps.Second(stamp), hideSeconds+1))}
+		h := hiddenCampaign{Campaign: names[field], At: stamp, Until: uint32(later(caps.Second(stamp), caps.PassingRetention+1))}
 		if h.Campaign == "" {
 			h.Tag = fmt.Sprintf("%016x", field)
 		}

@@ -117,6 +117,9 @@ func (m *metrics) stateGauges(n *Node) {
 		vm.WriteCounterUint64(w, "restraint_keeper_notices_total", kept.Notices)
 		n.writeKeys(w)
 		writeReplication(w, kept.Replication)
+		for kind, age := range n.oldest() {
+			vm.WriteGaugeFloat64(w, `restraint_oldest_seconds{kind="`+kind+`"}`, float64(age))
+		}
 		writeLists(w, n.lists.StatusAll())
 		now := n.clock.at(time.Now(), 0)
 		for _, s := range n.rules.Load().watched {

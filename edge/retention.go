@@ -2,10 +2,12 @@ package edge
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/valyala/fasthttp"
 
+	"restraint/caps"
 	"restraint/edge/identity"
 )
 
@@ -22,14 +24,46 @@ type retained struct {
 	Detail  string `json:"detail"`
 }
 
+// heldNow is one kind, and how old what is held of it is.
+type heldNow struct {
+	retained
+	// Oldest is how many seconds ago the oldest is from, as far as this node knows; absent
+	// where there is none, or none is known.
+	Oldest *uint32 `json:"oldest_seconds,omitempty"`
+}
+
 // getRetention answers GET /v1/retention: what is kept and how long, under the policy
-// in force.
+// in force, and how old the oldest is.
 func (n *Node) getRetention(ctx *fasthttp.RequestCtx) {
-	rules := n.rules.Load()
+	rules, oldest := n.rules.Load(), n.oldest()
+	var kept []heldNow
+	for _, kind := range rules.retained() {
+		k := heldNow{retained: kind}
+		if age, known := oldest[kind.Kind]; known && !strings.HasPrefix(kind.Setting, "markets.") {
+			k.Oldest = &age
+		}
+		kept = append(kept, k)
+	}
 	sendJSON(ctx, fasthttp.StatusOK, struct {
-		Policy int        `json:"policy"`
-		Kept   []retained `json:"kept"`
-	}{rules.Version, rules.retained()})
+		Policy int       `json:"policy"`
+		Kept   []heldNow `json:"kept"`
+	}{rules.Version, kept})
+}
+
+// oldest is how many seconds ago the oldest of each kind is from that is held. What goes
+// by age is looked for in rounds of some minutes, and is found that much later than it
+// was in its last decision, look-up or snapshot.
+func (n *Node) oldest() map[string]uint32 {
+	now, o := n.caps.Now(), n.caps.Stats().Oldest
+	ages := make(map[string]uint32)
+	for kind, at := range map[string]caps.Second{
+		"exposures": o.Exposure, "purchases": o.Purchase, "holds": o.Hold, "hidden_campaigns": o.Passing, "preferences": o.Lasting,
+	} {
+		if at != 0 {
+			ages[kind] = uint32(max(now, at) - at)
+		}
+	}
+	return ages
 }
 
 func (r *rules) retained() []retained {
@@ -41,7 +75,7 @@ func (r *rules) retained() []retained {
 		{"exposures", true, r.Retention.Exposures, "retention.exposures", "When what was shown. Older ones are in no decision and no look-up from that second on, and are swept out of memory, with what they were counted under, soon after. Where memory is short, those of the users idle longest go earlier."},
 		{"purchases", true, r.Retention.Purchases, "retention.purchases", "What was bought or given back, by tags of item, category and advertiser, and when."},
 		{"holds", true, hold, "campaigns.*.hold", "Places held for showings that are about to come, in memory only; the longest of the campaigns' times."},
-		{"hidden_campaigns", true, 0, "", "Hides and complaints. They count for 90 days; that they were made is kept until an erasure."},
+		{"hidden_campaigns", true, caps.PassingRetention, "", "Hides and complaints: for as long as they count."},
 		{"preferences", true, 0, "", "Opt-out, hidden advertisers and topics, pause: until the person changes them, or an erasure. Never by age, or an opt-out would end by itself."},
 		{"erasures", true, 0, "", "The second up to which a person's identifiers were forgotten: without end, so that no old copy brings anything back. With it, unless refused, the opt-out."},
 		{"lists", true, 0, "", "Members, as keyed hashes, until their owner takes them off, replaces or deletes the list, or until the `until` that they came with. One generation before is kept for a rollback."},

@@ -34,6 +34,7 @@ type metrics struct {
 	listsInstalled     *vm.Counter
 	listsNotInstalled  *vm.Counter
 	listChangesIgnored *vm.Counter
+	handshakesFailed   *vm.Counter // TLS
 	notAccepted        *vm.Counter // connections for which there was no room in the process
 	panics             *vm.Counter
 	responses          map[int]*vm.Counter       // by status class, 2 to 5
@@ -67,6 +68,7 @@ func newMetrics(n *Node) *metrics {
 		listsNotInstalled:  set.NewCounter(`restraint_list_publications_failed_total`),
 		listChangesIgnored: set.NewCounter(`restraint_list_changes_ignored_total`),
 		notAccepted:        set.NewCounter(`restraint_connections_not_accepted_total`),
+		handshakesFailed:   set.NewCounter(`restraint_tls_handshakes_failed_total`),
 		panics:             set.NewCounter(`restraint_panics_total`),
 		keysSlowed:         set.NewCounter(`restraint_keys_slowed_total`),
 		forbidden:          set.NewCounter(`restraint_keys_without_role_total`),
@@ -108,6 +110,9 @@ func (m *metrics) stateGauges(n *Node) {
 		return ahead.Seconds()
 	})
 	m.set.NewGauge(`restraint_policy_version`, func() float64 { return float64(n.rules.Load().Version) })
+	if c := n.options.Certificates; c != nil {
+		m.set.NewGauge(`restraint_tls_certificate_expiry_timestamp_seconds`, func() float64 { return float64(c.Expires().Unix()) })
+	}
 	m.set.RegisterMetricsWriter(func(w io.Writer) {
 		writeCounters(w, n.caps.Stats())
 		kept := n.keeper.Kept()

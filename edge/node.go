@@ -26,6 +26,8 @@ type Options struct {
 	// Keys say who may ask for what; replaced while the node runs, they are in force
 	// from the next request on. Nil: everybody who reaches the node has every role.
 	Keys *access.Gate
+	// Certificates are the listeners', where they are not unix sockets. Nil: no TLS.
+	Certificates *Certificates
 	// Dir is where the node keeps policies and lists; it is made when missing.
 	Dir string
 	// Secret keys every identifier, tag and token.
@@ -111,8 +113,8 @@ func Open(o Options) (*Node, error) {
 		switch {
 		case err != nil && o.Keys == nil:
 			return nil, err
-		case err != nil:
-			o.Log.Warn("listening beyond this machine without TLS: keys and identifiers can be read on the way; put a proxy that ends TLS, or a private network, in front", "listen", addr)
+		case err != nil && o.Certificates == nil:
+			o.Log.Warn("listening beyond this machine without TLS: keys and identifiers can be read on the way; set tls.cert and tls.key, or put a proxy that ends TLS, or a private network, in front", "listen", addr)
 		}
 	}
 	n, err := load(o)

@@ -171,7 +171,7 @@ campaigns: {a: {advertiser: b, caps: [{per: campaign, limit: 1, within: 31d}]}}`
 		must(t, 0, "without fault\n", "note: campaigns.a.caps[0]: 1 per campaign within 31d looks further back than is kept of what is shown in de (30d, also where no country is said)")
 	// What serve refuses, check refuses too.
 	config = writeFile(t, "restraint.yaml", "node: n\ntls: {cert: a, key: b}\n")
-	inProcess(t, nil, "", "check", "--config", config).must(t, 2, "has 1 fault\n", "tls: this version of the node does not obey it yet")
+	inProcess(t, nil, "", "check", "--config", config).must(t, 2, `tls.cert "a", tls.key "b": open a: no such file or directory: give a certificate and its key as PEM files`)
 	config = writeFile(t, "restraint.yaml", "node: n\nkeys_file: no-such-keys\n")
 	inProcess(t, nil, "", "check", "--config", config).must(t, 2, `there is no file of keys "no-such-keys"`, "restraint keys new --keys-file no-such-keys")
 	keys := writeFile(t, "keys", "restraint-keys 1\nid=x\n")

@@ -63,6 +63,10 @@ type Options struct {
 	// Keeper keeps what was acknowledged. Nil keeps nothing past the process: for
 	// replays. The caller closes it after Run.
 	Keeper Keeper
+	// DrainWait is how long a node that is told to end goes on answering, not ready, so that
+	// callers see it and go elsewhere. It is the caller's who is told so by readyz; 0: it
+	// does not wait.
+	DrainWait time.Duration
 	// MaxStale is how old what a node knows of the others may be for it to be ready
 	// when it starts without its broker.
 	MaxStale time.Duration
@@ -187,10 +191,12 @@ func load(o Options) (*Node, error) {
 func (n *Node) Addr() string      { return n.bid.addr() }
 func (n *Node) AdminAddr() string { return n.admin.addr() }
 
-// Run answers requests until ctx ends, then drains: not ready, what is in flight
-// is finished, the lists are closed. It returns nil after a clean end.
+// Run answers requests until ctx ends, then drains: it is not ready, answers for as long
+// as Options.DrainWait says, finishes what is in flight, and closes the lists. It returns
+// nil after a clean end.
 func (n *Node) Run(ctx context.Context) error {
-	ctx, stop := context.WithCancel(ctx)
+	told := ctx.Done()
+	ctx, stop := context.WithCancel(context.WithoutCancel(ctx)) // what goes on while the node drains
 	defer stop()
 	failed, drained := make(chan error, 2), make(chan struct{})
 	var running sync.WaitGroup
@@ -206,12 +212,18 @@ func (n *Node) Run(ctx context.Context) error {
 
 	var err error
 	select {
-	case <-ctx.Done():
+	case <-told:
 	case err = <-failed:
 	}
-	stop()
 	n.draining.Store(true)
-	n.log.Info("draining", "node", n.options.Name)
+	n.log.Info("draining", "node", n.options.Name, "answers_for", n.options.DrainWait.String())
+	if err == nil {
+		select {
+		case <-time.After(n.options.DrainWait):
+		case err = <-failed:
+		}
+	}
+	stop()
 	for _, s := range []*server{n.bid, n.admin} {
 		if e := s.shutdown(); e != nil && err == nil {
 			err = fmt.Errorf("drain %s: %w", s.addr(), e)

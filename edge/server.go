@@ -172,6 +172,9 @@ func (n *Node) guard(s *server, handler fasthttp.RequestHandler) fasthttp.Reques
 			if unread(ctx) {
 				linger(ctx)
 			}
+			if n.draining.Load() {
+				ctx.SetConnectionClose() // the caller's next request goes to another node
+			}
 			if c := n.metrics.responses[ctx.Response.StatusCode()/100]; c != nil {
 				c.Inc()
 			}

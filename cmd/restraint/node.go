@@ -146,6 +146,7 @@ func nodeOptions(cfg *Config, log *slog.Logger) (o edge.Options, made bool, err 
 		FirstPolicyName: name,
 		RequestClock:    cfg.RequestClock,
 		MaxStale:        cfg.Ready.MaxStale,
+		DrainWait:       cfg.Drain.Wait,
 		Version:         programVersion(),
 		Log:             log,
 	}, made, nil

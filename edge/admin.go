@@ -79,6 +79,14 @@ func (n *Node) serveAdmin(ctx *fasthttp.RequestCtx) {
 		n.serveList(ctx, name)
 		return
 	}
+	if name, ok := strings.CutPrefix(path, profilePath); ok {
+		if !allowed("GET", string(ctx.Method())) {
+			notAllowed(ctx, "GET")
+			return
+		}
+		n.getProfile(ctx, name)
+		return
+	}
 	if receipt, ok := strings.CutPrefix(path, "/v1/users/erasures/"); ok {
 		if !allowed("GET", string(ctx.Method())) {
 			notAllowed(ctx, "GET")

@@ -66,6 +66,7 @@ var matrix = []door{
 	{"/openapi.yaml", "GET", open, false},
 	{"/metrics", "GET", metricsOps, false},
 	{"/v1/status", "GET", access.Ops, false},
+	{"/debug/pprof/{profile}", "GET", access.Ops, false},
 }
 
 // explained is the row of /v1/decide where its answer says why.
@@ -93,6 +94,9 @@ func doorsOf(path []byte) []*door {
 			return doors["/v1/lists/{name}/"+action]
 		}
 		return doors["/v1/lists/{name}"]
+	}
+	if strings.HasPrefix(lent(path), profilePath) {
+		return doors[profilePath+"{profile}"]
 	}
 	if strings.HasPrefix(lent(path), "/v1/users/erasures/") {
 		return doors["/v1/users/erasures/{receipt}"]

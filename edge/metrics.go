@@ -108,6 +108,8 @@ func (m *metrics) stateGauges(n *Node) {
 		return ahead.Seconds()
 	})
 	m.set.NewGauge(`restraint_policy_version`, func() float64 { return float64(n.rules.Load().Version) })
+	m.set.NewGauge(`restraint_policy_pilot_version`, func() float64 { return float64(n.pilotNow().version) })
+	m.set.NewGauge(`restraint_policy_pilot_percent`, func() float64 { return float64(n.pilotNow().percent) })
 	m.set.RegisterMetricsWriter(func(w io.Writer) {
 		writeCounters(w, n.caps.Stats())
 		kept := n.keeper.Kept()

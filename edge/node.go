@@ -82,6 +82,7 @@ type Node struct {
 	tags     *identity.Tags
 	tokens   *identity.Tokens
 	receipts *identity.Receipts
+	lots     *identity.Lots
 	consent  *consent.Reader
 	caps     *caps.Store
 	keeper   Keeper
@@ -145,6 +146,7 @@ func load(o Options) (*Node, error) {
 		tags:     identity.NewTags(o.Secret),
 		tokens:   identity.NewTokens(o.Secret),
 		receipts: identity.NewReceipts(o.Secret),
+		lots:     identity.NewLots(o.Secret),
 		caps:     caps.New(o.Caps),
 		uploads:  make(uploads, maxUploads),
 		guarding: guarding{failures: access.NewFailures(), hold: time.Sleep},

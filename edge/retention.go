@@ -34,8 +34,10 @@ func (n *Node) getRetention(ctx *fasthttp.RequestCtx) {
 
 func (r *rules) retained() []retained {
 	hold := uint32(0)
-	for i := range r.Campaigns {
-		hold = max(hold, r.Campaigns[i].Hold)
+	for _, p := range r.policies() {
+		for i := range p.Campaigns {
+			hold = max(hold, p.Campaigns[i].Hold)
+		}
 	}
 	kept := []retained{
 		{"exposures", true, r.Retention.Exposures, "retention.exposures", "When what was shown. Older ones are in no decision and no look-up from that second on, and are swept out of memory, with what they were counted under, soon after. Where memory is short, those of the users idle longest go earlier."},

@@ -27,6 +27,7 @@ type runningPilot struct {
 	Changed time.Time `json:"changed"` // when the share was set to what it is
 	// Changes are what the version that is tried out changes, as when it was put.
 	Changes []policy.Change `json:"changes"`
+	Effect  *pilotEffect    `json:"effect"`
 }
 
 // pilotNow are the version that is tried out and the percent of people on whom it is; 0
@@ -65,8 +66,9 @@ func (n *Node) getPilot(ctx *fasthttp.RequestCtx) {
 
 // runningPilot describes the policy that is tried out; nil where none is.
 func (n *Node) runningPilot() (*runningPilot, error) {
+	t := n.rules.Load().trial
 	v, ok, err := n.policies.version(0)
-	if err != nil || !ok || v.Pilot == nil {
+	if err != nil || !ok || v.Pilot == nil || t == nil {
 		return nil, err
 	}
 	// As they were before each counted what the other does.
@@ -80,7 +82,9 @@ func (n *Node) runningPilot() (*runningPilot, error) {
 	if err != nil {
 		return nil, err
 	}
+	happened := n.happened(t)
 	return &runningPilot{
+		Effect:  effectOf(&happened),
 		Percent: pilot.Percent, Version: v.Version, Before: pilot.Before.Version, Since: pilot.Since, Changed: v.At,
 		Changes: changes(before.policy, tried.policy),
 	}, nil

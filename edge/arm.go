@@ -30,6 +30,9 @@ type trial struct {
 	before, tried *rules
 	percent       uint8
 	draw          int // the lots are drawn anew for each
+
+	counts   *armCounters // of this process
+	document string       // the name under which it keeps them
 }
 
 // other is the one of the two that r is not.
@@ -55,6 +58,17 @@ func (r *rules) choose(keys []caps.Key) (*rules, Arm) {
 		arm = ArmHoldout
 	}
 	return r, arm
+}
+
+// sort finds which arm the person of these keys is in, and which part of all people while
+// something is tried out, and returns the rules that hold for the person.
+func (x *exchange) sort(r *rules, keys []caps.Key) (of *rules) {
+	x.trial, x.part = r.trial, nobodysPart
+	if x.trial != nil && len(keys) > 0 {
+		x.part = uint8(r.lots.Part(effectParts, keys[0]))
+	}
+	of, x.arm = r.choose(keys)
+	return of
 }
 
 // sorts says whether anything depends on which arm a person is in.

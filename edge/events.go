@@ -41,6 +41,7 @@ type report struct {
 	beats  span           // impression: the holds it uses up
 	own    caps.Retention // impression: of where it was shown; 0: the policy's
 	arm    Arm            // of the person
+	part   uint8          // likewise; see exchange
 }
 
 // readEvent checks one event and appends what it comes to. The error is for the
@@ -120,8 +121,8 @@ func (n *Node) readPerson(x *exchange, r *report, e *openrtb.Event, rules *rules
 		n.metrics.identifiersDropped.Add(dropped + e.IdentifiersDropped)
 	}
 	r.keys = span{from, len(x.spans.keys)}
-	of, x.arm = rules.choose(x.spans.keys[from:])
-	r.arm = x.arm
+	of = x.sort(rules, x.spans.keys[from:])
+	r.arm, r.part = x.arm, x.part
 	return of, nil
 }
 

@@ -33,8 +33,10 @@ type exchange struct {
 	kept      []keptPlace    // places that the answer holds
 	holds     []caps.Change  // scratch of tellHolds
 
-	arm   Arm  // of the person of this request
-	sorts bool // somebody asks which of the keys is the primary one: it is to be the first
+	arm   Arm    // of the person of this request
+	trial *trial // what is tried out, in whatever arm; nil: nothing
+	part  uint8  // of all people, or nobodysPart
+	sorts bool   // somebody asks which of the keys is the primary one: it is to be the first
 
 	withheld  bool // the caller may not see reasons
 	explain   bool
@@ -110,7 +112,7 @@ func (n *Node) decide(x *exchange, now uint32) {
 	x.sorts = rules.sorts()
 	x.keys, dropped = n.identify(x, x.keys[:0], x.req.Identifiers, rules.Policy, rules.watched, now)
 	n.metrics.identifiersDropped.Add(dropped + x.req.IdentifiersDropped)
-	rules, x.arm = rules.choose(x.keys)
+	rules = x.sort(rules, x.keys)
 	if rules.settles {
 		x.begin(n, rules, now)
 		x.judge.settle(x.req.Candidates)

@@ -244,4 +244,5 @@ func (n *Node) count(x *exchange) {
 			n.metrics.decisions[r].Add(k)
 		}
 	}
+	x.countDecided(&seen)
 }

@@ -96,6 +96,8 @@ type Node struct {
 
 	policies policies
 	rules    atomic.Pointer[rules]
+	effects  effects
+	happened armCounts // what the effect of a pilot is told from
 
 	exchanges sync.Pool // of *exchange
 	bid       *server
@@ -163,6 +165,11 @@ func load(o Options) (*Node, error) {
 		return nil, err
 	}
 	n.openWatch(n.clock.at(time.Now(), 0))
+	if err := n.openEffects(); err != nil {
+		n.close()
+		return nil, err
+	}
+	n.happened = n.counted
 	if err := n.openPolicies(); err != nil {
 		n.close()
 		return nil, err
@@ -202,6 +209,7 @@ func (n *Node) Run(ctx context.Context) error {
 	running.Go(func() { n.keepLists(ctx) })
 	running.Go(func() { n.sharePolicy(ctx) })
 	running.Go(func() { n.shareLists(ctx) })
+	running.Go(func() { n.keepEffects(ctx) })
 	running.Go(func() { n.announce(ctx) })
 
 	var err error
@@ -223,6 +231,7 @@ func (n *Node) Run(ctx context.Context) error {
 	n.inside.Lock()
 	defer n.inside.Unlock()
 	n.saveWatch(time.Now())
+	n.saveEffects()
 	if e := n.close(); e != nil && err == nil {
 		err = fmt.Errorf("close lists: %w", e)
 	}

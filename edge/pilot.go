@@ -119,6 +119,7 @@ type compiled struct {
 	policy *policy.Policy // of everybody, or of those on whom nothing is tried out
 	tried  *policy.Policy // nil: nothing is
 	pilot  *pilotOf
+	sha256 string // of the version's own text
 }
 
 // newest is the policy of the version's own text.

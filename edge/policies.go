@@ -267,7 +267,7 @@ func (n *Node) compile(v *policyVersion, replaced []*policy.Policy) (c compiled,
 	if err != nil {
 		return c, fmt.Errorf("version %d, before the pilot: %w", v.Pilot.Before.Version, err)
 	}
-	c.pilot = v.Pilot
+	c.pilot, c.sha256 = v.Pilot, v.SHA256
 	c.policy, c.tried = policy.CompileBoth(before, source, beforeOptions, options)
 	if faults := policy.PilotFaults(c.policy, c.tried); len(faults) > 0 {
 		return c, PolicyError{faults}
@@ -320,7 +320,9 @@ func (n *Node) inForce(c *compiled) *rules {
 		all = append(all, r)
 	}
 	if c.tried != nil {
-		t := &trial{before: all[0], tried: all[1], percent: c.pilot.Percent, draw: c.pilot.Draw}
+		t := &trial{
+			before: all[0], tried: all[1], percent: c.pilot.Percent, draw: c.pilot.Draw, counts: new(armCounters), document: effectDocument(c),
+		}
 		all[0].trial, all[1].trial = t, t
 	}
 	return all[0]

@@ -232,7 +232,7 @@ func TestArmsDoNotAllocate(t *testing.T) {
 	measured := map[Arm]int{}
 	for i := range 40 {
 		run := func() {
-			body = fmt.Appendf(body[:0], `{"user":{"id":"u-%d","buyeruid":"b","eids":[{"source":"x.example","uids":[{"id":"x1"},{"id":"x2"}]}]},"want":1,"token":true,"candidates":[{"campaign":"cap"},{"campaign":"choosy"}]}`, i)
+			body = fmt.Appendf(body[:0], `{"user":{"id":"u-%d","buyeruid":"b-%d"},"want":1,"token":true,"candidates":[{"campaign":"cap"},{"campaign":"choosy"}]}`, i, i)
 			if err := x.req.Parse(body); err != nil {
 				t.Fatal(err)
 			}

@@ -282,84 +282,109 @@ func TestPilotListsOfBoth(t *testing.T) {
 	n.must(404, "PUT", "/v1/lists/all?id=user.id", "text/plain", users, nil)
 }
 
-// Whatever is counted while a policy is tried out, in either arm, is counted for whoever
-// is for everybody afterwards: nobody is shown more than its cap, whether the limit was
-// lower or higher in the pilot, whether a campaign or a group was only in one of the two,
-// and however the pilot ends.
-func TestPilotEndsExactly(t *testing.T) {
-	const before = `
+// shownTo is how often each of some people was shown each campaign.
+type shownTo map[string]map[string]int
+
+// exactly is a node on which showings are reported as they are decided, and kept count of.
+type exactly struct {
+	*node
+	now   int
+	shown shownTo
+}
+
+func (e *exactly) show(user, campaign string) {
+	e.now++
+	e.event(fmt.Sprintf(`{"type":"impression","user":{"id":%q},"campaign":%q,"item":"i","id":"%d","at":%d}`, user, campaign, e.now, e.now))
+	if e.shown[user] == nil {
+		e.shown[user] = map[string]int{}
+	}
+	e.shown[user][campaign]++
+}
+
+func (e *exactly) ask(user, campaign string) bool {
+	e.now++
+	a := e.decide(fmt.Sprintf(`{"user":{"id":%q},"at":%d,"candidates":[{"campaign":%q,"item":"i"}]}`, user, e.now, campaign))
+	return a.Decisions[0].Show
+}
+
+// exactPolicy is the policy before the pilots of TestPilotEndsExactly, and the one that
+// is tried out: with another limit, boots in a group, and a campaign more.
+func exactPolicy(limit int, tried bool) string {
+	text := fmt.Sprintf(`
 timezone: UTC
 markets: [{name: everywhere, require: none}]
 campaigns:
-  shoes: {advertiser: acme, caps: [{per: campaign, limit: %d, within: 24h}, {per: advertiser, limit: 6, within: 24h}]}
+  shoes: {advertiser: acme, caps: [{per: campaign, limit: %d, within: 24h}, {per: advertiser, limit: 9, within: 24h}]}
   boots: {advertiser: acme}
-`
-	const start = 1_790_000_000
+`, limit)
+	if !tried {
+		return text
+	}
+	return strings.Replace(text, "boots: {advertiser: acme}",
+		"boots: {advertiser: acme, groups: [g], caps: [{per: group:g, limit: 4, within: 24h}]}\n  new: {advertiser: acme, groups: [g], caps: [{per: item, limit: 6, within: 24h}]}", 1)
+}
+
+// may says whether a person may be shown a campaign by the policy, from all showings.
+func (s shownTo) may(user, campaign string, limit int, tried bool) bool {
+	was := s[user]
+	all := was["shoes"] + was["boots"] + was["new"]
+	switch campaign {
+	case "shoes":
+		return was["shoes"] < limit && all < 9
+	case "boots":
+		return !tried || was["boots"]+was["new"] < 4
+	}
+	return tried && all < 6 // the item is the advertiser's
+}
+
+// Whatever is counted while a policy is tried out, in either arm, is counted for whoever
+// is for everybody afterwards: nobody is shown more than its cap and nobody less, whether
+// the limit was lower or higher in the pilot, whether a campaign or a group was only in
+// one of the two, and however the pilot ends; and what was stopped may be put again.
+func TestPilotEndsExactly(t *testing.T) {
+	users, campaigns := []string{"u-1", "u-2", "u-3", "u-4", "u-5", "u-6"}, []string{"shoes", "boots", "new"}
 	for _, limits := range [][2]int{{2, 5}, {5, 2}} {
 		for _, end := range []string{"promote", "stop"} {
 			t.Run(fmt.Sprintf("%d beside %d, %s", limits[0], limits[1], end), func(t *testing.T) {
-				old := fmt.Sprintf(before, limits[0])
-				tried := strings.Replace(fmt.Sprintf(before, limits[1]), "boots: {advertiser: acme}",
-					"boots: {advertiser: acme, groups: [g], caps: [{per: group:g, limit: 3, within: 24h}]}\n  new: {advertiser: acme, groups: [g], caps: [{per: item, limit: 2, within: 24h}]}", 1)
-				n := startNode(t, "", old, requestClock)
-				n.must(200, "PUT", "/v1/policy?pilot=50", "", tried, nil)
 				seed := rand.Uint64()
-				random, shown, now := rand.New(rand.NewPCG(seed, 1)), map[string]map[string]int{}, start
+				random := rand.New(rand.NewPCG(seed, 1))
 				t.Logf("seed %d", seed)
-				users := []string{"u-1", "u-2", "u-3", "u-4", "u-5", "u-6"}
-				campaigns := []string{"shoes", "boots", "new"}
-				// What is shown is reported, whoever is asked; some showings are reported by
-				// others, so that the counts grow past the smaller limit.
-				show := func(user, campaign string) {
-					n.event(fmt.Sprintf(`{"type":"impression","user":{"id":%q},"campaign":%q,"item":"i","id":"%d","at":%d}`, user, campaign, now, now))
-					if shown[user] == nil {
-						shown[user] = map[string]int{}
-					}
-					shown[user][campaign]++
-				}
-				ask := func(user, campaign string) bool {
-					a := n.decide(fmt.Sprintf(`{"user":{"id":%q},"at":%d,"candidates":[{"campaign":%q,"item":"i"}]}`, user, now, campaign))
-					return a.Decisions[0].Show
-				}
-				for range 60 {
-					now++
+				tried := exactPolicy(limits[1], true)
+				e := &exactly{startNode(t, "", exactPolicy(limits[0], false), requestClock), 1_790_000_000, shownTo{}}
+				e.must(200, "PUT", "/v1/policy?pilot=50", "", tried, nil)
+				for range 60 { // some are shown what another device of theirs was allowed
 					user, campaign := users[random.IntN(len(users))], campaigns[random.IntN(3)]
-					if ask(user, campaign) {
-						show(user, campaign)
+					if e.ask(user, campaign) || random.IntN(5) == 0 {
+						e.show(user, campaign)
 					}
 				}
-				n.must(200, "POST", "/v1/policy/pilot?end="+end, "", "", nil)
-				limit := limits[0]
-				if end == "promote" {
-					limit = limits[1]
-				}
-				for _, user := range users {
-					for range 10 {
-						for _, campaign := range campaigns {
-							now++
-							was := shown[user]
-							all := was["shoes"] + was["boots"] + was["new"]
-							want := campaign == "boots" || campaign == "shoes" && was["shoes"] < limit && all < 6
-							if end == "promote" {
-								group := was["boots"] + was["new"]
-								switch campaign {
-								case "boots":
-									want = group < 3
-								case "new":
-									want = all < 2 // the item is the advertiser's
+				check := func(limit int, tried bool) {
+					t.Helper()
+					for _, user := range users {
+						for range 6 {
+							for _, campaign := range campaigns {
+								want := e.shown.may(user, campaign, limit, tried)
+								if got := e.ask(user, campaign); got != want {
+									t.Fatalf("%s, %s: shown %v, want %v: %v", user, campaign, got, want, e.shown[user])
 								}
-							} else if campaign == "new" {
-								want = false
-							}
-							if got := ask(user, campaign); got != want {
-								t.Fatalf("%s, %s: shown %v, want %v: %v", user, campaign, got, want, was)
-							}
-							if want && (campaign != "boots" || end == "promote") {
-								show(user, campaign)
+								if want && (campaign != "boots" || tried) {
+									e.show(user, campaign)
+								}
 							}
 						}
 					}
 				}
+				e.must(200, "POST", "/v1/policy/pilot?end="+end, "", "", nil)
+				if end == "promote" {
+					check(limits[1], true)
+					return
+				}
+				check(limits[0], false)
+				for _, user := range users {
+					e.show(user, "shoes")
+				}
+				e.must(200, "PUT", "/v1/policy", "", tried, nil)
+				check(limits[1], true)
 			})
 		}
 	}

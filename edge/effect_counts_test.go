@@ -96,6 +96,45 @@ func TestArmsDocumentOfPilot(t *testing.T) {
 	}
 }
 
+// What was counted of a pilot is kept while it runs, and dropped when it is over; what
+// another node counts of one that this node has not heard of is left to it.
+func TestArmsAreDroppedWithThePilot(t *testing.T) {
+	n := benchNode(t, 32<<20, []byte(armPolicy))
+	later := "effect-00000009-00000000-0000000000000000"
+	if err := n.effects.joined.put(later, new(armTable).document()); err != nil {
+		t.Fatal(err)
+	}
+	count := func(documents int, decisions uint64) {
+		t.Helper()
+		n.saveEffects()
+		if got := n.effects.joined.Stats().Documents; got != documents {
+			t.Errorf("%d documents, want %d", got, documents)
+		}
+		if trial := n.rules.Load().trial; trial != nil {
+			all, got := n.happened(trial), uint64(0)
+			for part := range effectParts {
+				got += all.decisions(ArmBefore, part) + all.decisions(ArmPilot, part)
+			}
+			if got != decisions {
+				t.Errorf("%d decisions, want %d", got, decisions)
+			}
+		}
+	}
+	x := new(exchange)
+	tryOut(t, n, armPolicy+"# tried\n", 50)
+	armOfRequest(t, n, x, `"id":"u-1"`)
+	count(2, 1)
+	armOfRequest(t, n, x, `"id":"u-2"`)
+	count(2, 2)
+	tryOut(t, n, armPolicy+"# tried\n", 60)
+	count(1, 0)
+	armOfRequest(t, n, x, `"id":"u-2"`)
+	count(2, 1)
+	tryOut(t, n, armPolicy, 0)
+	armOfRequest(t, n, x, `"id":"u-2"`)
+	count(1, 0)
+}
+
 // What is decided and reported is counted in its arm, and told: a pilot that shows less
 // is found to, with its interval, and what is alike is not.
 func TestEffectIsTold(t *testing.T) {

@@ -3,7 +3,6 @@ package edge
 import (
 	"context"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"path/filepath"
 	"sync"
@@ -67,23 +66,23 @@ func (n *Node) keepEffects(ctx context.Context) {
 	}
 }
 
-// saveEffects keeps this process's counts of the pilot, if one runs, and drops all that
-// are of none: they say nothing of what runs now.
+// saveEffects keeps this process's counts of the pilot, if one runs, and drops those of
+// pilots that are over: those of a version that this node has not heard of yet are not.
 func (n *Node) saveEffects() {
-	e, own := &n.effects, ""
+	e, over := &n.effects, n.policies.newest().Version
 	if t := n.rules.Load().trial; t != nil {
-		own = t.document
+		over = t.tried.Version - 1
 		counted := t.counts.table()
 		if counted != (armTable{}) {
-			if err := e.joined.put(own, counted.document()); err != nil {
+			if err := e.joined.put(t.document, counted.document()); err != nil {
 				n.log.Warn("counts of the pilot are not kept, and are tried again", "error", err.Error())
 			}
 		}
 	}
 	e.mu.Lock()
 	var gone []string
-	for name := range maps.Keys(e.tables) {
-		if !ofPilot(name, own) {
+	for name := range e.tables {
+		if name < fmt.Sprintf("%s%08d", effectPrefix, over+1) {
 			gone = append(gone, name)
 			delete(e.tables, name)
 		}

@@ -139,7 +139,7 @@ func (h *pilotHappening) printEffect(w io.Writer) error {
 		t.row(row...)
 	}
 	t.row()
-	t.row("RATE", "BEFORE", "PILOT", "DIFFERENCE", "IN 95 OF 100 CASES", "SO IT IS")
+	t.row("RATE", "BEFORE", "PILOT", "DIFFERENCE", "95 % INTERVAL", "SO IT IS")
 	independent := false
 	for _, r := range h.Rates {
 		between, verdict := "", said[r.Verdict]

@@ -389,3 +389,40 @@ func TestPilotEndsExactly(t *testing.T) {
 		}
 	}
 }
+
+// The page behind the token is by the rules of the person's arm; a campaign of the other
+// arm alone is none for them.
+func TestWhyIsOfTheArm(t *testing.T) {
+	n := startNode(t, "", testPolicy, nil)
+	n.must(200, "PUT", "/v1/policy?pilot=50", "", limit("2")+"  new: {advertiser: fresh, purpose: contextual}\n", nil)
+	arms := map[bool]int{}
+	for i := range 40 {
+		who := fmt.Sprintf(`"user":{"id":"u-%d"}`, i)
+		tried := n.decide(`{` + who + `,"candidates":[{"campaign":"shoes"}]}`).Policy == 2
+		arms[tried]++
+		want := map[bool]string{true: "up to 2 times allowed", false: "up to 3 times allowed"}[tried]
+		if s := n.whyOf(t, n.link(t, who, "shoes"), "shoes"); !strings.Contains(s.Because, want) {
+			t.Fatalf("tried %v: %s", tried, s.Because)
+		}
+		if !tried {
+			continue
+		}
+		token := n.link(t, who, "new")
+		if s := n.whyOf(t, token, "new"); s.Advertiser != "fresh" || !s.Show {
+			t.Fatalf("%+v", s)
+		}
+	}
+	if arms[true] == 0 || arms[false] == 0 {
+		t.Errorf("arms %v", arms)
+	}
+}
+
+// Who is in the holdout reads so on the page.
+func TestWhyOfTheHoldout(t *testing.T) {
+	n := startNode(t, "", testPolicy, nil)
+	token := n.link(t, `"user":{"id":"u-1"}`, "shoes")
+	n.must(200, "PUT", "/v1/policy", "", "holdout: 100"+testPolicy, nil)
+	if s := n.whyOf(t, token, "shoes"); s.Show || s.Reason != "holdout" || !strings.Contains(s.Because, "100 % of people, drawn by lot") {
+		t.Errorf("%+v", s)
+	}
+}

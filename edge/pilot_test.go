@@ -398,7 +398,7 @@ func TestWhyIsOfTheArm(t *testing.T) {
 	arms := map[bool]int{}
 	for i := range 40 {
 		who := fmt.Sprintf(`"user":{"id":"u-%d"}`, i)
-		tried := n.decide(`{` + who + `,"candidates":[{"campaign":"shoes"}]}`).Policy == 2
+		tried := n.decide(`{`+who+`,"candidates":[{"campaign":"shoes"}]}`).Policy == 2
 		arms[tried]++
 		want := map[bool]string{true: "up to 2 times allowed", false: "up to 3 times allowed"}[tried]
 		if s := n.whyOf(t, n.link(t, who, "shoes"), "shoes"); !strings.Contains(s.Because, want) {

@@ -231,8 +231,9 @@ func TestArmsDoNotAllocate(t *testing.T) {
 	body := make([]byte, 0, 4096)
 	measured := map[Arm]int{}
 	for i := range 40 {
+		request := fmt.Sprintf(`{"user":{"id":"u-%d","buyeruid":"b-%d"},"want":1,"token":true,"candidates":[{"campaign":"cap"},{"campaign":"choosy"}]}`, i, i)
 		run := func() {
-			body = fmt.Appendf(body[:0], `{"user":{"id":"u-%d","buyeruid":"b-%d"},"want":1,"token":true,"candidates":[{"campaign":"cap"},{"campaign":"choosy"}]}`, i, i)
+			body = append(body[:0], request...)
 			if err := x.req.Parse(body); err != nil {
 				t.Fatal(err)
 			}

@@ -50,6 +50,7 @@ var adminRoutes = []route{
 	{"/v1/policy", "GET, PUT", (*Node).servePolicy},
 	{"/v1/policy/history", "GET", (*Node).getPolicyHistory},
 	{"/v1/policy/rollback", "POST", (*Node).postPolicyRollback},
+	{"/v1/policy/pilot", "GET, POST", (*Node).servePilot},
 	{"/v1/lists", "GET", (*Node).getLists},
 	{"/v1/users/lookup", "POST", (*Node).postLookup},
 	{"/v1/users/erase", "POST", (*Node).postErase},

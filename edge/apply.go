@@ -25,6 +25,7 @@ func (n *Node) apply(x *exchange) error {
 	}
 	for i := range x.reports {
 		n.metrics.events[x.reports[i].kind].Inc()
+		x.countReport(&x.reports[i])
 	}
 	return nil
 }

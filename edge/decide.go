@@ -51,6 +51,7 @@ type judge struct {
 	channel uint16       // number in rules.channels
 	person  *caps.Person // locked
 	known   bool         // the person has at least one identifier
+	holdout bool         // and is in the holdout
 	refused bool         // something is held of what the person refused or bought, or a list of opt-outs has them
 	own     ownChoices   // of what is held then
 	outs    optOutLists
@@ -109,7 +110,7 @@ func (j *judge) one(c *openrtb.Candidate, s *subject, v *verdict) {
 		return
 	}
 	if j.plain && (s.plan.further&isPersonal == 0 || !j.market.maybeWord(c.Category)) {
-		_ = j.suppressed(v, s) && j.purchased(v, s) && j.interest(v, s) && j.spacing(v, s) && j.caps(v, s) && j.diversity(v, s)
+		_ = j.suppressed(v, s) && j.purchased(v, s) && j.interest(v, s) && j.spacing(v, s) && j.caps(v, s) && j.diversity(v, s) && j.heldOut(v, s)
 		return
 	}
 	if !j.consented(v, s) {
@@ -122,7 +123,7 @@ func (j *judge) one(c *openrtb.Candidate, s *subject, v *verdict) {
 	// In the order of the reasons; each says whether to go on. Each is a test of what
 	// needs no looking up, small enough to be inlined, before the rule itself.
 	_ = j.choice(v, s) && j.sensitive(v, s) && j.notBeside(v, s) && j.precise(v, s) && j.suppressed(v, s) && j.heardOf(v, s) && j.purchased(v, s) &&
-		j.interest(v, s) && j.spacing(v, s) && j.caps(v, s) && j.diversity(v, s) && j.awake(v, s)
+		j.interest(v, s) && j.spacing(v, s) && j.caps(v, s) && j.diversity(v, s) && j.awake(v, s) && j.heldOut(v, s)
 }
 
 // isPlain sets plain, once everything that it rests on is known.

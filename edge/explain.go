@@ -46,7 +46,9 @@ type Check struct {
 	Local    string `json:"local,omitempty"` // what the clock shows where the person is, hh:mm
 	// Erased: the opt-out is what an erasure left, the one of At.
 	Erased bool `json:"erased,omitempty"`
-	Pass   bool `json:"pass"`
+	// Percent is the share of people who are in the holdout.
+	Percent int  `json:"percent,omitempty"`
+	Pass    bool `json:"pass"`
 
 	said     bool // of a signal: the person refused, where others only do not say that they agreed
 	ownClock bool // Local is by the person's offset, not by the market's zone
@@ -194,6 +196,8 @@ func (e *explanation) skipped(r Reason) string {
 		return fmt.Sprintf("%s; the limit is %d.", usage(c), c.Limit)
 	case QuietHours:
 		return quietSentence(c)
+	case Holdout:
+		return holdoutSentence(c)
 	case Diversity:
 		return fmt.Sprintf("you have seen this very advertisement %s in a row; the limit is %d.", times(c.Limit), c.Limit)
 	}
@@ -232,7 +236,7 @@ var ruleReason = map[string]Reason{
 	"list_age": StaleList, "opt_out_age": StaleList, "purchased": Purchased, "interest_after": TooSoon, "interest": StaleInterest,
 	"interest_least": StaleInterest, "interest_until": StaleInterest, "interest_from": StaleInterest,
 	"spacing": Spacing, "cap": Cap, "diversity": Diversity, "sensitive": Sensitive, "not_beside": NotBeside,
-	"precision": TooSpecific, "quiet_hours": QuietHours,
+	"precision": TooSpecific, "quiet_hours": QuietHours, "holdout": Holdout,
 }
 
 func choiceSentence(e *explanation, c *Check) string {

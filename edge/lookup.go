@@ -126,8 +126,16 @@ func scopeNames(r *rules, keys []caps.Key, held []caps.Held) map[ofRecord]namedS
 	if len(wanted) == 0 {
 		return wanted
 	}
-	for i := range r.Campaigns {
-		c := &r.Campaigns[i]
+	for _, p := range r.policies() {
+		nameScopes(wanted, p, keys)
+	}
+	return wanted
+}
+
+// nameScopes names what is wanted of the scopes of a policy.
+func nameScopes(wanted map[ofRecord]namedScope, p *policy.Policy, keys []caps.Key) {
+	for i := range p.Campaigns {
+		c := &p.Campaigns[i]
 		for k := range c.Scopes {
 			s := &c.Scopes[k]
 			if s.Tag == 0 {
@@ -141,7 +149,6 @@ func scopeNames(r *rules, keys []caps.Key, held []caps.Held) map[ofRecord]namedS
 			}
 		}
 	}
-	return wanted
 }
 
 func nameScope(c *policy.Campaign, s *policy.Scope) heldScope {
@@ -212,8 +219,10 @@ func (s heldScope) compare(b heldScope) int {
 // advertiserNames are the advertisers of the policy by the tag of a purchase.
 func advertiserNames(r *rules) map[uint64]string {
 	names := make(map[uint64]string)
-	for i := range r.Campaigns {
-		names[r.Campaigns[i].AdvertiserTag&^1] = r.Campaigns[i].Advertiser
+	for _, p := range r.policies() {
+		for i := range p.Campaigns {
+			names[p.Campaigns[i].AdvertiserTag&^1] = p.Campaigns[i].Advertiser
+		}
 	}
 	return names
 }

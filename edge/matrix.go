@@ -60,6 +60,7 @@ var matrix = []door{
 	{"/v1/policy", "GET, PUT", access.Ops, false},
 	{"/v1/policy/history", "GET", access.Ops, false},
 	{"/v1/policy/rollback", "POST", access.Ops, false},
+	{"/v1/policy/pilot", "GET, POST", access.Ops, false},
 
 	{"/healthz", "GET", open, false},
 	{"/readyz", "GET", open, false},

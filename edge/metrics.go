@@ -113,6 +113,8 @@ func (m *metrics) stateGauges(n *Node) {
 	if c := n.options.Certificates; c != nil {
 		m.set.NewGauge(`restraint_tls_certificate_expiry_timestamp_seconds`, func() float64 { return float64(c.Expires().Unix()) })
 	}
+	m.set.NewGauge(`restraint_policy_pilot_version`, func() float64 { return float64(n.pilotNow().version) })
+	m.set.NewGauge(`restraint_policy_pilot_percent`, func() float64 { return float64(n.pilotNow().percent) })
 	m.set.RegisterMetricsWriter(func(w io.Writer) {
 		writeCounters(w, n.caps.Stats())
 		kept := n.keeper.Kept()
@@ -250,4 +252,5 @@ func (n *Node) count(x *exchange) {
 			n.metrics.decisions[r].Add(k)
 		}
 	}
+	x.countDecided(&seen)
 }

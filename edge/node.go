@@ -88,6 +88,7 @@ type Node struct {
 	tags     *identity.Tags
 	tokens   *identity.Tokens
 	receipts *identity.Receipts
+	lots     *identity.Lots
 	consent  *consent.Reader
 	caps     *caps.Store
 	keeper   Keeper
@@ -101,6 +102,8 @@ type Node struct {
 
 	policies policies
 	rules    atomic.Pointer[rules]
+	effects  effects
+	happened armCounts // what the effect of a pilot is told from
 
 	exchanges sync.Pool // of *exchange
 	bid       *server
@@ -151,6 +154,7 @@ func load(o Options) (*Node, error) {
 		tags:     identity.NewTags(o.Secret),
 		tokens:   identity.NewTokens(o.Secret),
 		receipts: identity.NewReceipts(o.Secret),
+		lots:     identity.NewLots(o.Secret),
 		caps:     caps.New(o.Caps),
 		uploads:  make(uploads, maxUploads),
 		guarding: guarding{failures: access.NewFailures(), hold: time.Sleep},
@@ -167,6 +171,11 @@ func load(o Options) (*Node, error) {
 		return nil, err
 	}
 	n.openWatch(n.clock.at(time.Now(), 0))
+	if err := n.openEffects(); err != nil {
+		n.close()
+		return nil, err
+	}
+	n.happened = n.counted
 	if err := n.openPolicies(); err != nil {
 		n.close()
 		return nil, err
@@ -208,6 +217,7 @@ func (n *Node) Run(ctx context.Context) error {
 	running.Go(func() { n.keepLists(ctx) })
 	running.Go(func() { n.sharePolicy(ctx) })
 	running.Go(func() { n.shareLists(ctx) })
+	running.Go(func() { n.keepEffects(ctx) })
 	running.Go(func() { n.announce(ctx) })
 
 	var err error
@@ -235,6 +245,7 @@ func (n *Node) Run(ctx context.Context) error {
 	n.inside.Lock()
 	defer n.inside.Unlock()
 	n.saveWatch(time.Now())
+	n.saveEffects()
 	if e := n.close(); e != nil && err == nil {
 		err = fmt.Errorf("close lists: %w", e)
 	}

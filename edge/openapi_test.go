@@ -294,6 +294,9 @@ func TestOpenAPIExamples(t *testing.T) {
 					if strings.Contains(target, receiptExample) {
 						target = strings.ReplaceAll(target, receiptExample, n.erase(t, `{"user":{"id":"u-77"}}`).Receipt)
 					}
+					if o.path == "/v1/policy/pilot" {
+						n.must(200, "PUT", "/v1/policy?pilot=10", "", string(policy.Example)+"# again", nil)
+					}
 					d.call(t, n, o.success(), o.method, target, header, text)
 				}
 			}
@@ -402,6 +405,19 @@ func TestOpenAPIAnswers(t *testing.T) {
 		{200, "POST", "/v1/policy/rollback", "", ""},
 		{200, "GET", "/v1/policy/history", "", ""},
 		{200, "GET", "/v1/policy?version=2", "", ""},
+		{200, "GET", "/v1/policy/pilot", "", ""},
+		{409, "POST", "/v1/policy/pilot?end=stop", "", ""},
+		{400, "PUT", "/v1/policy?pilot=10", "", "retention: {exposures: 1d}\ncampaigns: {}"},
+		{200, "PUT", "/v1/policy?pilot=50&dry_run=1", "", other},
+		{200, "PUT", "/v1/policy?pilot=50", "", other},
+		{409, "PUT", "/v1/policy", "", other + "# a third"},
+		{200, "POST", "/v1/decide?explain=1", "application/json", ask("u-1")},
+		{200, "GET", "/v1/policy/pilot", "", ""},
+		{200, "GET", "/v1/policy/history", "", ""},
+		{200, "GET", "/readyz", "", ""},
+		{200, "POST", "/v1/policy/pilot?percent=60", "", ""},
+		{400, "POST", "/v1/policy/pilot?percent=60&end=stop", "", ""},
+		{200, "POST", "/v1/policy/pilot?end=stop", "", ""},
 		{200, "GET", "/healthz", "", ""},
 		{200, "GET", "/readyz", "", ""},
 		{200, "GET", "/metrics", "", ""},
@@ -529,6 +545,19 @@ func TestOpenAPIReasonsGiven(t *testing.T) {
 	n.must(200, "POST", "/v1/users/preferences", "", fmt.Sprintf(`{"user":{"id":"o"},"personalisation":false,"at":%d}`, at-60), nil)
 	n.must(200, "POST", "/v1/users/preferences", "", fmt.Sprintf(`{"user":{"id":"u"},"hidden_advertisers":["b"],"at":%d}`, at-60), nil)
 	given, rules := map[string]bool{}, map[string]bool{}
+	ask := func(who, candidates string) {
+		body := fmt.Sprintf(`{%s,"at":%d,"candidates":[%s]}`, who, at, candidates)
+		var a answer
+		if err := json.Unmarshal(d.call(t, n, 200, "POST", "/v1/decide?explain=1", nil, body), &a); err != nil {
+			t.Fatal(err)
+		}
+		for _, decision := range a.Decisions {
+			given[decision.Reason] = true
+			for _, check := range decision.Checks {
+				rules[check["rule"].(string)] = true
+			}
+		}
+	}
 	for who, candidates := range map[string]string{
 		`"user":{}`:                                                 `{"campaign":"plain"}`,
 		`"user":{"id":"n"},"regs":{"coppa":1}`:                      `{"campaign":"plain"}`,
@@ -542,18 +571,10 @@ func TestOpenAPIReasonsGiven(t *testing.T) {
 			fmt.Sprintf(`{"campaign":"interested","interest_at":%d},{"campaign":"interested"},`, at-60) +
 			`{"campaign":"spaced"},{"campaign":"capped"},{"campaign":"diverse","creative":"c"},{"campaign":"unwanted"}`,
 	} {
-		body := fmt.Sprintf(`{%s,"at":%d,"candidates":[%s]}`, who, at, candidates)
-		var a answer
-		if err := json.Unmarshal(d.call(t, n, 200, "POST", "/v1/decide?explain=1", nil, body), &a); err != nil {
-			t.Fatal(err)
-		}
-		for _, decision := range a.Decisions {
-			given[decision.Reason] = true
-			for _, check := range decision.Checks {
-				rules[check["rule"].(string)] = true
-			}
-		}
+		ask(who, candidates)
 	}
+	n.must(200, "PUT", "/v1/policy", "", "holdout: 100\n"+reasonsPolicy, nil)
+	ask(`"user":{"id":"n"}`, `{"campaign":"plain"}`)
 	for line := range strings.Lines(d.schema("Reason")["description"].(string)) {
 		cells := strings.Split(line, "|")
 		if len(cells) != 4 || !strings.Contains(cells[1], "_") && !slices.Contains(d.schema("Reason")["enum"].([]any), any(strings.TrimSpace(cells[1]))) {

@@ -25,6 +25,8 @@ type rules struct {
 	optOuts  []int              // by indexes of Policy.Lists: the lists of opt-outs
 	choices  []choiceFields     // by Campaign.Index; read only for people of whom refusals are held
 	watched  []*watchedSource   // of which it is noted when a request brought them
+	trial    *trial             // what is tried out beside this version, or is this version; nil: nothing
+	lots     *identity.Lots
 
 	markets      []market // by index of Policy.Markets
 	surroundings surroundings

@@ -68,8 +68,10 @@ func (n *Node) oldest() map[string]uint32 {
 
 func (r *rules) retained() []retained {
 	hold := uint32(0)
-	for i := range r.Campaigns {
-		hold = max(hold, r.Campaigns[i].Hold)
+	for _, p := range r.policies() {
+		for i := range p.Campaigns {
+			hold = max(hold, p.Campaigns[i].Hold)
+		}
 	}
 	kept := []retained{
 		{"exposures", true, r.Retention.Exposures, "retention.exposures", "When what was shown. Older ones are in no decision and no look-up from that second on, and are swept out of memory, with what they were counted under, soon after. Where memory is short, those of the users idle longest go earlier."},
@@ -86,6 +88,7 @@ func (r *rules) retained() []retained {
 		{"refusal_stream", true, 0, "", "Messages between the nodes, of choices, erasures and changes of lists: without end, so that a node that joins knows all of them."},
 		{"outbox", true, 0, "node:nats.sync_interval", "Changes on this node's disk until NATS has them, and for twice nats.sync_interval and 10 s after."},
 		{"snapshots", true, 0, "node:snapshot.every", "Copies of the memory on disk, the last and the one before; a new one is made when something has happened. What has gone since is left out when one is read, and is not in the next. For nodes that join, a copy of one lies in NATS: it is replaced about every twelfth of nats.max_age, and that of a node that is gone is deleted after nats.max_age."},
+		{"pilot_counts", false, 0, "", "While a policy is tried out: how often what was decided and reported in each arm, in sixteen parts of all people; no count is of a single person. Until the share is changed or the pilot ended."},
 		{"policies", false, 0, "", "Every version, with the second it came into force: without end."},
 	}
 	return slices.Insert(kept, 1, r.retainedInMarkets()...)

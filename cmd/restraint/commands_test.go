@@ -103,7 +103,11 @@ func TestPolicyCommands(t *testing.T) {
 		{"put --dry-run --pilot 10 " + jsonFile, changed, "PUT", "/v1/policy", "dry_run=1&pilot=10", "application/json", "{}", nil},
 		{
 			"history", `{"versions":[{"version":2,"at":"2027-01-15T08:00:00Z","from":"api","sha256":"0123456789abcdef0123"},{"version":1}]}`, "GET", "/v1/policy/history", "", "", "",
-			[]string{"VERSION  SINCE                 FROM  SHA-256\n", "2        2027-01-15T08:00:00Z  api   0123456789abcdef\n"},
+			[]string{"VERSION  SINCE                 FOR        FROM  SHA-256\n", "2        2027-01-15T08:00:00Z  everybody  api   0123456789abcdef\n"},
+		},
+		{
+			"history", `{"versions":[{"version":3,"at":"2027-01-15T08:00:00Z","from":"api","sha256":"01","pilot":{"percent":10,"before":2}}]}`, "GET", "/v1/policy/history", "", "", "",
+			[]string{"3        2027-01-15T08:00:00Z  10 % of people  api   01\n"},
 		},
 		{"rollback", changed, "POST", "/v1/policy/rollback", "", "", "", []string{"version: 13"}},
 		{"rollback --number 3 --dry-run", changed, "POST", "/v1/policy/rollback", "dry_run=1&version=3", "", "", nil},

@@ -32,6 +32,8 @@ type Exposed struct {
 	Late bool
 	// Erased is for how many of the keys it was ignored, because the user was erased later.
 	Erased int
+	// Known: the counter of the first scope has it for one of the keys, or had dropped what came later, so that it cannot tell.
+	Known bool
 }
 
 // Expose counts one showing to the person with these keys. beats are the identities of holds that it uses up, besides its own. It is safe
@@ -51,21 +53,29 @@ func (s *Store) expose(keys []Key, e Exposure, beats []uint32, until Second, sco
 	for i := range keys {
 		key := wordsOf(&keys[i])
 		hash := hashOf(&key)
-		if s.shardOf(hash).expose(hash, &key, &e, beats, until, scopes, r) {
+		erased, known := s.shardOf(hash).expose(hash, &key, &e, beats, until, scopes, r)
+		if erased {
 			x.Erased++
 		}
+		x.Known = x.Known || known
 	}
 	return x
 }
 
-// expose counts the showing to one key, unless the user was erased later.
-func (sh *shard) expose(hash uint64, key *keyWords, e *Exposure, beats []uint32, until Second, scopes []Counted, r rules) (erased bool) {
+// expose counts the showing to one key, unless the user was erased later. known is as in Exposed.
+func (sh *shard) expose(hash uint64, key *keyWords, e *Exposure, beats []uint32, until Second, scopes []Counted, r rules) (erased, known bool) {
 	sh.mu.Lock()
 	defer sh.unlock()
 	since := sh.erased(hash, key)
 	if since != 0 && (e.At <= since || e.Issued != 0 && e.Issued <= since) {
 		sh.counts.erased++
-		return true
+		return true, false
+	}
+	if len(scopes) > 0 {
+		var held view
+		sh.view(&held, hash, key)
+		k := held.find(scopes[0].Scope)
+		known = k.has(e.Identity, k.len()) || e.At <= k.cut
 	}
 	sh.delta.reset(key)
 	sh.delta.own = e.Retention
@@ -74,7 +84,7 @@ func (sh *shard) expose(hash uint64, key *keyWords, e *Exposure, beats []uint32,
 		sh.delta.rows = append(sh.delta.rows, row{identity: identity, end: until})
 	}
 	sh.applyDeltaLocked(hash, key, r.under(since))
-	return false
+	return false, known
 }
 
 // Release gives back the places held under the identity: its holds that end at or before until, now and whenever they come. An until

@@ -92,6 +92,7 @@ type Node struct {
 	watch    watch
 	guarding guarding
 	metrics  *metrics
+	counting counting
 
 	policies policies
 	rules    atomic.Pointer[rules]
@@ -153,7 +154,7 @@ func load(o Options) (*Node, error) {
 	if n.consent, err = consent.New(consentBytes); err != nil {
 		return nil, err
 	}
-	n.exchanges.New = func() any { return new(exchange) }
+	n.exchanges.New = func() any { return &exchange{stripe: n.counting.tallies.stripe.Add(1)} }
 	n.listing.open()
 	n.metrics = newMetrics(n)
 	if err := n.openLists(); err != nil {
@@ -172,6 +173,10 @@ func load(o Options) (*Node, error) {
 	if err := n.keeper.Restore(n.caps); err != nil {
 		n.close()
 		return nil, fmt.Errorf("restore: %w", err)
+	}
+	if err := n.openCounting(); err != nil {
+		n.close()
+		return nil, err
 	}
 	n.joinPolicy() // after the keeper, whom the cluster lets in or refuses
 	if !o.RequestClock {
@@ -200,6 +205,7 @@ func (n *Node) Run(ctx context.Context) error {
 	running.Go(func() { n.keepLists(ctx) })
 	running.Go(func() { n.sharePolicy(ctx) })
 	running.Go(func() { n.shareLists(ctx) })
+	running.Go(func() { n.keepCounting(ctx) })
 	running.Go(func() { n.announce(ctx) })
 
 	var err error
@@ -221,6 +227,7 @@ func (n *Node) Run(ctx context.Context) error {
 	n.inside.Lock()
 	defer n.inside.Unlock()
 	n.saveWatch(time.Now())
+	n.closeCounting()
 	if e := n.close(); e != nil && err == nil {
 		err = fmt.Errorf("close lists: %w", e)
 	}

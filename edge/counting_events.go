@@ -32,7 +32,7 @@ type tally struct {
 
 // tell notes what is to be counted of a report, once it is applied.
 func (n *Node) tell(x *exchange, r *report, e *openrtb.Event, rules *rules, c eventCampaign) {
-	r.outside = x.outside || x.grant.Outside
+	r.outside = x.outside || x.grant.Uncounted
 	r.Arm = x.arm.String()
 	switch {
 	case len(e.Token) > 0:

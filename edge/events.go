@@ -106,7 +106,7 @@ func (n *Node) readEvent(x *exchange, e *openrtb.Event, rules *rules, now uint32
 func (n *Node) readPerson(x *exchange, r *report, e *openrtb.Event, rules *rules, now uint32) error {
 	from := len(x.spans.keys)
 	x.grant.Shown, x.grant.Channel = x.grant.Shown[:0], x.grant.Channel[:0]
-	x.outside, x.grant.Outside = false, false
+	x.outside, x.grant.Uncounted = false, false
 	if len(e.Token) > 0 {
 		if err := n.tokens.Open(&x.grant, e.Token, now); err != nil {
 			return fmt.Errorf("token: %w", err)

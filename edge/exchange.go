@@ -129,7 +129,7 @@ func (n *Node) decide(x *exchange, now uint32) {
 	x.token = x.token[:0]
 	if withToken {
 		x.grant.Store, x.grant.Retention = x.keeps(), uint8(x.judge.market.own)
-		x.grant.Market, x.grant.Outside = x.judge.market.token, x.outside
+		x.grant.Market, x.grant.Uncounted = x.judge.market.token, x.outside
 		x.token = n.tokens.Append(x.token, &x.grant)
 	}
 	n.count(x)

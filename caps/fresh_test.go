@@ -14,7 +14,7 @@ func TestExposureIsFreshOnce(t *testing.T) {
 		if err := s.Apply(&change); err != nil {
 			t.Fatal(err)
 		}
-		return change.Fresh
+		return change.Fresh && !change.Untold
 	}
 	for i, c := range []struct {
 		identity uint32

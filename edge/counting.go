@@ -44,6 +44,13 @@ const (
 	countUnkept   = "impression.unkept"
 	countClick    = "click"
 	countPurchase = "purchase"
+	// What people said. A report that is known by nothing else is that of its person, campaign,
+	// kind and day.
+	countHide      = "hide"
+	countComplaint = "complaint"
+	countHelpful   = "helpful"
+	countIntrusive = "intrusive"
+	countOptOut    = "opt_out"
 )
 
 // reasonMeasures are the measures of decisions.

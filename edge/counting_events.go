@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"restraint/caps"
+	"restraint/edge/identity"
 	"restraint/edge/openrtb"
 	"restraint/edge/traffic"
 )
@@ -28,6 +29,8 @@ type tally struct {
 	unkept  bool   // an impression of which nothing is kept
 	again   bool   // a purchase that is held already
 	changes span   // of exchange.changes
+
+	intrusive bool // feedback that says so
 }
 
 // tell notes what is to be counted of a report, once it is applied.
@@ -44,10 +47,18 @@ func (n *Node) tell(x *exchange, r *report, e *openrtb.Event, rules *rules, c ev
 		r.Campaign = c.ID
 	}
 	r.unkept = r.keys.from == r.keys.to || e.Type == openrtb.Impression && !n.mayStore(x, e, rules)
-	if r.id = 0; len(e.ID)+len(e.Token) > 0 {
+	r.id, r.intrusive = 0, string(e.Answer) == countIntrusive
+	switch keys := x.spans.keys[r.keys.from:r.keys.to]; {
+	case len(e.ID) > 0:
+		r.id = n.counting.recent.identity(e, 0)
+	case len(e.Token) > 0:
 		r.id = n.counting.recent.identity(e, x.grant.Nonce)
+	case len(keys) > 0 && (e.Type == openrtb.Hide || e.Type == openrtb.Complaint || e.Type == openrtb.Feedback):
+		r.id = n.counting.recent.identity(&openrtb.Event{Type: e.Type, ID: keys[0][:], Campaign: e.Campaign, Item: e.Answer}, uint64(r.at/daySeconds))
 	}
 }
+
+const daySeconds = 24 * 60 * 60
 
 // marketNumbered is the name of the market that a token has the number of; "" where the
 // policy in force has none.
@@ -87,7 +98,8 @@ func (n *Node) countReports(x *exchange) {
 		case openrtb.Impression:
 			fresh := uint64(0)
 			for k := r.changes.from; k < r.changes.to; k++ {
-				if x.changes[k].Fresh {
+				// One that is known by nothing cannot have come before.
+				if c := &x.changes[k]; c.Fresh && (!c.Untold || r.id == 0) {
 					fresh++
 				}
 			}
@@ -98,14 +110,47 @@ func (n *Node) countReports(x *exchange) {
 			case fresh > 0:
 				c.add(r.now, r.Row, countImpression, fresh)
 			}
-		case openrtb.Click:
+		case openrtb.Click, openrtb.Hide, openrtb.Complaint, openrtb.Feedback:
 			if c.recent.first(r.id) {
-				c.add(r.now, r.Row, countClick, 1)
+				c.add(r.now, r.Row, r.measure(), 1)
 			}
 		case openrtb.Purchase:
 			if c.recent.first(r.id) && !r.again && r.keys.from < r.keys.to && r.tags.from < r.tags.to {
 				n.attribute(x, r)
 			}
+		}
+	}
+}
+
+// measure is what a report counts as, of the kinds that always count as the same.
+func (r *report) measure() string {
+	switch {
+	case r.kind == openrtb.Click:
+		return countClick
+	case r.kind == openrtb.Hide:
+		return countHide
+	case r.kind == openrtb.Complaint:
+		return countComplaint
+	case r.intrusive:
+		return countIntrusive
+	}
+	return countHelpful
+}
+
+// countOptOut counts an opt-out by a token for the campaigns that its answer showed.
+func (n *Node) countOptOut(x *exchange, e *openrtb.Event, r *report) {
+	rules := n.rules.Load()
+	n.tell(x, r, e, rules, eventCampaign{})
+	if r.outside || !n.counting.recent.first(r.id) {
+		return
+	}
+	seen := make(map[uint32]bool)
+	for i := range x.grant.Shown {
+		seen[x.grant.Shown[i].Campaign] = true
+	}
+	for i := range rules.Campaigns {
+		if c := &rules.Campaigns[i]; seen[identity.ShownCampaign(c.Tag)] {
+			n.counting.add(r.now, traffic.Row{Campaign: c.ID, Arm: r.Arm, Market: r.Market}, countOptOut, 1)
 		}
 	}
 }
@@ -144,8 +189,8 @@ const (
 )
 
 // identity is what the contract says that a report is known by, as a hash that ends with
-// the process.
-func (r *recent) identity(e *openrtb.Event, nonce uint64) uint64 {
+// the process; more is what else it is, as the nonce of its token.
+func (r *recent) identity(e *openrtb.Event, more uint64) uint64 {
 	var h maphash.Hash
 	h.SetSeed(r.seed)
 	h.WriteByte(byte(e.Type))
@@ -155,10 +200,8 @@ func (r *recent) identity(e *openrtb.Event, nonce uint64) uint64 {
 		h.Write(text[:])
 		h.Write(part)
 	}
-	if len(e.ID) == 0 {
-		binary.LittleEndian.PutUint64(text[:], nonce)
-		h.Write(text[:])
-	}
+	binary.LittleEndian.PutUint64(text[:], more)
+	h.Write(text[:])
 	return max(1, h.Sum64())
 }
 

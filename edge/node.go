@@ -93,6 +93,7 @@ type Node struct {
 	guarding guarding
 	metrics  *metrics
 	counting counting
+	heard    heardOf // nil: nobody says it exactly
 
 	policies policies
 	rules    atomic.Pointer[rules]

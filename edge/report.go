@@ -104,10 +104,10 @@ func (n *Node) getReport(ctx *fasthttp.RequestCtx) {
 	}
 	ctx.Response.Header.Set("Vary", "Accept")
 	ctx.Response.Header.Set("Cache-Control", "no-store")
+	ctx.Response.Header.Set("X-Withheld-Rows", strconv.Itoa(r.Withheld))
 	if q.csv {
 		ctx.SetContentType("text/csv; charset=utf-8; header=present")
 		ctx.Response.Header.Set("Content-Disposition", `attachment; filename="report.csv"`)
-		ctx.Response.Header.Set("X-Withheld-Rows", strconv.Itoa(r.Withheld))
 		ctx.SetBody(r.appendCSV(nil, q.by))
 		return
 	}

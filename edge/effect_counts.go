@@ -74,7 +74,7 @@ func (c *armCounters) table() (t armTable) {
 
 // countDecided counts what a request decided: seen are its verdicts by reason.
 func (x *exchange) countDecided(seen *[reasonCount]int) {
-	if x.trial == nil || x.part == nobodysPart {
+	if x.trial == nil || x.part == nobodysPart || x.outside {
 		return
 	}
 	counts := &x.trial.counts[x.arm][x.part]
@@ -87,7 +87,7 @@ func (x *exchange) countDecided(seen *[reasonCount]int) {
 
 // countReport counts what was reported, once it is kept.
 func (x *exchange) countReport(r *report) {
-	if x.trial == nil || r.part == nobodysPart {
+	if x.trial == nil || r.part == nobodysPart || r.outside {
 		return
 	}
 	if o, counted := reportOutcomes[r.kind]; counted {

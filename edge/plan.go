@@ -28,7 +28,9 @@ type rules struct {
 	trial    *trial             // what is tried out beside this version, or is this version; nil: nothing
 	lots     *identity.Lots
 
-	markets      []market // by index of Policy.Markets
+	tallies      ruleTallies
+	advertised   map[uint64][]int // by tag of the advertiser: its campaigns
+	markets      []market         // by index of Policy.Markets
 	surroundings surroundings
 	notBeside    [][]uint16 // by Campaign.Index: of surroundings
 }
@@ -109,7 +111,7 @@ func (r *rules) put(tag uint64, campaign int) {
 
 // newRules makes a compiled policy ready for decisions.
 func newRules(p *policy.Policy, tags *identity.Tags) *rules {
-	r := &rules{Policy: p, plans: make([]plan, len(p.Campaigns)), shown: make([]string, len(p.Campaigns)), channels: make(map[string]uint16)}
+	r := &rules{Policy: p, plans: make([]plan, len(p.Campaigns)), shown: make([]string, len(p.Campaigns)), channels: make(map[string]uint16), advertised: make(map[uint64][]int)}
 	r.campaign, r.choices = tags.Namespace(identity.KindCampaign, 0), newChoiceFields(p, tags)
 	r.optOuts = p.OptOuts()
 	r.settles = len(r.optOuts) > 0
@@ -120,6 +122,7 @@ func newRules(p *policy.Policy, tags *identity.Tags) *rules {
 		c := &p.Campaigns[i]
 		r.put(c.Tag, i)
 		r.shown[i] = string(appendShown(nil, []byte(c.ID)))
+		r.advertised[c.AdvertiserTag] = append(r.advertised[c.AdvertiserTag], i)
 		r.plans[i] = plan{
 			tag: c.Tag, from: c.From, length: c.To - min(c.From, c.To), spacing: c.Spacing,
 			limit: uint32(len(r.limits)), limits: uint8(len(c.Caps)), set: r.set(sets, c.Suppress), further: furtherOf(p, c),
@@ -134,6 +137,7 @@ func newRules(p *policy.Policy, tags *identity.Tags) *rules {
 		}
 	}
 	r.newMarkets()
+	r.tallies = newRuleTallies(r)
 	return r
 }
 

@@ -1,0 +1,462 @@
+package audit
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+var testKey = [32]byte{1, 2, 3}
+
+func open(t testing.TB, dir string, change func(*Options)) *Log {
+	t.Helper()
+	o := Options{Dir: dir, Node: "edge-1", Key: testKey}
+	if change != nil {
+		change(&o)
+	}
+	l, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return l
+}
+
+// someEntry is an entry like those of a node.
+func someEntry(i int) Entry {
+	return Entry{
+		Action: ListAdd, Who: Who{By: ByKey, Key: "abcd2345", Client: "crm-job", Roles: "crm"}, List: "customers",
+		Before: Facts{"generation": uint64(i)}, After: Facts{"keys": i, "sources": []string{"user.id"}}, Why: "a daily job",
+	}
+}
+
+func fill(t testing.TB, l *Log, n int) {
+	t.Helper()
+	for i := range n {
+		if _, err := l.Append(someEntry(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func verify(t testing.TB, dir string, heads ...Witness) *Report {
+	t.Helper()
+	r, err := Verify(dir, testKey, 1, heads)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// good fails the test unless the log is whole.
+func (r *Report) good(t testing.TB, entries int) {
+	t.Helper()
+	if r.FaultsTotal != 0 || r.Entries != entries || r.Last != uint64(entries) || r.First != 1 {
+		t.Fatalf("%d entries, %d to %d, want %d; %v", r.Entries, r.First, r.Last, entries, r.Faults)
+	}
+}
+
+func head(t testing.TB, l *Log) Witness {
+	t.Helper()
+	h, ok := l.Head()
+	if !ok {
+		t.Fatal("no head")
+	}
+	return Witness{"the cluster", h}
+}
+
+func TestLogGoesOn(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "audit")
+	for round := range 3 {
+		l := open(t, dir, func(o *Options) { o.FileBytes = 1000 })
+		fill(t, l, 4)
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.Append(someEntry(0)); !errors.Is(err, ErrClosed) {
+			t.Errorf("after Close: %v", err)
+		}
+		r := verify(t, dir, head(t, l))
+		r.good(t, 1+4*(round+1))
+		if r.Node != "edge-1" || r.Files < 2 || r.Witnessed != r.Last || r.WitnessedBy != "the cluster" || r.UnfinishedTotal != r.Entries-1 {
+			t.Errorf("%+v", r)
+		}
+	}
+}
+
+// A line is JSON that a person can read, with its fields in the order of the documentation.
+func TestLineIsReadable(t *testing.T) {
+	dir := t.TempDir()
+	l := open(t, dir, nil)
+	fill(t, l, 1)
+	lines, err := l.Read(From{Seq: 2}, 10, 1<<20)
+	if err != nil || lines.Count != 1 || lines.Next != 0 {
+		t.Fatal(lines, err)
+	}
+	e, err := ReadEntry(lines.Text)
+	if err != nil || e.Seq != 2 || e.Action != ListAdd || e.List != "customers" || e.Who.Client != "crm-job" || e.Why != "a daily job" || len(e.Prev) != 64 {
+		t.Fatalf("%+v %v", e, err)
+	}
+	want := `{"seq":2,"at":"` + e.At.Format(time.RFC3339Nano) + `","action":"list.add","who":{"by":"key","key":"abcd2345","client":"crm-job","roles":"crm"},"list":"customers",` +
+		`"before":{"generation":0},"after":{"keys":0,"sources":["user.id"]},"why":"a daily job","prev":"` + e.Prev + `","mac":"`
+	if !strings.HasPrefix(string(lines.Text), want) || !strings.HasSuffix(string(lines.Text), "\"}\n") {
+		t.Errorf("%s\nwant %s", lines.Text, want)
+	}
+	if info, err := os.Stat(filepath.Join(dir, signerFile)); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v %v", info, err)
+	}
+}
+
+func TestLongEntriesAreCut(t *testing.T) {
+	long, many := strings.Repeat("é\"", 4000), make([]string, 200)
+	for i := range many {
+		many[i] = long
+	}
+	dir := t.TempDir()
+	l := open(t, dir, nil)
+	for _, facts := range []Facts{{"text": long}, {"texts": many}, {"a": many, "b": many, "c": many, "d": many, "e": many, "f": many, "g": many}} {
+		if _, err := l.Append(Entry{Action: PolicyPut, List: long, Campaign: long, People: many, Why: long, Who: Who{Client: long}, Before: facts, After: facts}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	verify(t, dir).good(t, 4)
+	lines, err := l.Read(From{Seq: 4}, 1, 1)
+	if err != nil || len(lines.Text) > MaxLine || !strings.Contains(string(lines.Text), `"left_out"`) {
+		t.Errorf("%d bytes, %v", len(lines.Text), err)
+	}
+}
+
+// Many at once: each entry is there once, under the number that Append returned.
+func TestAppendConcurrently(t *testing.T) {
+	dir := t.TempDir()
+	l := open(t, dir, func(o *Options) { o.FileBytes = 20_000 })
+	const workers, each = 16, 25
+	seqs := make(chan [2]uint64, workers*each)
+	var running sync.WaitGroup
+	for w := range workers {
+		running.Go(func() {
+			for i := range each {
+				seq, err := l.Append(someEntry(w*each + i))
+				if err != nil {
+					t.Error(err)
+				}
+				seqs <- [2]uint64{seq, uint64(w*each + i)}
+				if h, ok := l.Head(); !ok || h.Check() != nil || h.Seq < seq {
+					t.Errorf("head %+v after entry %d", h, seq)
+				}
+				if _, err := l.Read(From{Seq: seq}, 3, 1<<20); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	running.Wait()
+	close(seqs)
+	verify(t, dir, head(t, l)).good(t, 1+workers*each)
+	lines, err := l.Read(From{}, 1000, 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	numbers := map[uint64]string{}
+	for line := range strings.Lines(string(lines.Text)) {
+		e, err := ReadEntry([]byte(line))
+		if err != nil {
+			t.Fatal(err)
+		}
+		numbers[e.Seq] = fmt.Sprint(e.After["keys"])
+	}
+	for s := range seqs {
+		if numbers[s[0]] != fmt.Sprint(s[1]) {
+			t.Errorf("entry %d is of %s, not of %d", s[0], numbers[s[0]], s[1])
+		}
+	}
+}
+
+func TestReadInParts(t *testing.T) {
+	dir := t.TempDir()
+	at := time.Unix(1_800_000_000, 0)
+	l := open(t, dir, func(o *Options) {
+		o.FileBytes = 1500
+		o.Now = func() time.Time { at = at.Add(time.Second); return at }
+	})
+	fill(t, l, 29)
+	var got []uint64
+	for from := uint64(1); from != 0; {
+		lines, err := l.Read(From{Seq: from}, 7, 1200)
+		if err != nil || lines.Count == 0 || lines.Count > 7 {
+			t.Fatal(lines.Count, err)
+		}
+		for line := range strings.Lines(string(lines.Text)) {
+			e, err := ReadEntry([]byte(line))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, e.Seq)
+		}
+		from = lines.Next
+	}
+	for i, seq := range got {
+		if seq != uint64(i+1) || len(got) != 30 {
+			t.Fatal(got)
+		}
+	}
+	lines, err := l.Read(From{At: time.Unix(1_800_000_000+28, 0)}, 100, 1<<20)
+	if err != nil || lines.Count < 2 || lines.Count > 4 {
+		t.Errorf("%d since a time, %v", lines.Count, err)
+	}
+	if lines, err := l.Read(From{Seq: 31}, 100, 1<<20); err != nil || lines.Count != 0 {
+		t.Errorf("beyond the end: %+v %v", lines, err)
+	}
+}
+
+// errorFile is a file whose disk is full, or fails, at times.
+type errorFile struct {
+	file
+	fail *string // WriteAt, Sync or Truncate; "" for none
+	left *int    // bytes that WriteAt still takes
+}
+
+func (f errorFile) WriteAt(b []byte, at int64) (int, error) {
+	if *f.fail == "WriteAt" {
+		n, _ := f.file.WriteAt(b[:min(len(b), *f.left)], at)
+		return n, syscall.ENOSPC
+	}
+	return f.file.WriteAt(b, at)
+}
+
+func (f errorFile) Sync() error {
+	if *f.fail == "Sync" {
+		return syscall.EIO
+	}
+	return f.file.Sync()
+}
+
+func (f errorFile) Truncate(size int64) error {
+	if *f.fail != "" && *f.left == 77 {
+		return syscall.EIO
+	}
+	return f.file.Truncate(size)
+}
+
+// What cannot be written is not there, and the log goes on once it can be.
+func TestDiskFails(t *testing.T) {
+	for _, failing := range []string{"WriteAt", "Sync"} {
+		for _, left := range []int{0, 77, 300} { // 77: the bytes that were written stay too
+			t.Run(fmt.Sprint(failing, left), func(t *testing.T) {
+				dir, fail := t.TempDir(), ""
+				l := open(t, dir, nil)
+				fill(t, l, 3)
+				l.file = errorFile{l.file, &fail, &left}
+				for range 2 {
+					fail = failing
+					if _, err := l.Append(someEntry(9)); !errors.Is(err, ErrNotWritten) || !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EIO) {
+						t.Fatal(err)
+					}
+					if lines, err := l.Read(From{}, 10, 1<<20); err != nil || lines.Count != int(l.Seq()) {
+						t.Errorf("%d entries are read, %v", lines.Count, err)
+					}
+					fail = ""
+					fill(t, l, 2)
+				}
+				verify(t, dir, head(t, l)).good(t, 8)
+			})
+		}
+	}
+}
+
+// The next file cannot be made: the log stays as it is.
+func TestNextFileFails(t *testing.T) {
+	dir := t.TempDir()
+	l := open(t, dir, func(o *Options) { o.FileBytes = 1 })
+	fill(t, l, 2)
+	l.create = func(string) (file, error) { return nil, syscall.ENOSPC }
+	if _, err := l.Append(someEntry(1)); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatal(err)
+	}
+	l.create = createFile
+	fill(t, l, 2)
+	r := verify(t, dir, head(t, l))
+	r.good(t, 5)
+	if r.Files != 5 {
+		t.Errorf("%d files", r.Files)
+	}
+}
+
+// What a process that died left of a line is set aside, and an entry says so.
+func TestTornLineIsMended(t *testing.T) {
+	for _, torn := range []string{"{", `{"seq":4,"at":"2027`, strings.Repeat("\x00", 4096)} {
+		dir := t.TempDir()
+		l := open(t, dir, nil)
+		fill(t, l, 2)
+		before := head(t, l)
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		add(t, logPath(dir, 1), torn)
+		r := verify(t, dir)
+		if r.FaultsTotal != 1 || r.Faults[0].Seq != 4 || r.Faults[0].Line != 4 || !strings.Contains(r.Faults[0].What, "not whole") {
+			t.Errorf("%v", r.Faults)
+		}
+		l = open(t, dir, nil)
+		r = verify(t, dir, before, head(t, l))
+		r.good(t, 4)
+		if len(r.Notes) != 1 || r.Notes[0].Action != RecordTorn || r.Notes[0].After["line"] != 4.0 {
+			t.Fatalf("%+v", r.Notes)
+		}
+		aside, err := os.ReadFile(filepath.Join(dir, r.Notes[0].After["set_aside"].(string)))
+		if err != nil || string(aside) != torn {
+			t.Errorf("%q %v", aside, err)
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		open(t, dir, nil)
+		verify(t, dir).good(t, 4)
+	}
+}
+
+func add(t testing.TB, path, text string) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+	if err == nil {
+		_, err = f.WriteString(text)
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A process that died after it made the next file and before it wrote to it.
+func TestEmptyNextFile(t *testing.T) {
+	dir := t.TempDir()
+	l := open(t, dir, func(o *Options) { o.FileBytes = 1000 })
+	fill(t, l, 3)
+	seq := l.Seq()
+	if err := errors.Join(l.Close(), os.WriteFile(logPath(dir, seq+1), nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	l = open(t, dir, func(o *Options) { o.FileBytes = 1000 })
+	fill(t, l, 5)
+	verify(t, dir, head(t, l)).good(t, int(seq)+5)
+}
+
+// A log whose signing key is gone has another, and says so; the old heads still count.
+func TestSigningKeyLost(t *testing.T) {
+	dir := t.TempDir()
+	l := open(t, dir, nil)
+	fill(t, l, 2)
+	before := head(t, l)
+	if err := errors.Join(l.Close(), os.Remove(filepath.Join(dir, signerFile))); err != nil {
+		t.Fatal(err)
+	}
+	l = open(t, dir, nil)
+	if l.Seq() != 4 || l.signer.public() == before.Key {
+		t.Errorf("entry %d", l.Seq())
+	}
+	verify(t, dir, before, head(t, l)).good(t, 4)
+	if err := errors.Join(l.Close(), os.WriteFile(filepath.Join(dir, signerFile), []byte("short"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(Options{Dir: dir, Node: "n", Key: testKey}); err == nil || !strings.Contains(err.Error(), "5 bytes") {
+		t.Errorf("%v", err)
+	}
+}
+
+// Numbers that a signed head names and the log has lost are not used again.
+func TestLostEndLeavesAGap(t *testing.T) {
+	dir := t.TempDir()
+	l := open(t, dir, nil)
+	fill(t, l, 1)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	copied, err := os.ReadFile(logPath(dir, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l = open(t, dir, nil)
+	fill(t, l, 4)
+	kept := head(t, l)
+	if err := errors.Join(l.Close(), os.WriteFile(logPath(dir, 1), copied, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	l = open(t, dir, nil)
+	if err := errors.Join(l.Lost(&kept.Head), l.Lost(&kept.Head)); err != nil {
+		t.Fatal(err)
+	}
+	fill(t, l, 1)
+	r := verify(t, dir, kept, head(t, l))
+	if r.Last != 8 || r.FaultsTotal != 2 || r.Faults[0].Seq != 3 || r.Faults[0].Line != 3 || !strings.Contains(r.Faults[0].What, "entries 3 to 6 are missing, 4 in all; the node found that itself") {
+		t.Errorf("%+v", r)
+	}
+	stranger := kept.Head
+	stranger.Key = "other"
+	if err := l.Lost(&stranger); err != nil || l.Seq() != 8 {
+		t.Error(l.Seq(), err)
+	}
+}
+
+// A change whose outcome is missing is listed.
+func TestUnfinished(t *testing.T) {
+	dir := t.TempDir()
+	l := open(t, dir, nil)
+	var seqs []uint64
+	for range 3 {
+		seq, err := l.Append(Entry{Action: PolicyPut, Who: Who{By: ByLoopback}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		seqs = append(seqs, seq)
+	}
+	for _, of := range []uint64{seqs[0], seqs[2]} {
+		if _, err := l.Append(Entry{Action: PolicyPut, Of: of, Outcome: Done, Who: Who{By: ByLoopback}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r := verify(t, dir); r.FaultsTotal != 0 || r.UnfinishedTotal != 1 || r.Unfinished[0].Seq != seqs[1] {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestFactsAreClosed(t *testing.T) {
+	for name, e := range map[string]Entry{
+		"an action": {Action: "policy.putt"},
+		"a fact":    {Action: PolicyPut, After: Facts{"x": 1.5}},
+	} {
+		func() {
+			defer func() {
+				if r := recover(); r == nil || !strings.HasPrefix(fmt.Sprint(r), "BUG: ") {
+					t.Errorf("%s: %v", name, r)
+				}
+			}()
+			appendLine(nil, &e, &testKey)
+		}()
+	}
+}
+
+func TestHeadsJSON(t *testing.T) {
+	l := open(t, t.TempDir(), nil)
+	h := head(t, l)
+	text, err := json.Marshal(h.Head)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := ParseHead(text); err != nil || got != h.Head {
+		t.Errorf("%+v %v", got, err)
+	}
+	for _, wrong := range []string{
+		"", "{}", "[]", strings.Replace(string(text), `"seq":1`, `"seq":2`, 1), strings.Replace(string(text), "edge-1", "edge-2", 1),
+		strings.Replace(string(text), `"sig":"`, `"sig":"A`, 1),
+	} {
+		if _, err := ParseHead([]byte(wrong)); !errors.Is(err, ErrHead) && !errors.Is(err, ErrSignature) {
+			t.Errorf("%s: %v", wrong, err)
+		}
+	}
+}

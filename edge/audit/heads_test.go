@@ -1,0 +1,108 @@
+package audit
+
+import (
+	"bytes"
+	"errors"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+)
+
+// someHeads are heads of two logs of one node over many days, some of them of one number
+// with several macs.
+func someHeads(t testing.TB, n int, seed uint64) (hs Heads) {
+	t.Helper()
+	random := rand.New(rand.NewPCG(seed, 1))
+	signers := make([]signer, 2)
+	for i := range signers {
+		var err error
+		if signers[i], err = openSigner(t.TempDir()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range n {
+		h := Head{
+			Node: "edge-1", Seq: 1 + random.Uint64N(4), MAC: strings.Repeat(string(rune('a'+random.IntN(3))), 64),
+			At: time.Unix(1_800_000_000+random.Int64N(100*24*60*60), 0).UTC(),
+		}
+		signers[random.IntN(2)].sign(&h)
+		hs = append(hs, h)
+	}
+	return hs
+}
+
+// Joining is commutative, associative and idempotent, on the encoded form, and keeps the
+// largest number of the newest days.
+func TestHeadsJoin(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	all := someHeads(t, 400, seed)
+	random := rand.New(rand.NewPCG(seed, 2))
+	part := func() (hs Heads) {
+		for range random.IntN(60) {
+			hs = append(hs, all[random.IntN(len(all))])
+		}
+		return Heads(nil).Join(hs)
+	}
+	text := func(hs Heads) string { return string(AppendHeads(nil, hs)) }
+	for range 200 {
+		a, b, c := part(), part(), part()
+		if text(a.Join(b)) != text(b.Join(a)) || text(a.Join(b).Join(c)) != text(a.Join(b.Join(c))) || text(a.Join(a)) != text(a) {
+			t.Fatal("not a join")
+		}
+	}
+	whole := Heads(nil).Join(all)
+	days := map[[2]any]uint64{}
+	for _, h := range all {
+		days[[2]any{h.Key, h.day()}] = max(days[[2]any{h.Key, h.day()}], h.Seq)
+	}
+	groups := map[[2]any]int{}
+	for _, h := range whole {
+		group := [2]any{h.Key, h.day()}
+		if groups[group]++; h.Seq != days[group] || groups[group] > 2 {
+			t.Errorf("%+v of day with %d", h, days[group])
+		}
+	}
+	if len(groups) != MaxHeads || len(whole) > 2*MaxHeads {
+		t.Errorf("%d groups, %d heads", len(groups), len(whole))
+	}
+	if again, err := ParseHeads(AppendHeads(nil, whole), nil); err != nil || text(again) != text(whole) {
+		t.Error(err)
+	}
+}
+
+func TestParseHeadsRefuses(t *testing.T) {
+	hs := Heads(nil).Join(someHeads(t, 3, 1))
+	text := AppendHeads(nil, hs)
+	if _, err := ParseHeads(text, hs); err != nil {
+		t.Error(err)
+	}
+	two := append(Heads{}, hs...)
+	two[1].Node = "edge-2"
+	for _, wrong := range [][]byte{
+		nil, []byte("{}"), []byte(`{"version":1,"heads":[]}`), bytes.Repeat([]byte(" "), maxHeadsBytes+1), AppendHeads(nil, two),
+		bytes.Replace(text, []byte(`"seq":`), []byte(`"seq":1`), 1), AppendHeads(nil, make(Heads, 2*MaxHeads+1)),
+	} {
+		if _, err := ParseHeads(wrong, nil); !errors.Is(err, ErrHead) && !errors.Is(err, ErrSignature) {
+			t.Errorf("%.100s: %v", wrong, err)
+		}
+	}
+	if _, err := ParseHeads([]byte(`{"version":2}`), nil); !errors.Is(err, ErrHeadsNewer) {
+		t.Error(err)
+	}
+}
+
+func FuzzParseHeads(f *testing.F) {
+	f.Add(AppendHeads(nil, Heads(nil).Join(someHeads(f, 5, 1))))
+	f.Add([]byte(`{"version":1,"heads":[{}]}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		hs, err := ParseHeads(text, nil)
+		if err != nil {
+			return
+		}
+		if again, err := ParseHeads(AppendHeads(nil, hs), nil); err != nil || !bytes.Equal(AppendHeads(nil, again), AppendHeads(nil, hs)) {
+			t.Errorf("%v", err)
+		}
+	})
+}

@@ -1,0 +1,100 @@
+package audit
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+)
+
+// From says where reading begins: at the entry Seq, or where that is 0 at the first of
+// the time At or later.
+type From struct {
+	Seq uint64
+	At  time.Time
+}
+
+// Lines are entries as they stand in the files.
+type Lines struct {
+	// Text has one entry a line.
+	Text []byte
+	// Next is the number of the entry that follows; 0: there is none yet.
+	Next uint64
+	// Count is how many entries Text has.
+	Count int
+}
+
+// Read reads at most limit entries and, but for the first, at most so many bytes.
+func (l *Log) Read(from From, limit, most int) (lines Lines, err error) {
+	l.mu.Lock()
+	newest, t := l.path, l.tip
+	l.mu.Unlock()
+	files, err := logFiles(l.o.Dir)
+	if err != nil {
+		return lines, err
+	}
+	for i := range files {
+		if i+1 < len(files) && from.At.IsZero() && files[i+1].first <= from.Seq {
+			continue // all of it is before
+		}
+		size := int64(-1)
+		if files[i].path == newest {
+			size = t.size
+		}
+		done, err := lines.read(&files[i], size, from, limit, most)
+		if err != nil || done {
+			return lines, err
+		}
+		if files[i].path == newest {
+			break // what came since is for the next time
+		}
+	}
+	return lines, nil
+}
+
+// read reads one file, of which size bytes count; below 0: all of it.
+func (lines *Lines) read(f *logFile, size int64, from From, limit, most int) (done bool, err error) {
+	r, err := os.Open(f.path)
+	if err != nil {
+		return false, fmt.Errorf("read the audit record: %w", err)
+	}
+	defer func() { _ = r.Close() }() // nothing was written
+	var whole io.Reader = r
+	if size >= 0 {
+		whole = io.LimitReader(r, size)
+	}
+	scanner := bufio.NewScanner(whole)
+	scanner.Buffer(make([]byte, 0, MaxLine+1), MaxLine+1)
+	for scanner.Scan() {
+		line := scanner.Bytes()
+		var e struct {
+			Seq uint64    `json:"seq"`
+			At  time.Time `json:"at"`
+		}
+		// A line that was damaged belongs to what is before and after it.
+		if json.Unmarshal(line, &e) == nil && (e.Seq < from.Seq || e.At.Before(from.At)) {
+			continue
+		}
+		if lines.Count == limit || lines.Count > 0 && len(lines.Text)+len(line) >= most {
+			lines.Next = e.Seq
+			return true, nil
+		}
+		lines.Text = append(append(lines.Text, line...), '\n')
+		lines.Count++
+	}
+	if err := scanner.Err(); err != nil && !errors.Is(err, bufio.ErrTooLong) {
+		return false, fmt.Errorf("read the audit record: %w", err)
+	}
+	return false, nil
+}
+
+// ReadEntry reads an entry from its line, whose mac it does not look at.
+func ReadEntry(line []byte) (Entry, error) {
+	var none [32]byte
+	p, err := parseLine(bytes.TrimRight(line, "\r\n"), &none)
+	return p.Entry, err
+}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"restraint/edge/audit"
 	"restraint/edge/policy"
 )
 
@@ -125,7 +126,7 @@ func (n *Node) changePolicy(ctx *fasthttp.RequestCtx, text []byte, from string, 
 		p.send(ctx)
 		return
 	}
-	c, err := n.putPolicy(text, from, query.dry, expect)
+	c, err := n.putPolicyFor(ctx, text, from, query.dry, expect)
 	var refused PolicyError
 	switch {
 	case errors.As(err, &refused):
@@ -142,6 +143,9 @@ func (n *Node) changePolicy(ctx *fasthttp.RequestCtx, text []byte, from string, 
 		return
 	case errors.Is(err, errNotShared):
 		notShared(err).send(ctx)
+		return
+	case errors.Is(err, audit.ErrNotWritten):
+		notRecorded(err).send(ctx)
 		return
 	case err != nil:
 		n.log.Error("policy not changed", "error", err.Error())

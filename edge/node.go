@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -90,6 +91,7 @@ type Node struct {
 	onces    onces
 	uploads  uploads
 	watch    watch
+	record   auditing
 	guarding guarding
 	metrics  *metrics
 
@@ -129,7 +131,11 @@ func Open(o Options) (*Node, error) {
 // close closes what load opened.
 func (n *Node) close() error {
 	n.consent.Close()
-	return n.lists.Close()
+	var err error
+	if n.lists != nil {
+		err = n.lists.Close()
+	}
+	return errors.Join(err, n.closeRecord())
 }
 
 // load makes the node's state from its directory.
@@ -156,8 +162,12 @@ func load(o Options) (*Node, error) {
 	n.exchanges.New = func() any { return new(exchange) }
 	n.listing.open()
 	n.metrics = newMetrics(n)
-	if err := n.openLists(); err != nil {
-		n.consent.Close()
+	err = n.openRecord()
+	if err == nil {
+		err = n.openLists()
+	}
+	if err != nil {
+		n.close()
 		return nil, err
 	}
 	n.openWatch(n.clock.at(time.Now(), 0))
@@ -174,6 +184,7 @@ func load(o Options) (*Node, error) {
 		return nil, fmt.Errorf("restore: %w", err)
 	}
 	n.joinPolicy() // after the keeper, whom the cluster lets in or refuses
+	n.noteStart()
 	if !o.RequestClock {
 		n.checkClock(time.Now())
 		n.clock.raise(uint32(n.caps.Now())) // a clock that was set back while the node was down
@@ -200,6 +211,7 @@ func (n *Node) Run(ctx context.Context) error {
 	running.Go(func() { n.keepLists(ctx) })
 	running.Go(func() { n.sharePolicy(ctx) })
 	running.Go(func() { n.shareLists(ctx) })
+	running.Go(func() { n.keepRecord(ctx) })
 	running.Go(func() { n.announce(ctx) })
 
 	var err error
@@ -222,7 +234,7 @@ func (n *Node) Run(ctx context.Context) error {
 	defer n.inside.Unlock()
 	n.saveWatch(time.Now())
 	if e := n.close(); e != nil && err == nil {
-		err = fmt.Errorf("close lists: %w", e)
+		err = fmt.Errorf("close lists and record: %w", e)
 	}
 	return err
 }

@@ -82,8 +82,9 @@ func (n *Node) openPolicies() error {
 	switch {
 	case len(p.versions) > 0:
 	case n.options.Shared == nil:
-		_, err := n.putPolicy(n.options.FirstPolicy, n.options.FirstPolicyName, false, 0)
-		return err
+		return n.firstPolicy(func() (policyChange, error) {
+			return n.putPolicy(n.options.FirstPolicy, n.options.FirstPolicyName, false, 0)
+		})
 	default: // version 0, under which nothing is decided, until the cluster has said which it is
 		newest = policyVersion{At: time.Now().UTC(), From: n.options.FirstPolicyName, Text: string(n.options.FirstPolicy)}
 	}

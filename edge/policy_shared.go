@@ -187,8 +187,9 @@ func (n *Node) settlePolicy(ctx context.Context) {
 func (n *Node) proposePolicy(ctx context.Context) error {
 	p := &n.policies
 	if p.newest().Version == 0 {
-		_, err := n.putPolicyLocked(ctx, n.options.FirstPolicy, n.options.FirstPolicyName, false, 0)
-		return err
+		return n.firstPolicy(func() (policyChange, error) {
+			return n.putPolicyLocked(ctx, n.options.FirstPolicy, n.options.FirstPolicyName, false, 0)
+		})
 	}
 	v, _, err := p.version(0)
 	if err != nil {
@@ -310,6 +311,7 @@ func (n *Node) takePolicy(v *policyVersion, revision uint64) {
 	}
 	p.add(*v)
 	p.joined(revision)
+	n.notePolicyTaken(&own, v)
 	switch {
 	case own.Version > 0 && (!own.Shared || own.Version == v.Version):
 		n.log.Warn("the cluster's policy is in force instead of this node's own, which is set aside", "version", v.Version, "own", own.Version, "from", v.From, "sha256", v.SHA256)

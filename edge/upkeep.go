@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"restraint/caps"
+	"restraint/edge/audit"
 )
 
 // sweepEvery is how often a part of the store is gone through for what has
@@ -92,6 +93,7 @@ func (n *Node) clockCondition() condition {
 // A text that is in force already changes nothing. On an error the policy in force
 // stays: ErrConflict, ErrAway where the cluster has to take it first.
 func (n *Node) PutPolicy(text []byte, name string) error {
-	_, err := n.putPolicy(text, name, false, 0)
+	e := audit.Entry{Action: audit.PolicyPut, Who: audit.Who{By: audit.BySIGHUP}}
+	_, err := n.putPolicyAs(e, text, name, func() (policyChange, error) { return n.putPolicy(text, name, false, 0) })
 	return err
 }

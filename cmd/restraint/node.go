@@ -56,6 +56,7 @@ func serve(ctx context.Context, cfg Config) (err error) {
 	}
 	stop := onHangup(func() {
 		reloadKeys(keys, cfg.KeysFile, log) // first: a policy may wait for the cluster, and a key that got out must not
+		node.KeysReloaded(cfg.KeysFile)
 		reloadPolicy(node, cfg.Policy, log)
 	})
 	defer stop()

@@ -28,7 +28,8 @@ const (
 	ListRollback Action = "list.rollback"
 	ListDelete   Action = "list.delete"
 
-	KeysLoaded Action = "keys.loaded" // the file of access keys was read
+	KeysLoaded  Action = "keys.loaded"  // the file of access keys was read
+	NodeStarted Action = "node.started" // with the policy and the lists that it found
 
 	PersonPreferences Action = "person.preferences"
 	PersonOptOut      Action = "person.opt_out" // by the person, behind a token
@@ -42,13 +43,14 @@ const (
 	RecordTorn    Action = "record.torn"    // the end of a line that was never finished was set aside
 	RecordDamaged Action = "record.damaged" // an entry was found altered
 	RecordCut     Action = "record.cut"     // entries that a signed head names are not there
+	RecordLost    Action = "record.lost"    // changes were made that could not be written down
 )
 
 var actions = map[Action]bool{
 	PolicyPut: true, PolicyRollback: true, PolicyPilot: true, PolicyTaken: true,
-	ListPut: true, ListAdd: true, ListRemove: true, ListRollback: true, ListDelete: true, KeysLoaded: true,
+	ListPut: true, ListAdd: true, ListRemove: true, ListRollback: true, ListDelete: true, KeysLoaded: true, NodeStarted: true,
 	PersonPreferences: true, PersonOptOut: true, PersonErase: true, CampaignReview: true, CampaignDialBack: true,
-	RecordBegun: true, RecordSigner: true, RecordTorn: true, RecordDamaged: true, RecordCut: true,
+	RecordBegun: true, RecordSigner: true, RecordTorn: true, RecordDamaged: true, RecordCut: true, RecordLost: true,
 }
 
 // By is how somebody came to change something. The set is closed.

@@ -224,6 +224,9 @@ func (l *Log) Head() (h Head, ok bool) {
 	return h, true
 }
 
+// PublicKey is the key by which the log's heads are checked, in base64.
+func (l *Log) PublicKey() string { return l.signer.public() }
+
 // Close closes the log; what is being written is finished.
 func (l *Log) Close() error {
 	l.disk.Lock()

@@ -70,28 +70,34 @@ func (l *Log) resume(files []logFile) error {
 		l.notes = append(l.notes, found.notes...)
 		whole = false
 	}
-	l.introduce(files)
+	l.introduce()
 	return nil
 }
 
 // introduce has a log that begins say whose it is, and one with another key say that.
-func (l *Log) introduce(files []logFile) {
+func (l *Log) introduce() {
 	facts := Facts{"node": l.o.Node, "signing_key": l.signer.public(), "chain_key": keyFingerprint(&l.o.Key)}
 	e := Entry{Action: RecordBegun, Outcome: Done, Who: Who{By: ByStart}, After: facts}
 	if l.tip.seq == 0 && len(l.notes) == 0 {
 		l.notes = append(l.notes, e)
 		return
 	}
-	if !l.knowsSigner(files) {
+	if !l.Names(l.signer.public()) {
 		e.Action = RecordSigner
 		l.notes = append(l.notes, e)
 	}
 }
 
-// knowsSigner says whether the log has an entry that names its key: as a rule the first.
-// A text that holds the key anywhere else does no harm, since Verify looks closer.
-func (l *Log) knowsSigner(files []logFile) bool {
-	mark := []byte(`"signing_key":"` + l.signer.public() + `"`)
+// Names says whether the log has an entry that names a key by which heads are signed: its
+// own, as a rule in the first entry, or one that it had before. It reads files until it
+// finds one. A text that holds the key anywhere else does no harm, since Verify looks
+// closer.
+func (l *Log) Names(key string) bool {
+	files, err := logFiles(l.o.Dir)
+	if err != nil {
+		return false
+	}
+	mark := []byte(`"signing_key":"` + key + `"`)
 	for i := range files {
 		at := (len(files) - i) % len(files) // the first, then from the newest
 		text, err := os.ReadFile(files[at].path)

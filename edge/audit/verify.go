@@ -227,7 +227,7 @@ func (v *verifier) take(p *parsed) {
 		if node, _ := p.After["node"].(string); node != "" {
 			v.Node = node
 		}
-	case RecordTorn, RecordDamaged, RecordCut:
+	case RecordTorn, RecordDamaged, RecordCut, RecordLost:
 		if len(v.Notes) < MaxFaults {
 			v.Notes = append(v.Notes, p.Entry)
 		}

@@ -23,6 +23,9 @@ func HeadsFile(node string) string {
 	return headsPrefix + hex.EncodeToString(sum[:16])
 }
 
+// HeadsFiles is the pattern of the names of such files, of whichever nodes.
+const HeadsFiles = headsPrefix + "*"
+
 // errHeadsName says that heads stand under another node's name.
 var errHeadsName = errors.New("these heads of an audit record are of another node than the document's name says")
 

@@ -12,12 +12,18 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
 )
 
 // nodeFlags are the flags of every command that talks to a node.
 type nodeFlags struct {
 	Addr string `help:"Admin listener of the node: host:port, URL or unix:/path (default 127.0.0.1:8081)." default:"127.0.0.1:8081" placeholder:"ADDR"`
 	Key  string `help:"Access key; better in RESTRAINT_KEY, where other users of this machine cannot see it." placeholder:"KEY"`
+}
+
+// whyFlag is the flag of every command that changes something on record.
+type whyFlag struct {
+	Why string `help:"Why, for the audit record: at most 500 bytes on one line; name no person." placeholder:"TEXT"`
 }
 
 // client talks to one node. Identifiers of people go into bodies only, never
@@ -89,6 +95,7 @@ type request struct {
 	bodyBytes    int64 // 0: not known
 	contentType  string
 	encoding     string // Content-Encoding, or ""
+	why          string // for the audit record, or ""
 }
 
 // do sends r within answerTimeout and returns the answer's body. An answer
@@ -120,6 +127,12 @@ func (c *client) stream(ctx context.Context, r request) ([]byte, error) {
 	}
 	if r.encoding != "" {
 		req.Header.Set("Content-Encoding", r.encoding)
+	}
+	if r.why != "" {
+		if strings.ContainsFunc(r.why, unicode.IsControl) {
+			return nil, wrongUse("--why %q: write it on one line", r.why)
+		}
+		req.Header.Set("Restraint-Why", r.why)
 	}
 	if c.key != "" {
 		req.Header.Set("Authorization", "Bearer "+c.key)

@@ -31,9 +31,19 @@ type Lines struct {
 // Read reads at most limit entries and, but for the first, at most so many bytes.
 func (l *Log) Read(from From, limit, most int) (lines Lines, err error) {
 	l.mu.Lock()
-	newest, t := l.path, l.tip
+	newest, size := l.path, l.tip.size
 	l.mu.Unlock()
-	files, err := logFiles(l.o.Dir)
+	return readFiles(l.o.Dir, newest, size, from, limit, most)
+}
+
+// ReadDir is Read of the log in a folder, which a node may have open.
+func ReadDir(dir string, from From, limit, most int) (Lines, error) {
+	return readFiles(dir, "", 0, from, limit, most)
+}
+
+// readFiles reads up to the size of the newest file, where that is named.
+func readFiles(dir, newest string, end int64, from From, limit, most int) (lines Lines, err error) {
+	files, err := logFiles(dir)
 	if err != nil {
 		return lines, err
 	}
@@ -43,7 +53,7 @@ func (l *Log) Read(from From, limit, most int) (lines Lines, err error) {
 		}
 		size := int64(-1)
 		if files[i].path == newest {
-			size = t.size
+			size = end
 		}
 		done, err := lines.read(&files[i], size, from, limit, most)
 		if err != nil || done {

@@ -60,16 +60,19 @@ type Report struct {
 	// WitnessedBy where that is from; 0: no head fits.
 	Witnessed   uint64
 	WitnessedBy string
+	// Fitting is how many heads are of this log and fit; Others are of other nodes.
+	Fitting, Others int
 }
 
 // MaxFaults bounds what a report lists of each kind. Chosen.
 const MaxFaults = 20
 
 // Verify reads every entry of the log in dir, checks the chain under key and holds it to
-// the heads. first is the number of the entry that the log is meant to begin with: 1,
-// unless older files were taken away on purpose. An error says that a file could not be
+// the heads of its node, which is the one that the log names where node is "". first is
+// the number of the entry that the log is meant to begin with: 1, unless older files were
+// taken away on purpose. An error says that a file could not be
 // read; what is wrong with the entries is in the report.
-func Verify(dir string, key [32]byte, first uint64, heads []Witness) (*Report, error) {
+func Verify(dir string, key [32]byte, node string, first uint64, heads []Witness) (*Report, error) {
 	files, err := logFiles(dir)
 	if err != nil {
 		return nil, err
@@ -78,6 +81,7 @@ func Verify(dir string, key [32]byte, first uint64, heads []Witness) (*Report, e
 	for i := range heads {
 		v.wanted[heads[i].Seq] = ""
 	}
+	given := len(heads)
 	for i := range files {
 		if err := v.file(&files[i]); err != nil {
 			return nil, err
@@ -87,7 +91,14 @@ func Verify(dir string, key [32]byte, first uint64, heads []Witness) (*Report, e
 		v.fault("", 0, first, "there is no entry at all in "+dir)
 		v.Last = first - 1
 	}
-	heads = slices.Clone(heads)
+	if node == "" {
+		node = v.Node
+	}
+	if v.Node != "" && v.Node != node {
+		v.fault("", 0, first, fmt.Sprintf("the record is that of node %q, not of node %q", v.Node, node))
+	}
+	heads = slices.DeleteFunc(slices.Clone(heads), func(w Witness) bool { return node != "" && w.Node != node })
+	v.Others = given - len(heads)
 	slices.SortStableFunc(heads, func(a, b Witness) int { return cmp.Compare(b.Seq, a.Seq) })
 	for i := range heads {
 		v.head(&heads[i])
@@ -286,7 +297,9 @@ func (v *verifier) head(w *Witness) {
 		v.fault("", 0, w.Seq, "it is missing or altered, and "+from+" names it")
 	case mac != w.MAC:
 		v.fault("", 0, w.Seq, "it is another one than "+from+" was signed over: the record was written anew from there or before")
-	case w.Seq > v.Witnessed:
-		v.Witnessed, v.WitnessedBy = w.Seq, w.From
+	default:
+		if v.Fitting++; w.Seq > v.Witnessed {
+			v.Witnessed, v.WitnessedBy = w.Seq, w.From
+		}
 	}
 }

@@ -41,6 +41,7 @@ type auditing struct {
 	joined  audit.Heads            // what joinHeads returned last
 	cut     bool                   // a lost end of this log was logged
 	signers map[string]bool        // key of a head of this node -> this log names it
+	signed  time.Time              // when the last head was signed
 }
 
 // openRecord opens the audit log and the heads that are kept of all logs.
@@ -53,7 +54,7 @@ func (n *Node) openRecord() (err error) {
 	}
 	r.heads, err = openJoined(filepath.Join(dir, "joined"), headsPrefix, n.options.Shared, n.log, n.joinHeads, n.noteHeads)
 	if err == nil {
-		err = n.settleHeads()
+		err = n.settleHeads(0)
 	}
 	if err != nil {
 		return fmt.Errorf("open the audit record: %w", err)
@@ -197,11 +198,11 @@ func (n *Node) keepRecord(ctx context.Context) {
 	var sending sync.WaitGroup
 	defer sending.Wait()
 	sending.Go(func() { n.record.heads.run(ctx) })
-	ticker := time.NewTicker(headEvery)
+	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
 	for {
 		_ = n.payOwed() // what is wrong is logged
-		if err := n.settleHeads(); err != nil {
+		if err := n.settleHeads(headEvery); err != nil {
 			n.recordState(err)
 		}
 		select {
@@ -212,9 +213,10 @@ func (n *Node) keepRecord(ctx context.Context) {
 	}
 }
 
-// headEvery is how often a head is signed where there are new entries. Chosen: those of
-// the last seconds are what somebody can cut off without a trace.
-const headEvery = 2 * time.Second
+// headEvery is how often a head is signed at most where there are new entries; after a
+// quiet time it takes a second. Chosen: entries that no head names yet are what somebody can
+// cut off without a trace.
+const headEvery = 5 * time.Second
 
 // closeRecord keeps the last head and closes the log.
 func (n *Node) closeRecord() error {
@@ -222,7 +224,7 @@ func (n *Node) closeRecord() error {
 		return nil
 	}
 	if n.record.heads != nil {
-		if err := n.settleHeads(); err != nil {
+		if err := n.settleHeads(0); err != nil {
 			n.log.Warn("the audit record's last head is not on disk", "error", err.Error())
 		}
 	}

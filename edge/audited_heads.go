@@ -75,8 +75,8 @@ func (n *Node) headsKept() (all audit.Heads) {
 }
 
 // settleHeads looks whether what is kept elsewhere of this node's log is still in it, and
-// keeps a new head where there are new entries.
-func (n *Node) settleHeads() error {
+// keeps a new head where there are new entries and the last was signed so long ago.
+func (n *Node) settleHeads(ago time.Duration) error {
 	r := &n.record
 	name := HeadsFile(n.options.Name)
 	r.headsMu.Lock()
@@ -98,9 +98,10 @@ func (n *Node) settleHeads() error {
 		}
 	}
 	head, ok := r.log.Head()
-	if !ok || head.Seq <= kept {
+	if !ok || head.Seq <= kept || time.Since(r.signed) < ago {
 		return nil
 	}
+	r.signed = time.Now()
 	return r.heads.put(name, audit.AppendHeads(nil, audit.Heads{head}))
 }
 

@@ -52,6 +52,7 @@ func (r *rules) retained() []retained {
 		{"refusal_stream", true, 0, "", "Messages between the nodes, of choices, erasures and changes of lists: without end, so that a node that joins knows all of them."},
 		{"outbox", true, 0, "node:nats.sync_interval", "Changes on this node's disk until NATS has them, and for twice nats.sync_interval and 10 s after."},
 		{"snapshots", true, 0, "node:snapshot.every", "Copies of the memory on disk, the last and the one before; a new one is made when something has happened. What has gone since is left out when one is read, and is not in the next. For nodes that join, a copy of one lies in NATS: it is replaced about every twelfth of nats.max_age, and that of a node that is gone is deleted after nats.max_age."},
+		{"audit_record", true, 0, "", "Who changed the policy, lists, access keys and people's choices, when and why; people as keyed digests, which an erasure leaves. Without end: the node removes none of its files."},
 		{"policies", false, 0, "", "Every version, with the second it came into force: without end."},
 	}
 	return slices.Insert(kept, 1, r.retainedInMarkets()...)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -56,7 +57,7 @@ func (c *auditVerifyCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	report, err := audit.Verify(dir, key, node, c.First, append(own, given...))
+	report, err := audit.Verify(dir, key, node, c.First, append(slices.Clone(given), own...))
 	if err != nil {
 		return err
 	}

@@ -128,8 +128,8 @@ func (c *policyHistoryCmd) Run(ctx context.Context, p *process) error {
 type policyRollbackCmd struct {
 	nodeFlags
 	whyFlag
-	DryRun bool   `help:"Say what would change, and change nothing."`
-	Number int    `name:"number" help:"Version to put in force again; not given: the one before." placeholder:"N"`
+	DryRun bool `help:"Say what would change, and change nothing."`
+	Number int  `name:"number" help:"Version to put in force again; not given: the one before." placeholder:"N"`
 }
 
 // Run goes back and prints what changes.

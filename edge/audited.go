@@ -41,7 +41,9 @@ type auditing struct {
 	joined  audit.Heads            // what joinHeads returned last
 	cut     bool                   // a lost end of this log was logged
 	signers map[string]bool        // key of a head of this node -> this log names it
+	heard   audit.Heads            // of this log, from elsewhere, to be looked at
 	signed  time.Time              // when the last head was signed
+	own     audit.Head             // which was this one
 }
 
 // openRecord opens the audit log and the heads that are kept of all logs.
@@ -54,6 +56,7 @@ func (n *Node) openRecord() (err error) {
 	}
 	r.heads, err = openJoined(filepath.Join(dir, "joined"), headsPrefix, n.options.Shared, n.log, n.joinHeads, n.noteHeads)
 	if err == nil {
+		r.heard = nil // what this disk has kept is for verify to look at
 		err = n.settleHeads(0)
 	}
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"restraint/edge/audit"
@@ -47,8 +48,54 @@ func (n *Node) joinHeads(name string, a, b []byte) ([]byte, error) {
 	case HeadsFile(others[0].Node) != name:
 		return nil, fmt.Errorf("%w: %.80q", errHeadsName, others[0].Node)
 	}
+	if name == HeadsFile(n.options.Name) {
+		r.hear(others, known)
+	}
 	r.joined = known.Join(others)
 	return audit.AppendHeads(nil, r.joined), nil
+}
+
+// hear notes heads of this node's own log that are new to it: the log is to have what
+// they were signed over.
+func (r *auditing) hear(others, known audit.Heads) {
+	r.headsMu.Lock()
+	defer r.headsMu.Unlock()
+	for _, h := range others {
+		if h.Key == r.log.PublicKey() && !slices.Contains(known, h) && len(r.heard) < maxHeard {
+			r.heard = append(r.heard, h)
+		}
+	}
+}
+
+// maxHeard bounds the heads that wait for being looked at. Chosen: as many as a document
+// can bring.
+const maxHeard = 256
+
+// checkHeard looks whether the log has what heads that came from elsewhere were signed
+// over.
+func (n *Node) checkHeard() error {
+	r := &n.record
+	r.headsMu.Lock()
+	heard := r.heard
+	r.heard = nil
+	r.headsMu.Unlock()
+	for i := range heard {
+		h := &heard[i]
+		if h.Seq > r.log.Seq() || h.Seq == r.own.Seq && h.MAC == r.own.MAC {
+			continue // its end is looked at elsewhere, or it was signed just now
+		}
+		has, err := r.log.Has(h)
+		if err != nil {
+			return err
+		}
+		if !has {
+			n.sayCut(h)
+			if err := r.log.Differs(h); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // noteHeads keeps the heads of a document in memory.
@@ -97,11 +144,14 @@ func (n *Node) settleHeads(ago time.Duration) error {
 			return err
 		}
 	}
+	if err := n.checkHeard(); err != nil {
+		return err
+	}
 	head, ok := r.log.Head()
 	if !ok || head.Seq <= kept || time.Since(r.signed) < ago {
 		return nil
 	}
-	r.signed = time.Now()
+	r.signed, r.own = time.Now(), head
 	return r.heads.put(name, audit.AppendHeads(nil, audit.Heads{head}))
 }
 

@@ -345,6 +345,57 @@ func TestHeadsOfTheCluster(t *testing.T) {
 	}
 }
 
+// A node that was put back to an older copy, cut off from the others, and has grown past what
+// they know, finds that out when it hears of them.
+func TestRecordPutBackAndGrown(t *testing.T) {
+	named := func(name string, l *link) func(*edge.Options) {
+		return func(o *edge.Options) { o.Name, o.Shared = name, l }
+	}
+	s := newStore()
+	links := []*link{{store: s}, {store: s}}
+	a, b := startNode(t, "", testPolicy, named("a", links[0])), startNode(t, "", testPolicy, named("b", links[1]))
+	inForce(t, 1, testPolicy, a, b)
+	a.stop()
+	copied := t.TempDir()
+	if err := os.CopyFS(copied, os.DirFS(a.dir)); err != nil {
+		t.Fatal(err)
+	}
+	prefer := func(n *node, times int) {
+		for i := range times {
+			n.must(200, "POST", "/v1/users/preferences", "application/json", fmt.Sprintf(`{"user":{"id":"u-%d"},"personalisation":false}`, i), nil)
+		}
+	}
+	a = startNode(t, a.dir, testPolicy, named("a", links[0]))
+	prefer(a, 2)
+	before, _ := a.heads(t)
+	eventually(t, "the head on the other node", func() bool {
+		_, kept := b.heads(t)
+		return slices.ContainsFunc(kept, func(w audit.Witness) bool { return w.Head.MAC == before.MAC })
+	})
+	a.stop()
+	_, kept := b.heads(t)
+	kept = slices.DeleteFunc(kept, func(w audit.Witness) bool { return w.Node != "a" })
+
+	links[0].cut(true)
+	if err := os.Chmod(filepath.Join(copied, "secret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	again := startNode(t, copied, testPolicy, named("a", links[0]))
+	prefer(again, 5)
+	if now, _ := again.heads(t); now.Seq <= before.Seq || again.metric("restraint_audit_cut_total") != 0 {
+		t.Fatalf("entry %d, not past %d", now.Seq, before.Seq)
+	}
+	links[0].cut(false)
+	eventually(t, "on record", func() bool {
+		return slices.ContainsFunc(again.recorded(t), func(e audit.Entry) bool { return e.Action == audit.RecordDamaged && e.After["head_mac"] == before.MAC })
+	})
+	again.stop()
+	r := again.verified(t, kept...)
+	if r.FaultsTotal == 0 || !strings.Contains(r.Faults[0].What, "it is another one than the head of") {
+		t.Errorf("%+v", r.Faults)
+	}
+}
+
 // Heads that somebody put into the cluster under another's name, or altered, are refused.
 func TestForeignHeadsAreRefused(t *testing.T) {
 	s := newStore()

@@ -27,7 +27,8 @@ type Options struct {
 	// Keys say who may ask for what; replaced while the node runs, they are in force
 	// from the next request on. Nil: everybody who reaches the node has every role.
 	Keys *access.Gate
-	// Dir is where the node keeps policies and lists; it is made when missing.
+	// Dir is where the node keeps policies, lists and the record of changes; it is made
+	// when missing.
 	Dir string
 	// Secret keys every identifier, tag and token.
 	Secret identity.Secret

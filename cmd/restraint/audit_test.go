@@ -236,7 +236,7 @@ func TestAuditVerify(t *testing.T) {
 	if err := os.WriteFile(other, bytes.ReplaceAll([]byte(kept.stdout), []byte(`"node":"`), []byte(`"node":"x`)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	auditRun(t, dir, "verify", "--head", other).must(t, 2, "none of them is of node")
+	auditRun(t, dir, "verify", "--head", other).must(t, 2, "it has no head of node")
 	wrong := filepath.Join(dir, "wrong")
 	if err := os.WriteFile(wrong, bytes.Repeat([]byte{7}, 32), 0o600); err != nil {
 		t.Fatal(err)

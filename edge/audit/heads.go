@@ -8,19 +8,25 @@ import (
 	"slices"
 )
 
-// Heads are what is kept elsewhere of one node's log: of each signing key and each day
-// (UTC) on which something was signed the head with the largest number. Two that have
-// the same number and another mac are both kept: one log cannot have both.
+// Heads are what is kept elsewhere of one node's log: of each signing key the head with
+// the largest number of each day (UTC) on which something was signed, of the newest
+// maxDays, and of each such hour of the newest maxHours. Two that have the same number
+// and another mac are both kept: one log cannot have both.
 //
-// Joining them is commutative, associative and idempotent: within a day the larger
-// number wins, and of days the newest MaxHeads are kept.
+// Joining them is commutative, associative and idempotent, since the largest of a day, or
+// of an hour, is among what is kept of any part.
 type Heads []Head
 
-// Bounds of Heads. Chosen: two months of days with a change.
+// Bounds of Heads. Chosen: two months of days with a change, two days of such hours.
 const (
-	MaxHeads      = 64
-	maxHeadsBytes = 96 << 10
+	maxDays       = 64
+	maxHours      = 48
+	maxHeads      = 2 * (maxDays + maxHours)
+	maxHeadsBytes = 128 << 10
 	headsVersion  = 1
+
+	daySeconds  = 24 * 60 * 60
+	hourSeconds = 60 * 60
 )
 
 // ErrHeadsNewer says that a newer version of the program wrote the heads.
@@ -53,7 +59,7 @@ func ParseHeads(text []byte, known Heads) (Heads, error) {
 	switch {
 	case d.Version > headsVersion:
 		return nil, ErrHeadsNewer
-	case d.Version != headsVersion || len(d.Heads) == 0 || len(d.Heads) > 2*MaxHeads:
+	case d.Version != headsVersion || len(d.Heads) == 0 || len(d.Heads) > maxHeads:
 		return nil, fmt.Errorf("%w: version %d, %d heads", ErrHead, d.Version, len(d.Heads))
 	}
 	for i := range d.Heads {
@@ -74,26 +80,37 @@ func ParseHeads(text []byte, known Heads) (Heads, error) {
 // Join are both, in their one order. It keeps neither.
 func (hs Heads) Join(others Heads) Heads {
 	all := slices.Concat(hs, others)
-	slices.SortFunc(all, func(a, b Head) int {
-		return cmp.Or(cmp.Compare(b.day(), a.day()), cmp.Compare(a.Key, b.Key), cmp.Compare(b.Seq, a.Seq), cmp.Compare(a.MAC, b.MAC), a.At.Compare(b.At), cmp.Compare(a.Sig, b.Sig))
-	})
-	joined, groups, of := make(Heads, 0, len(all)), 0, 0
-	for i := range all {
-		h := &all[i]
-		switch same := i > 0 && all[i-1].day() == h.day() && all[i-1].Key == h.Key; {
-		case !same:
-			if groups++; groups > MaxHeads {
-				return joined
-			}
-			of = 1
-			joined = append(joined, *h)
-		case of == 1 && h.Seq == joined[len(joined)-1].Seq && h.MAC != joined[len(joined)-1].MAC:
-			of = 2
-			joined = append(joined, *h)
-		}
-	}
-	return joined
+	joined := append(all.largest(daySeconds, maxDays), all.largest(hourSeconds, maxHours)...)
+	joined.sort(daySeconds)
+	return slices.CompactFunc(joined, func(a, b Head) bool { return a.Key == b.Key && a.Seq == b.Seq && a.MAC == b.MAC && a.Sig == b.Sig })
 }
 
-// day is the day on which the head was signed, as a number.
-func (h *Head) day() int64 { return h.At.Unix() / (24 * 60 * 60) }
+// sort sorts by spans of so many seconds, newest first, and within one by key and number.
+func (hs Heads) sort(span int64) {
+	slices.SortFunc(hs, func(a, b Head) int {
+		return cmp.Or(cmp.Compare(b.At.Unix()/span, a.At.Unix()/span), cmp.Compare(a.Key, b.Key), cmp.Compare(b.Seq, a.Seq),
+			cmp.Compare(a.MAC, b.MAC), a.At.Compare(b.At), cmp.Compare(a.Sig, b.Sig))
+	})
+}
+
+// largest are the heads with the largest number of each span and key, of at most so many
+// of the newest; of one number at most two that differ. It sorts hs.
+func (hs Heads) largest(span int64, most int) (found Heads) {
+	hs.sort(span)
+	groups, of := 0, 0
+	for i := range hs {
+		h := &hs[i]
+		switch {
+		case i == 0 || hs[i-1].At.Unix()/span != h.At.Unix()/span || hs[i-1].Key != h.Key:
+			if groups++; groups > most {
+				return found
+			}
+			of = 1
+			found = append(found, *h)
+		case of == 1 && h.Seq == found[len(found)-1].Seq && h.MAC != found[len(found)-1].MAC:
+			of = 2
+			found = append(found, *h)
+		}
+	}
+	return found
+}

@@ -24,7 +24,7 @@ func someHeads(t testing.TB, n int, seed uint64) (hs Heads) {
 	for range n {
 		h := Head{
 			Node: "edge-1", Seq: 1 + random.Uint64N(4), MAC: strings.Repeat(string(rune('a'+random.IntN(3))), 64),
-			At: time.Unix(1_800_000_000+random.Int64N(100*24*60*60), 0).UTC(),
+			At: time.Unix(1_800_000_000+random.Int64N(100)*24*60*60+random.Int64N(5*60*60), 0).UTC(),
 		}
 		signers[random.IntN(2)].sign(&h)
 		hs = append(hs, h)
@@ -53,19 +53,28 @@ func TestHeadsJoin(t *testing.T) {
 		}
 	}
 	whole := Heads(nil).Join(all)
-	days := map[[2]any]uint64{}
-	for _, h := range all {
-		days[[2]any{h.Key, h.day()}] = max(days[[2]any{h.Key, h.day()}], h.Seq)
-	}
-	groups := map[[2]any]int{}
-	for _, h := range whole {
-		group := [2]any{h.Key, h.day()}
-		if groups[group]++; h.Seq != days[group] || groups[group] > 2 {
-			t.Errorf("%+v of day with %d", h, days[group])
+	for span, most := range map[int64]int{daySeconds: maxDays, hourSeconds: maxHours} {
+		largest, kept := map[[2]any]uint64{}, map[[2]any]uint64{}
+		for _, h := range all {
+			of := [2]any{h.Key, h.At.Unix() / span}
+			largest[of] = max(largest[of], h.Seq)
+		}
+		for _, h := range whole {
+			of := [2]any{h.Key, h.At.Unix() / span}
+			kept[of] = max(kept[of], h.Seq)
+		}
+		so := 0
+		for of, seq := range kept {
+			if seq == largest[of] {
+				so++
+			}
+		}
+		if so < most {
+			t.Errorf("of %d s: the largest of %d, want %d", span, so, most)
 		}
 	}
-	if len(groups) != MaxHeads || len(whole) > 2*MaxHeads {
-		t.Errorf("%d groups, %d heads", len(groups), len(whole))
+	if len(whole) > maxHeads {
+		t.Errorf("%d heads", len(whole))
 	}
 	if again, err := ParseHeads(AppendHeads(nil, whole), nil); err != nil || text(again) != text(whole) {
 		t.Error(err)
@@ -82,7 +91,7 @@ func TestParseHeadsRefuses(t *testing.T) {
 	two[1].Node = "edge-2"
 	for _, wrong := range [][]byte{
 		nil, []byte("{}"), []byte(`{"version":1,"heads":[]}`), bytes.Repeat([]byte(" "), maxHeadsBytes+1), AppendHeads(nil, two),
-		bytes.Replace(text, []byte(`"seq":`), []byte(`"seq":1`), 1), AppendHeads(nil, make(Heads, 2*MaxHeads+1)),
+		bytes.Replace(text, []byte(`"seq":`), []byte(`"seq":1`), 1), AppendHeads(nil, make(Heads, maxHeads+1)),
 	} {
 		if _, err := ParseHeads(wrong, nil); !errors.Is(err, ErrHead) && !errors.Is(err, ErrSignature) {
 			t.Errorf("%.100s: %v", wrong, err)

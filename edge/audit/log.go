@@ -224,6 +224,15 @@ func (l *Log) Head() (h Head, ok bool) {
 	return h, true
 }
 
+// Differs has the log say that an entry of it is another one than a head of its own was
+// signed over: it was put back to an older copy, and has grown since.
+func (l *Log) Differs(h *Head) error {
+	_, err := l.Append(Entry{Action: RecordDamaged, Outcome: Done, Who: Who{By: ByNode}, After: Facts{
+		"found": fmt.Sprintf("entry %d is another one than a head was signed over", h.Seq), "head_signed_at": h.At.UTC().Format(time.RFC3339), "head_mac": h.MAC,
+	}})
+	return err
+}
+
 // PublicKey is the key by which the log's heads are checked, in base64.
 func (l *Log) PublicKey() string { return l.signer.public() }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"time"
 )
 
@@ -81,16 +82,12 @@ func (lines *Lines) read(f *logFile, size int64, from From, limit, most int) (do
 	scanner.Buffer(make([]byte, 0, MaxLine+1), MaxLine+1)
 	for scanner.Scan() {
 		line := scanner.Bytes()
-		var e struct {
-			Seq uint64    `json:"seq"`
-			At  time.Time `json:"at"`
-		}
-		// A line that was damaged belongs to what is before and after it.
-		if json.Unmarshal(line, &e) == nil && (e.Seq < from.Seq || e.At.Before(from.At)) {
+		seq := lineSeq(line) // 0 of a damaged line, which belongs to what is before and after it
+		if seq != 0 && seq < from.Seq || lines.Count == 0 && !from.At.IsZero() && lineAt(line).Before(from.At) {
 			continue
 		}
 		if lines.Count == limit || lines.Count > 0 && len(lines.Text)+len(line) >= most {
-			lines.Next = e.Seq
+			lines.Next = seq
 			return true, nil
 		}
 		lines.Text = append(append(lines.Text, line...), '\n')
@@ -100,6 +97,42 @@ func (lines *Lines) read(f *logFile, size int64, from From, limit, most int) (do
 		return false, fmt.Errorf("read the audit record: %w", err)
 	}
 	return false, nil
+}
+
+// lineSeq is the number in a line; 0 where there is none.
+func lineSeq(line []byte) (seq uint64) {
+	digits, found := bytes.CutPrefix(line, []byte(`{"seq":`))
+	if !found {
+		return 0
+	}
+	digits, _, _ = bytes.Cut(digits, []byte(","))
+	seq, err := strconv.ParseUint(string(digits), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return seq
+}
+
+// lineAt is the time in a line; the zero one where there is none.
+func lineAt(line []byte) time.Time {
+	var e struct {
+		At time.Time `json:"at"`
+	}
+	if json.Unmarshal(line, &e) != nil {
+		return time.Time{}
+	}
+	return e.At
+}
+
+// Has says whether the entry that a head was signed over is in the log as it was. It
+// reads one file.
+func (l *Log) Has(h *Head) (bool, error) {
+	lines, err := l.Read(From{Seq: h.Seq}, 1, 1)
+	if err != nil || lines.Count == 0 {
+		return false, err
+	}
+	p, err := parseLine(bytes.TrimSuffix(lines.Text, []byte("\n")), &l.o.Key)
+	return err == nil && p.fits && p.Seq == h.Seq && p.mac == h.MAC, nil
 }
 
 // ReadEntry reads an entry from its line, whose mac it does not look at.

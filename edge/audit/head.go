@@ -4,7 +4,6 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -54,14 +53,6 @@ func (h *Head) Check() error {
 		return ErrSignature
 	}
 	return nil
-}
-
-// ParseHead reads one head as JSON and checks it. It keeps nothing of text.
-func ParseHead(text []byte) (h Head, err error) {
-	if err := json.Unmarshal(text, &h); err != nil {
-		return h, fmt.Errorf("%w: %w", ErrHead, err)
-	}
-	return h, h.Check()
 }
 
 // signer signs heads.

@@ -22,13 +22,10 @@ func (n *Node) putPolicyFor(ctx *fasthttp.RequestCtx, text []byte, from string, 
 	return n.putPolicyAs(e, text, from, put)
 }
 
-// putPolicyAs has put change the policy, on the record. The text that is in force already
-// changes nothing.
+// putPolicyAs has put change the policy, on the record, also where it then turns out that
+// nothing changes.
 func (n *Node) putPolicyAs(e audit.Entry, text []byte, from string, put func() (policyChange, error)) (policyChange, error) {
 	newest := n.policies.newest()
-	if newest.SHA256 == sum(string(text)) {
-		return put()
-	}
 	e.Before, e.After = policyFacts(&newest), audit.Facts{"from": from, "sha256": sum(string(text))}
 	r, err := n.beginAs(e)
 	if err != nil {
@@ -39,7 +36,11 @@ func (n *Node) putPolicyAs(e audit.Entry, text []byte, from string, put func() (
 	switch {
 	case err == nil:
 		r.entry.Policy = c.Version
-		r.end(audit.Done, policyBefore(&c), policyChanges(&c))
+		after := policyChanges(&c)
+		if c.Version == newest.Version {
+			after = audit.Facts{"version": c.Version, "unchanged": true}
+		}
+		r.end(audit.Done, policyBefore(&c), after)
 	case errors.As(err, &refused), errors.Is(err, errVersion), errors.Is(err, ErrConflict), errors.Is(err, errDocumentSize):
 		r.end(audit.Refused, nil, audit.Facts{"error": err.Error()})
 	default: // the cluster may have taken it
@@ -48,7 +49,7 @@ func (n *Node) putPolicyAs(e audit.Entry, text []byte, from string, put func() (
 	return c, err
 }
 
-// byStart is putPolicyAs for the first policy of a node, or of a cluster.
+// firstPolicy is putPolicyAs for the first policy of a node, or of a cluster.
 func (n *Node) firstPolicy(put func() (policyChange, error)) error {
 	_, err := n.putPolicyAs(audit.Entry{Action: audit.PolicyPut, Who: audit.Who{By: audit.ByStart}}, n.options.FirstPolicy, n.options.FirstPolicyName, put)
 	return err

@@ -73,7 +73,7 @@ func inShort(e *audit.Entry) string {
 }
 
 // Every change is on the record, announced before it is made and with its outcome after, by
-// whom and why; what changes nothing is not.
+// whom and why; a dry run is not.
 func TestChangesAreRecorded(t *testing.T) {
 	n := startNode(t, "", testPolicy, nil)
 	why := map[string]string{"Restraint-Why": "ticket 12 – as agreed", "Content-Type": "text/csv"}
@@ -112,6 +112,7 @@ func TestChangesAreRecorded(t *testing.T) {
 	want := []string{
 		"record.begun done  by start", "policy.put   by start", "policy.put done  by start", "node.started done  by start",
 		"policy.put   by loopback", "policy.put done  by loopback",
+		"policy.put   by loopback", "policy.put done  by loopback",
 		"policy.put   by loopback", "policy.put refused  by loopback",
 		"policy.rollback   by loopback", "policy.rollback done  by loopback",
 		"list.put  customers by loopback", "list.put done customers by loopback",
@@ -136,17 +137,20 @@ func TestChangesAreRecorded(t *testing.T) {
 			t.Errorf("entry %d is of %d", e.Seq, e.Of)
 		}
 	}
-	changes := entries[5].After["changes"].([]any)
-	if entries[5].Policy != 2 || len(changes) != 1 || !strings.HasPrefix(changes[0].(string), "campaigns.shoes.caps") || entries[5].Before["version"] != 1.0 {
+	if entries[5].After["unchanged"] != true || entries[5].Policy != 1 {
 		t.Errorf("%+v", entries[5])
 	}
-	if e := entries[11]; e.After["keys"] != 4.0 || e.After["rows"] != 4.0 || entries[12].Before["keys"] != 4.0 || entries[12].After["until"] != float64(until) || entries[20].After["force"] != true {
+	changes := entries[7].After["changes"].([]any)
+	if entries[7].Policy != 2 || len(changes) != 1 || !strings.HasPrefix(changes[0].(string), "campaigns.shoes.caps") || entries[7].Before["version"] != 1.0 {
+		t.Errorf("%+v", entries[7])
+	}
+	if e := entries[13]; e.After["keys"] != 4.0 || e.After["rows"] != 4.0 || entries[14].Before["keys"] != 4.0 || entries[14].After["until"] != float64(until) || entries[22].After["force"] != true {
 		t.Errorf("%+v", e)
 	}
-	preferences, erased := entries[27], entries[29]
-	if len(preferences.People) != 1 || preferences.After["personalisation"] != false || entries[26].Before["personalisation"] != true ||
-		fmt.Sprint(entries[26].After["fields"]) != "[personalisation hidden_topics]" {
-		t.Errorf("%+v\n%+v", entries[26], preferences)
+	preferences, erased := entries[29], entries[31]
+	if len(preferences.People) != 1 || preferences.After["personalisation"] != false || entries[28].Before["personalisation"] != true ||
+		fmt.Sprint(entries[28].After["fields"]) != "[personalisation hidden_topics]" {
+		t.Errorf("%+v\n%+v", entries[28], preferences)
 	}
 	if len(erased.People) != 2 || erased.People[0] != preferences.People[0] || len(erased.People[0]) != 32 || erased.After["opt_out_kept"] != true {
 		t.Errorf("%+v", erased)

@@ -57,11 +57,18 @@ var adminRoutes = []route{
 	{"/v1/users/preferences", "POST", (*Node).postPreferences},
 	{"/v1/retention", "GET", (*Node).getRetention},
 	{"/v1/report", "GET", (*Node).getReport},
+	{"/v1/audit", "GET", (*Node).getAudit},
+	{"/v1/audit/head", "GET", (*Node).getAuditHead},
 }
 
 // serveAdmin routes the admin listener; it serves the bid paths too.
 func (n *Node) serveAdmin(ctx *fasthttp.RequestCtx) {
 	if !n.letIn(ctx, false, ctx.Time()) {
+		return
+	}
+	if p := checkWhy(ctx); p != nil {
+		linger(ctx)
+		p.send(ctx)
 		return
 	}
 	path := string(ctx.Path())
@@ -203,6 +210,7 @@ func (n *Node) getStatus(ctx *fasthttp.RequestCtx) {
 		"lists":              n.lists.StatusAll(),
 		"counters":           countersOf(n.caps.Stats()),
 		"secret_fingerprint": n.options.Secret.Fingerprint(),
+		"audit":              n.auditStatus(),
 	}
 	if r := n.keeper.Kept().Replication; r != nil {
 		status["replication"] = r

@@ -13,6 +13,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"restraint/edge/audit"
 	"restraint/edge/identity"
 	"restraint/edge/policy"
 	"restraint/suppress"
@@ -110,11 +111,19 @@ func (n *Node) rollbackList(ctx *fasthttp.RequestCtx, name string) {
 	if request.again(ctx, name) {
 		return
 	}
-	status, err := n.rollBack(context.Background(), name)
-	if err != nil && !errors.Is(err, errListElsewhere) {
-		listProblem(name, err).send(ctx)
+	change, p := n.beginList(ctx, audit.ListRollback, name, nil)
+	if p != nil {
+		p.send(ctx)
 		return
 	}
+	status, err := n.rollBack(context.Background(), name)
+	if err != nil && !errors.Is(err, errListElsewhere) {
+		p := listProblem(name, err)
+		change.failed(p)
+		p.send(ctx)
+		return
+	}
+	change.end(audit.Done, nil, audit.Facts{"generation": status.Generation})
 	n.log.Info("list rolled back", "list", name)
 	done := listDone(fasthttp.StatusOK, err)
 	request.done(request.reader(n.bodyReader(ctx)), done, status)
@@ -122,10 +131,18 @@ func (n *Node) rollbackList(ctx *fasthttp.RequestCtx, name string) {
 }
 
 func (n *Node) removeList(ctx *fasthttp.RequestCtx, name string) {
-	if err := n.deleteList(context.Background(), name); err != nil {
-		listProblem(name, err).send(ctx)
+	change, p := n.beginList(ctx, audit.ListDelete, name, nil)
+	if p != nil {
+		p.send(ctx)
 		return
 	}
+	if err := n.deleteList(context.Background(), name); err != nil {
+		p := listProblem(name, err)
+		change.failed(p)
+		p.send(ctx)
+		return
+	}
+	change.end(audit.Done, nil, nil)
 	n.log.Info("list deleted", "list", name)
 	ctx.SetStatusCode(fasthttp.StatusNoContent)
 }
@@ -171,6 +188,12 @@ func (n *Node) upload(ctx *fasthttp.RequestCtx, name string, put func(string, io
 		return
 	}
 	defer n.uploads.end()
+	change, p := n.beginUpload(ctx, name, &asked)
+	if p != nil {
+		linger(ctx)
+		p.send(ctx)
+		return
+	}
 	before, _ := n.lists.Status(name)
 	body := request.reader(n.bodyReader(ctx))
 	report, err := put(name, body, asked)
@@ -181,10 +204,12 @@ func (n *Node) upload(ctx *fasthttp.RequestCtx, name string, put func(string, io
 		n.log.Warn("list not changed", "list", name, "error", err.Error())
 		linger(ctx)
 		p := listProblem(name, err)
+		change.endUpload(p, &report, false)
 		p.Report = &report
 		p.send(ctx)
 		return
 	}
+	change.endUpload(nil, &report, elsewhere)
 	if !asked.DryRun {
 		n.log.Info("list changed", "list", name, "generation", report.Generation, "keys", report.Keys, "rejected", report.Rejected)
 	}

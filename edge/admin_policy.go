@@ -12,6 +12,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"restraint/edge/audit"
 	"restraint/edge/policy"
 )
 
@@ -149,7 +150,7 @@ func (n *Node) changePolicy(ctx *fasthttp.RequestCtx, put policyPut) {
 		return
 	}
 	put.expect = expect
-	c, err := n.putPolicy(put)
+	c, err := n.putPolicyFor(ctx, put)
 	var refused PolicyError
 	switch {
 	case errors.Is(err, errPilotRuns), errors.Is(err, errNoTrial):
@@ -169,6 +170,9 @@ func (n *Node) changePolicy(ctx *fasthttp.RequestCtx, put policyPut) {
 		return
 	case errors.Is(err, errNotShared):
 		notShared(err).send(ctx)
+		return
+	case errors.Is(err, audit.ErrNotWritten):
+		notRecorded(err).send(ctx)
 		return
 	case err != nil:
 		n.log.Error("policy not changed", "error", err.Error())

@@ -7,6 +7,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"restraint/edge/audit"
 	"restraint/edge/identity"
 	"restraint/edge/openrtb"
 )
@@ -65,13 +66,21 @@ func (n *Node) postErase(ctx *fasthttp.RequestCtx) {
 		return
 	}
 	keep := q.KeepOptOut || !q.HasKeepOptOut
+	change, p := n.beginErasure(ctx, q, keep)
+	if p != nil {
+		p.send(ctx)
+		return
+	}
 	until, err := n.erase(q.keys, keep, q.now)
 	if err != nil {
-		refusalsFull(err).send(ctx)
+		p := refusalsFull(err)
+		change.failed(p)
+		p.send(ctx)
 		return
 	}
 	n.metrics.people[askedErase].Inc()
 	answer := erasureAnswer{ErasedAt: q.now, ErasedUntil: until, OptOutKept: keep, Lists: n.eraseFromLists(context.Background(), q.keys, keep)}
+	change.end(audit.Done, nil, erasureFacts(&answer))
 	answer.Receipt = string(n.receipts.Append(nil, &identity.Receipt{At: q.now, Until: until, Keys: q.keys}))
 	status := fasthttp.StatusOK
 	if n.options.Peers != nil {
@@ -133,14 +142,22 @@ func (n *Node) postPreferences(ctx *fasthttp.RequestCtx) {
 			return
 		}
 	}
+	change, p := n.beginPreferences(ctx, q, have)
+	if p != nil {
+		p.send(ctx)
+		return
+	}
 	if err := n.keeper.Record(stampAll(q.keys, all, held, have, q.now)); err != nil {
-		refusalsFull(fmt.Errorf("preferences: %w", err)).send(ctx)
+		p := refusalsFull(fmt.Errorf("preferences: %w", err))
+		change.failed(p)
+		p.send(ctx)
 		return
 	}
 	n.metrics.people[askedPreferences].Inc()
 	private(ctx)
 	rules := n.rules.Load()
 	now := choicesOf(n.held(q.keys, q.now)).preferences(rules.choiceNames(), q.now)
+	change.end(audit.Done, nil, choiceFacts(&now))
 	now.OptOutLists = n.optOutLists(rules, q.keys)
 	sendJSON(ctx, fasthttp.StatusOK, now)
 }

@@ -62,6 +62,7 @@ func (n *Node) postOptOut(ctx *fasthttp.RequestCtx, x *exchange) {
 		if err := n.keeper.Record(changes); err != nil {
 			return fmt.Errorf("keep the opt-out: %w", err)
 		}
+		n.noteOptOut(keys, held)
 		n.metrics.optOuts.Inc()
 		n.countOptOut(x, e, &r)
 		return nil

@@ -69,9 +69,21 @@ func TestNoRawIdentifierAnywhere(t *testing.T) {
 	for _, path := range []string{"/v1/status", "/v1/lists", "/v1/policy", "/metrics", "/readyz"} {
 		send("GET", path, "", "")
 	}
+	_, record := n.do("GET", "/v1/audit", "", "")
+	answers.Write(record)
 	n.stop()
 
 	n.searched(t, secrets, answers.Bytes())
+	// The record of changes was among the files, and has what was asked about these people.
+	onDisk, err := os.ReadFile(filepath.Join(n.dir, "audit", "0000000000000001.jsonl"))
+	if err != nil || !bytes.HasPrefix(onDisk, record) {
+		t.Errorf("the record that was searched is not that on disk: %v", err)
+	}
+	for _, action := range []string{"list.put", "list.add", "list.remove", "person.preferences", "person.erase"} {
+		if !bytes.Contains(onDisk, []byte(`"action":"`+action+`"`)) {
+			t.Errorf("%s is not on record", action)
+		}
+	}
 }
 
 // searched asserts that no secret is in the answers, the log or a file of a node that has

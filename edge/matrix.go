@@ -58,6 +58,9 @@ var matrix = []door{
 	{"/v1/retention", "GET", privacyOps, false},
 	{"/v1/report", "GET", privacyOps, false},
 
+	{"/v1/audit", "GET", privacyOps, false},
+	{"/v1/audit/head", "GET", privacyOps, false},
+
 	{"/v1/policy", "GET, PUT", access.Ops, false},
 	{"/v1/policy/history", "GET", access.Ops, false},
 	{"/v1/policy/rollback", "POST", access.Ops, false},

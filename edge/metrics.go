@@ -41,6 +41,9 @@ type metrics struct {
 	keysRefused        [access.LetIn]*vm.Counter // by why
 	keysSlowed         *vm.Counter
 	forbidden          *vm.Counter // a key without the role
+	audited            *vm.Counter // entries of the record
+	notAudited         *vm.Counter // tries to write one that failed
+	auditCut           *vm.Counter // heads of this log that name entries it does not have
 
 	decideSeconds *vm.PrometheusHistogram
 	eventsSeconds *vm.PrometheusHistogram
@@ -72,6 +75,9 @@ func newMetrics(n *Node) *metrics {
 		panics:             set.NewCounter(`restraint_panics_total`),
 		keysSlowed:         set.NewCounter(`restraint_keys_slowed_total`),
 		forbidden:          set.NewCounter(`restraint_keys_without_role_total`),
+		audited:            set.NewCounter(`restraint_audit_entries_total`),
+		notAudited:         set.NewCounter(`restraint_audit_failed_total`),
+		auditCut:           set.NewCounter(`restraint_audit_cut_total`),
 		decideSeconds:      set.NewPrometheusHistogramExt(`restraint_decide_duration_seconds`, latencyBounds),
 		eventsSeconds:      set.NewPrometheusHistogramExt(`restraint_events_duration_seconds`, latencyBounds),
 		responses:          make(map[int]*vm.Counter),
@@ -124,6 +130,7 @@ func (m *metrics) stateGauges(n *Node) {
 		vm.WriteGaugeFloat64(w, "restraint_snapshot_age_seconds", kept.SnapshotAge.Seconds())
 		vm.WriteCounterUint64(w, "restraint_keeper_notices_total", kept.Notices)
 		n.writeKeys(w)
+		n.writeAudit(w)
 		writeReplication(w, kept.Replication)
 		for kind, age := range n.oldest() {
 			vm.WriteGaugeFloat64(w, `restraint_oldest_seconds{kind="`+kind+`"}`, float64(age))
@@ -151,6 +158,17 @@ func (n *Node) writeKeys(w io.Writer) {
 			vm.WriteCounterUint64(w, `restraint_key_over_rate_total{key="`+c.ID+`"}`, c.OverRate())
 		}
 	}
+}
+
+// writeAudit writes how the record stands.
+func (n *Node) writeAudit(w io.Writer) {
+	r := &n.record
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	vm.WriteGaugeFloat64(w, "restraint_audit_newest", float64(r.log.Seq()))
+	vm.WriteGaugeFloat64(w, "restraint_audit_owed", float64(len(r.owed)+r.lost))
+	vm.WriteGaugeFloat64(w, "restraint_audit_writable", flag(r.fault == ""))
+	vm.WriteCounterUint64(w, "restraint_audit_heads_refused_total", r.heads.Stats().Refused)
 }
 
 // writeReplication writes how the node stands to the others.

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -28,7 +29,8 @@ type Options struct {
 	Keys *access.Gate
 	// Certificates are the listeners', where they are not unix sockets. Nil: no TLS.
 	Certificates *Certificates
-	// Dir is where the node keeps policies and lists; it is made when missing.
+	// Dir is where the node keeps policies, lists and the record of changes; it is made
+	// when missing.
 	Dir string
 	// Secret keys every identifier, tag and token.
 	Secret identity.Secret
@@ -97,6 +99,7 @@ type Node struct {
 	onces    onces
 	uploads  uploads
 	watch    watch
+	record   auditing
 	guarding guarding
 	metrics  *metrics
 	counting counting
@@ -140,7 +143,11 @@ func Open(o Options) (*Node, error) {
 // close closes what load opened.
 func (n *Node) close() error {
 	n.consent.Close()
-	return n.lists.Close()
+	var err error
+	if n.lists != nil {
+		err = n.lists.Close()
+	}
+	return errors.Join(err, n.closeRecord())
 }
 
 // load makes the node's state from its directory.
@@ -168,8 +175,12 @@ func load(o Options) (*Node, error) {
 	n.exchanges.New = func() any { return &exchange{stripe: n.counting.tallies.stripe.Add(1)} }
 	n.listing.open()
 	n.metrics = newMetrics(n)
-	if err := n.openLists(); err != nil {
-		n.consent.Close()
+	err = n.openRecord()
+	if err == nil {
+		err = n.openLists()
+	}
+	if err != nil {
+		n.close()
 		return nil, err
 	}
 	n.openWatch(n.clock.at(time.Now(), 0))
@@ -195,6 +206,7 @@ func load(o Options) (*Node, error) {
 		return nil, err
 	}
 	n.joinPolicy() // after the keeper, whom the cluster lets in or refuses
+	n.noteStart()
 	if !o.RequestClock {
 		n.checkClock(time.Now())
 		n.clock.raise(uint32(n.caps.Now())) // a clock that was set back while the node was down
@@ -225,6 +237,7 @@ func (n *Node) Run(ctx context.Context) error {
 	running.Go(func() { n.shareLists(ctx) })
 	running.Go(func() { n.keepEffects(ctx) })
 	running.Go(func() { n.keepCounting(ctx) })
+	running.Go(func() { n.keepRecord(ctx) })
 	running.Go(func() { n.announce(ctx) })
 
 	var err error
@@ -255,7 +268,7 @@ func (n *Node) Run(ctx context.Context) error {
 	n.saveEffects()
 	n.closeCounting()
 	if e := n.close(); e != nil && err == nil {
-		err = fmt.Errorf("close lists: %w", e)
+		err = fmt.Errorf("close lists and record: %w", e)
 	}
 	return err
 }

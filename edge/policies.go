@@ -95,8 +95,7 @@ func (n *Node) openPolicies() error {
 	switch {
 	case len(p.versions) > 0:
 	case n.options.Shared == nil:
-		_, err := n.putPolicy(policyPut{text: n.options.FirstPolicy, from: n.options.FirstPolicyName})
-		return err
+		return n.firstPolicy(n.putPolicy)
 	default: // version 0, under which nothing is decided, until the cluster has said which it is
 		newest = policyVersion{At: time.Now().UTC(), From: n.options.FirstPolicyName, Text: string(n.options.FirstPolicy)}
 	}

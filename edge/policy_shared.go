@@ -185,8 +185,7 @@ func (n *Node) settlePolicy(ctx context.Context) {
 func (n *Node) proposePolicy(ctx context.Context) error {
 	p := &n.policies
 	if p.newest().Version == 0 {
-		_, err := n.putPolicyLocked(ctx, policyPut{text: n.options.FirstPolicy, from: n.options.FirstPolicyName})
-		return err
+		return n.firstPolicy(func(put policyPut) (policyChange, error) { return n.putPolicyLocked(ctx, put) })
 	}
 	v, _, err := p.version(0)
 	if err != nil {
@@ -304,6 +303,7 @@ func (n *Node) takePolicy(v *policyVersion, revision uint64) {
 	}
 	p.add(*v)
 	p.joined(revision)
+	n.notePolicyTaken(&own, v)
 	switch {
 	case own.Version > 0 && (!own.Shared || own.Version == v.Version):
 		n.log.Warn("the cluster's policy is in force instead of this node's own, which is set aside", "version", v.Version, "own", own.Version, "from", v.From, "sha256", v.SHA256)

@@ -51,7 +51,7 @@ func TestRetention(t *testing.T) {
 	n.must(200, "GET", "/v1/retention", "", "", &r)
 	for kind, want := range map[string]int64{
 		"exposures": 10 * day, "purchases": 20 * day, "holds": 90, "tokens": day, "idempotency_answers": day,
-		"preferences": 0, "hidden_campaigns": 90 * day, "erasures": 0, "lists": 0, "event_stream": 0, "refusal_stream": 0, "policies": 0,
+		"preferences": 0, "hidden_campaigns": 90 * day, "erasures": 0, "lists": 0, "event_stream": 0, "refusal_stream": 0, "policies": 0, "audit_record": 0,
 	} {
 		if got := r.seconds(t, kind); got != want {
 			t.Errorf("%s: %d seconds, want %d", kind, got, want)

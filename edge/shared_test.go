@@ -64,7 +64,7 @@ func (s *store) put(document []byte) {
 type link struct {
 	*store
 	away   atomic.Bool
-	before func() // called before each Put that is not away
+	before func() // called before each Put of the policy that is not away
 	losing atomic.Pointer[string]
 }
 
@@ -85,7 +85,7 @@ func (l *link) Put(_ context.Context, name string, document []byte, revision uin
 	if losing := l.losing.Load(); l.away.Load() || losing != nil && strings.HasPrefix(name, *losing) {
 		return 0, errors.Join(edge.ErrAway, errors.New("no servers"))
 	}
-	if l.before != nil {
+	if name == "policy" && l.before != nil {
 		l.before()
 	}
 	conflict := false

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"restraint/caps"
+	"restraint/edge/audit"
 )
 
 // sweepEvery is how often a part of the store is gone through for what has
@@ -93,6 +94,7 @@ func (n *Node) clockCondition() condition {
 // a pilot is not ended by reading a file again. On an error the policy in force
 // stays: ErrConflict, ErrAway where the cluster has to take it first.
 func (n *Node) PutPolicy(text []byte, name string) error {
-	_, err := n.putPolicy(policyPut{text: text, from: name, keeps: true})
+	put := policyPut{text: text, from: name, keeps: true}
+	_, err := n.putPolicyAs(audit.Entry{Action: audit.PolicyPut, Who: audit.Who{By: audit.BySIGHUP}}, put, n.putPolicy)
 	return err
 }

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
 )
 
 // nodeFlags are the flags of every command that talks to a node.
@@ -24,6 +25,11 @@ type nodeFlags struct {
 	Cert    string `help:"PEM file of the certificate to show a node that asks for one." placeholder:"FILE"`
 	CertKey string `help:"PEM file of the key of --cert." placeholder:"FILE"`
 	Key     string `help:"Access key; better in RESTRAINT_KEY, where other users of this machine cannot see it." placeholder:"KEY"`
+}
+
+// whyFlag is the flag of every command that changes something on record.
+type whyFlag struct {
+	Why string `help:"Why, for the audit record: at most 500 bytes on one line; name no person." placeholder:"TEXT"`
 }
 
 // client talks to one node. Identifiers of people go into bodies only, never
@@ -128,6 +134,7 @@ type request struct {
 	bodyBytes    int64 // 0: not known
 	contentType  string
 	encoding     string // Content-Encoding, or ""
+	why          string // for the audit record, or ""
 }
 
 // do sends r within answerTimeout and returns the answer's body. An answer
@@ -159,6 +166,12 @@ func (c *client) stream(ctx context.Context, r request) ([]byte, error) {
 	}
 	if r.encoding != "" {
 		req.Header.Set("Content-Encoding", r.encoding)
+	}
+	if r.why != "" {
+		if strings.ContainsFunc(r.why, unicode.IsControl) {
+			return nil, wrongUse("--why %q: write it on one line", r.why)
+		}
+		req.Header.Set("Restraint-Why", r.why)
 	}
 	if c.key != "" {
 		req.Header.Set("Authorization", "Bearer "+c.key)

@@ -57,6 +57,7 @@ func serve(ctx context.Context, cfg Config) (err error) {
 	}
 	stop := onHangup(func() {
 		reloadKeys(keys, cfg.KeysFile, log) // first: a policy may wait for the cluster, and a key that got out must not
+		node.KeysReloaded(cfg.KeysFile)
 		reloadCertificates(certificates, log)
 		reloadPolicy(node, cfg.Policy, log)
 	})

@@ -15,6 +15,7 @@ import (
 
 type policyPilotCmd struct {
 	nodeFlags
+	whyFlag
 	Promote bool `help:"End it: the policy that is tried out is for everybody." xor:"end"`
 	Stop    bool `help:"End it: the policy before is for everybody." xor:"end"`
 	Percent int  `help:"Try it out on so many percent of people instead; who is in it stays in it while it grows." placeholder:"PERCENT" xor:"end"`
@@ -51,7 +52,7 @@ func (c *policyPilotCmd) Run(ctx context.Context, p *process) error {
 	if c.DryRun {
 		query.Set("dry_run", "1")
 	}
-	answer, err := node.do(ctx, request{method: http.MethodPost, path: "/v1/policy/pilot", query: query})
+	answer, err := node.do(ctx, request{method: http.MethodPost, path: "/v1/policy/pilot", query: query, why: c.Why})
 	if err != nil {
 		return err
 	}

@@ -63,6 +63,7 @@ func (c *client) policyText(ctx context.Context, version int) ([]byte, error) {
 
 type policyPutCmd struct {
 	nodeFlags
+	whyFlag
 	DryRun bool   `help:"Have the node check the policy and say what would change, and change nothing."`
 	Pilot  int    `help:"Apply to so many percent of users; the rest keep the version before." placeholder:"PERCENT"`
 	File   string `arg:"" help:"The policy, YAML or JSON; - for standard input."`
@@ -89,7 +90,7 @@ func (c *policyPutCmd) Run(ctx context.Context, p *process) error {
 		query.Set("pilot", strconv.Itoa(c.Pilot))
 	}
 	answer, err := node.do(ctx, request{
-		method: http.MethodPut, path: "/v1/policy", query: query,
+		method: http.MethodPut, path: "/v1/policy", query: query, why: c.Why,
 		body: bytes.NewReader(text), bodyBytes: int64(len(text)), contentType: policyType(c.File),
 	})
 	var refused *problem
@@ -142,6 +143,7 @@ func (c *policyHistoryCmd) Run(ctx context.Context, p *process) error {
 
 type policyRollbackCmd struct {
 	nodeFlags
+	whyFlag
 	DryRun bool `help:"Say what would change, and change nothing."`
 	Number int  `name:"number" help:"Version to put in force again; not given: the one before." placeholder:"N"`
 }
@@ -162,7 +164,7 @@ func (c *policyRollbackCmd) Run(ctx context.Context, p *process) error {
 	if c.DryRun {
 		query.Set("dry_run", "1")
 	}
-	answer, err := node.do(ctx, request{method: http.MethodPost, path: "/v1/policy/rollback", query: query})
+	answer, err := node.do(ctx, request{method: http.MethodPost, path: "/v1/policy/rollback", query: query, why: c.Why})
 	if err != nil {
 		return err
 	}

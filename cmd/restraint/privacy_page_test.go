@@ -12,7 +12,7 @@ import (
 func TestPrivacyPage(t *testing.T) {
 	page, dir := pageOf(t, "privacy.md"), t.TempDir()
 	s := startServed(t, dir)
-	standIn(t, dir, "case $1 in check|keys) exec "+binary+" \"$@\";; esac\nexec "+binary+" \"$@\" --addr \"$(cat addr)\"\n")
+	standIn(t, dir, "case $1 in check|keys|audit) exec "+binary+" \"$@\";; esac\nexec "+binary+" \"$@\" --addr \"$(cat addr)\"\n")
 	serves := func(s *served) (host string) {
 		host = strings.TrimPrefix(s.url, "http://")
 		if err := os.WriteFile(filepath.Join(dir, "addr"), []byte(host), 0o600); err != nil {
@@ -46,6 +46,14 @@ func TestPrivacyPage(t *testing.T) {
 		{"--forget-opt-out", "every node has it"},
 		{`"gdpr":1`, `"campaign":"spring-shoes","show":false,"reason":"no_consent"`},
 		{`"lmt":1`, `"campaign":"spring-shoes","show":false,"reason":"opted_out"`},
+		{"user opt-out --id u-5", "personalisation: no (opted out)"},
+		{"audit show --id u-5", `"why":"wrote to us on 3 May"`},
+		{"audit show", "person.erase done ("},
+		{"v1/audit", `"action":"person.preferences"`},
+		{"audit head", ""},
+		{"audit verify --head", "by a head of head.json"},
+		{"audit key", ""},
+		{"audit verify --audit-key", "the record is whole"},
 		{"check", "You can see"},
 		{"keys new", "key "},
 		{"serve --keys-file", ""},

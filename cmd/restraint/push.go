@@ -15,6 +15,7 @@ import (
 // pushCmd streams a CRM export into a suppression list.
 type pushCmd struct {
 	nodeFlags
+	whyFlag
 	List       string   `help:"Name of the list, as the policy declares it." required:"" placeholder:"NAME"`
 	Map        []string `help:"A column and the source of its identifiers, such as EMAIL=email_sha256; may repeat. Without --map and --id the node finds the columns by their names: the list's sources, and emails, phones and advertising identifiers as CRM tools export them." placeholder:"COLUMN=SOURCE" sep:"none"`
 	ID         string   `name:"id" help:"Source of a file of one identifier a line, or of the one column that --column names." placeholder:"SOURCE"`
@@ -79,7 +80,7 @@ func (c *pushCmd) Run(ctx context.Context, p *process) error {
 	bar := newProgress(p.stderr, p.terminal, p.now, in.size, in.encoding == "")
 	r := request{
 		method: http.MethodPut, path: "/v1/lists/" + url.PathEscape(c.List), query: query,
-		body: bar.reader(in), bodyBytes: in.size, contentType: in.contentType, encoding: in.encoding,
+		body: bar.reader(in), bodyBytes: in.size, contentType: in.contentType, encoding: in.encoding, why: c.Why,
 	}
 	work := "upload"
 	if c.Add || c.Remove {

@@ -34,6 +34,7 @@ type commands struct {
 	User    userCmd    `cmd:"" help:"Show what is held about a person, erase it, or opt them out."`
 	Policy  policyCmd  `cmd:"" help:"Show and change a node's policy."`
 	Replay  replayCmd  `cmd:"" help:"Feed a real event log through a node and report what the policy would have spared."`
+	Audit   auditCmd   `cmd:"" help:"Show and check the record of changes: what, by whom and why."`
 	Keys    keysCmd    `cmd:"" help:"Make, show and revoke access keys."`
 	Load    loadCmd    `cmd:"" help:"Drive a node with load and report how fast, and how right, it answers."`
 	Nats    natsCmd    `cmd:"" help:"Run the NATS server that is linked into this program."`

@@ -31,7 +31,7 @@ type personFlags struct {
 const maxIdentifier = 4 << 10
 
 // ask posts the person, with more fields, to a path. The identifier goes into the body only.
-func (f *personFlags) ask(ctx context.Context, p *process, node *client, path string, more map[string]any) ([]byte, error) {
+func (f *personFlags) ask(ctx context.Context, p *process, node *client, path, why string, more map[string]any) ([]byte, error) {
 	id := f.ID
 	if id == "-" {
 		text, err := io.ReadAll(io.LimitReader(p.stdin, maxIdentifier))
@@ -62,7 +62,7 @@ func (f *personFlags) ask(ctx context.Context, p *process, node *client, path st
 		panic("BUG: a request that JSON cannot hold: " + err.Error())
 	}
 	return node.do(ctx, request{
-		method: http.MethodPost, path: path, body: bytes.NewReader(encoded), bodyBytes: int64(len(encoded)), contentType: "application/json",
+		method: http.MethodPost, path: path, body: bytes.NewReader(encoded), bodyBytes: int64(len(encoded)), contentType: "application/json", why: why,
 	})
 }
 
@@ -83,27 +83,33 @@ func personOf(source, id string) (user, device map[string]any) {
 }
 
 // userOptOutCmd opts a person out.
-type userOptOutCmd struct{ personFlags }
+type userOptOutCmd struct {
+	personFlags
+	whyFlag
+}
 
 // Run opts out and says what holds now.
 func (c *userOptOutCmd) Run(ctx context.Context, p *process) error {
-	return c.choose(ctx, p, false)
+	return c.choose(ctx, p, c.Why, false)
 }
 
 // userOptInCmd takes an opt-out back.
-type userOptInCmd struct{ personFlags }
+type userOptInCmd struct {
+	personFlags
+	whyFlag
+}
 
 // Run opts in and says what holds now.
 func (c *userOptInCmd) Run(ctx context.Context, p *process) error {
-	return c.choose(ctx, p, true)
+	return c.choose(ctx, p, c.Why, true)
 }
 
-func (f *personFlags) choose(ctx context.Context, p *process, personalisation bool) error {
+func (f *personFlags) choose(ctx context.Context, p *process, why string, personalisation bool) error {
 	node, err := f.open(p)
 	if err != nil {
 		return err
 	}
-	answer, err := f.ask(ctx, p, node, "/v1/users/preferences", map[string]any{"personalisation": personalisation})
+	answer, err := f.ask(ctx, p, node, "/v1/users/preferences", why, map[string]any{"personalisation": personalisation})
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 // userEraseCmd erases, or says how far an erasure is.
 type userEraseCmd struct {
 	personFlags
+	whyFlag
 	ForgetOptOut bool          `help:"Keep no opt-out, and take the person off lists of users: they may be shown what is chosen for them again."`
 	Receipt      string        `help:"Erase nothing; say how far the erasure of this receipt is." placeholder:"RECEIPT"`
 	Wait         time.Duration `help:"How long to wait for all nodes to have it (default 5s)." default:"5s" placeholder:"DURATION"`
@@ -51,7 +52,7 @@ func (c *userEraseCmd) Run(ctx context.Context, p *process) error {
 		}
 		return c.follow(ctx, p, node, c.Receipt)
 	}
-	answer, err := c.ask(ctx, p, node, "/v1/users/erase", map[string]any{"keep_opt_out": !c.ForgetOptOut})
+	answer, err := c.ask(ctx, p, node, "/v1/users/erase", c.Why, map[string]any{"keep_opt_out": !c.ForgetOptOut})
 	if err != nil {
 		return err
 	}

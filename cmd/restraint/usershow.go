@@ -81,7 +81,7 @@ func (c *userShowCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	answer, err := c.ask(ctx, p, node, "/v1/users/lookup", nil)
+	answer, err := c.ask(ctx, p, node, "/v1/users/lookup", "", nil)
 	if err != nil {
 		return err
 	}

@@ -80,6 +80,9 @@ type Grant struct {
 	Store bool
 	// Retention is the code of how long they are, at most MaxTokenRetention; 0: as long as the policy says.
 	Retention uint8
+	// Uncounted says that the person is made up, by a load test: nothing of theirs counts in what is
+	// said about campaigns.
+	Uncounted bool
 
 	count   uint64 // of the tokens of this start
 	begun   bool   // count and Nonce are those of the token to be sealed
@@ -98,7 +101,7 @@ type Grant struct {
 // The body:
 //
 //	 0    4  issued, Unix seconds, big endian
-//	 4    1  bit 0 store, bits 1 to 6 retention
+//	 4    1  bit 0 store, bits 1 to 6 retention, bit 7 uncounted
 //	 5    2  held: seconds after issue, big endian
 //	 7    1  number of keys k
 //	 8    1  number of shown s
@@ -127,7 +130,7 @@ const (
 	flagStore     = 1
 	// A token of before there were retentions has none; a node of then refuses a token with one.
 	retentionShift = 1
-	flags          = flagStore | MaxTokenRetention<<retentionShift
+	flagUncounted  = 0x80
 	countBits      = 48
 )
 
@@ -196,6 +199,9 @@ func (t *Tokens) Append(dst []byte, g *Grant) []byte {
 	var said byte
 	if g.Store {
 		said |= flagStore
+	}
+	if g.Uncounted {
+		said |= flagUncounted
 	}
 	b = append(b, said|g.Retention<<retentionShift)
 	b = binary.BigEndian.AppendUint16(b, g.HeldSeconds)
@@ -277,19 +283,19 @@ func (t *Tokens) Open(g *Grant, token []byte, now uint32) error {
 }
 
 func (g *Grant) empty() {
-	g.Issued, g.Nonce, g.Store, g.Retention, g.begun, g.HeldSeconds = 0, 0, false, 0, false, 0
+	g.Issued, g.Nonce, g.Store, g.Retention, g.Uncounted, g.begun, g.HeldSeconds = 0, 0, false, 0, false, false, 0
 	g.Keys, g.Shown, g.Channel = g.Keys[:0], g.Shown[:0], g.Channel[:0]
 }
 
 // parse reads an authenticated body.
 func (g *Grant) parse(b []byte) bool {
 	keys, shown, channel := int(b[7]), int(b[8]), int(b[9])
-	if keys > MaxTokenKeys || shown > MaxTokenShown || channel > MaxTokenChannel || b[4]&^flags != 0 ||
+	if keys > MaxTokenKeys || shown > MaxTokenShown || channel > MaxTokenChannel ||
 		len(b) < bodyFixed+channel+keys*len(Key{})+shown*shownSize {
 		return false
 	}
 	g.Issued = binary.BigEndian.Uint32(b)
-	g.Store, g.Retention = b[4]&flagStore != 0, b[4]&flags>>retentionShift
+	g.Store, g.Retention, g.Uncounted = b[4]&flagStore != 0, b[4]>>retentionShift&MaxTokenRetention, b[4]&flagUncounted != 0
 	g.HeldSeconds = binary.BigEndian.Uint16(b[5:])
 	b = b[bodyFixed:]
 	g.Channel = append(g.Channel, b[:channel]...)

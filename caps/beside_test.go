@@ -87,11 +87,14 @@ func TestBeside(t *testing.T) {
 	}
 	record := steps[1]
 	for what, change := range map[string]func(b []byte) []byte{
-		"version":  func(b []byte) []byte { b[0] = 2; return b },
-		"zero":     func(b []byte) []byte { b[2] = 1; return b },
-		"longer":   func(b []byte) []byte { b[4]++; return b },
-		"too long": func(b []byte) []byte { binary.LittleEndian.PutUint32(b[4:], MaxBeside+1); return append(b, make([]byte, MaxBeside)...) },
-		"its own":  func(b []byte) []byte { binary.LittleEndian.PutUint32(b[4:], 0); return b[:wireBesideHead] },
+		"version": func(b []byte) []byte { b[0] = 2; return b },
+		"zero":    func(b []byte) []byte { b[2] = 1; return b },
+		"longer":  func(b []byte) []byte { b[4]++; return b },
+		"too long": func(b []byte) []byte {
+			binary.LittleEndian.PutUint32(b[4:], MaxBeside+1)
+			return append(b, make([]byte, MaxBeside)...)
+		},
+		"its own": func(b []byte) []byte { binary.LittleEndian.PutUint32(b[4:], 0); return b[:wireBesideHead] },
 	} {
 		if err := into.MergeSnapshot(change(slices.Clone(record)), 10); !errors.Is(err, ErrMalformed) {
 			t.Errorf("%s: %v", what, err)

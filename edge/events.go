@@ -40,6 +40,7 @@ type report struct {
 	places span           // impression: its identities; release: the holds given back
 	beats  span           // impression: the holds it uses up
 	own    caps.Retention // impression: of where it was shown; 0: the policy's
+	said   said           // about its campaign
 }
 
 // readEvent checks one event and appends what it comes to. The error is for the
@@ -89,6 +90,7 @@ func (n *Node) readEvent(x *exchange, e *openrtb.Event, rules *rules, now uint32
 	case openrtb.Hide, openrtb.Complaint:
 		r.tags = x.spans.addTags(choiceField(chosenCampaign, campaign.Tag))
 	}
+	n.says(x, &r, e, campaign.Tag)
 	if r.keys.from == r.keys.to {
 		n.metrics.eventsNobody.Inc()
 	}
@@ -112,6 +114,9 @@ func (n *Node) readPerson(x *exchange, r *report, e *openrtb.Event, rules *rules
 		r.issued = x.grant.Issued
 	} else {
 		var dropped int
+		if saidKinds[e.Type] != 0 {
+			sortByRank(e.Identifiers, rules.Policy) // the primary one stands for the person
+		}
 		x.spans.keys, dropped = n.identify(x, x.spans.keys, e.Identifiers, rules.Policy, nil, 0)
 		n.metrics.identifiersDropped.Add(dropped + e.IdentifiersDropped)
 	}

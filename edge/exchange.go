@@ -99,17 +99,20 @@ func sortByRank(ids []openrtb.Identifier, p *policy.Policy) {
 func (n *Node) decide(x *exchange, now uint32) {
 	rules := n.rules.Load()
 	var dropped int
+	withToken := x.req.Token || x.req.Hold
+	if withToken {
+		sortByRank(x.req.Identifiers, rules.Policy) // the primary one stands for the person in what the token reports
+	}
 	x.keys, dropped = n.identify(x, x.keys[:0], x.req.Identifiers, rules.Policy, rules.watched, now)
 	n.metrics.identifiersDropped.Add(dropped + x.req.IdentifiersDropped)
 	if rules.settles {
 		x.begin(n, rules, now)
 		x.judge.settle(x.req.Candidates)
 	}
-	withToken := x.req.Token || x.req.Hold
 	x.grant.Nonce, x.grant.Shown, x.grant.Channel, x.grant.HeldSeconds = 0, x.grant.Shown[:0], x.grant.Channel[:0], 0
 	if withToken {
 		n.tokens.Begin(&x.grant, now)
-		x.grant.Keys = append(x.grant.Keys[:0], x.keys...)
+		x.grant.Keys, x.grant.Uncounted = append(x.grant.Keys[:0], x.keys...), madeUp(x.req.Identifiers)
 		if len(x.req.Channel) <= identity.MaxTokenChannel { // a longer one is no policy's
 			x.grant.Channel = append(x.grant.Channel, x.req.Channel...)
 		}

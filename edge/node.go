@@ -12,6 +12,7 @@ import (
 	"restraint/edge/access"
 	"restraint/edge/consent"
 	"restraint/edge/identity"
+	"restraint/edge/trust"
 	"restraint/suppress"
 )
 
@@ -82,6 +83,7 @@ type Node struct {
 	tags     *identity.Tags
 	tokens   *identity.Tokens
 	receipts *identity.Receipts
+	reports  *identity.Reports
 	consent  *consent.Reader
 	caps     *caps.Store
 	keeper   Keeper
@@ -95,6 +97,9 @@ type Node struct {
 
 	policies policies
 	rules    atomic.Pointer[rules]
+
+	dialling  dialling
+	shownHere shownCounts
 
 	exchanges sync.Pool // of *exchange
 	bid       *server
@@ -145,10 +150,14 @@ func load(o Options) (*Node, error) {
 		tags:     identity.NewTags(o.Secret),
 		tokens:   identity.NewTokens(o.Secret),
 		receipts: identity.NewReceipts(o.Secret),
-		caps:     caps.New(o.Caps),
+		reports:  identity.NewReports(o.Secret),
 		uploads:  make(uploads, maxUploads),
 		guarding: guarding{failures: access.NewFailures(), hold: time.Sleep},
 	}
+	n.dialling.book = trust.NewBook()
+	n.dialling.shown = n.shownHere.between
+	o.Caps.Beside = besideCounters{n.dialling.book}
+	n.caps = caps.New(o.Caps)
 	var err error
 	if n.consent, err = consent.New(consentBytes); err != nil {
 		return nil, err
@@ -161,7 +170,11 @@ func load(o Options) (*Node, error) {
 		return nil, err
 	}
 	n.openWatch(n.clock.at(time.Now(), 0))
-	if err := n.openPolicies(); err != nil {
+	err = n.openDialling()
+	if err == nil {
+		err = n.openPolicies()
+	}
+	if err != nil {
 		n.close()
 		return nil, err
 	}
@@ -200,6 +213,7 @@ func (n *Node) Run(ctx context.Context) error {
 	running.Go(func() { n.keepLists(ctx) })
 	running.Go(func() { n.sharePolicy(ctx) })
 	running.Go(func() { n.shareLists(ctx) })
+	running.Go(func() { n.hear(ctx) })
 	running.Go(func() { n.announce(ctx) })
 
 	var err error

@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"math/bits"
 	"slices"
+	"sync/atomic"
 
 	"restraint/edge/identity"
 	"restraint/edge/policy"
 )
 
-// rules is one policy version in the form that the decision walks. Immutable.
+// rules is one policy version in the form that the decision walks. Immutable, but for
+// dials.
 type rules struct {
 	*policy.Policy
 	campaign identity.Namespace // of campaigns' names
@@ -24,6 +26,9 @@ type rules struct {
 	optOuts  []int              // by indexes of Policy.Lists: the lists of opt-outs
 	choices  []choiceFields     // by Campaign.Index; read only for people of whom refusals are held
 	watched  []*watchedSource   // of which it is noted when a request brought them
+
+	dials   []atomic.Pointer[dial] // by Campaign.Index; nil: not dialled back. All else is immutable
+	lowered [256]uint8             // limits as dial_back lowers them
 
 	markets      []market // by index of Policy.Markets
 	surroundings surroundings
@@ -130,6 +135,7 @@ func newRules(p *policy.Policy, tags *identity.Tags) *rules {
 		}
 	}
 	r.newMarkets()
+	r.newDials()
 	return r
 }
 

@@ -238,7 +238,9 @@ func (n *Node) enforce(p, before *policy.Policy, keep func() error) error {
 		r.listTags = append(r.listTags, n.tags.Tag(identity.KindList, 0, p.Lists[i].Name))
 	}
 	r.watched = n.watched(p)
+	n.dialAll(r)
 	n.rules.Store(r)
+	n.dialAll(r)                              // what was adopted in between went to the rules before
 	if err := n.declare(p, nil); err != nil { // the policy is in force all the same
 		n.log.Warn("lists of the policy before stay in memory", "error", err.Error())
 	}

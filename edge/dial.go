@@ -1,0 +1,332 @@
+package edge
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"restraint/edge/identity"
+	"restraint/edge/policy"
+	"restraint/edge/trust"
+)
+
+// dialling is how campaigns stand that people complain about: what was reported, and by
+// a joined document for each campaign whether it is dialled back, on all nodes alike.
+type dialling struct {
+	book *trust.Book
+	// shown is how often the campaign with a tag was shown after from and up to to, in
+	// Unix seconds, as far as is known here.
+	shown     func(campaign uint64, from, to uint32) uint64
+	documents *joined // nil: of a replay, which keeps nothing
+
+	mu        sync.Mutex
+	standings map[uint64]*trust.Standing // by campaign
+	looked    time.Time                  // when all campaigns were judged last
+}
+
+// dial is what holds for a campaign that is dialled back. It is immutable.
+type dial struct {
+	level trust.Level
+	by    trust.Raise
+}
+
+// dialPrefix begins the names of the documents.
+const dialPrefix = "dial-back-"
+
+func dialName(campaign uint64) string { return fmt.Sprintf("%s%016x", dialPrefix, campaign) }
+
+// dialTag is the tag of the campaign that a document is of.
+func dialTag(name string) (campaign uint64, err error) {
+	if len(name) != len(dialPrefix)+16 {
+		return 0, fmt.Errorf("%w: %.140q", errJoinedName, name)
+	}
+	return strconv.ParseUint(name[len(dialPrefix):], 16, 64)
+}
+
+// openDialling reads how campaigns stand. Under the requests' clock nothing is kept.
+func (n *Node) openDialling() (err error) {
+	d := &n.dialling
+	d.standings = make(map[uint64]*trust.Standing)
+	if n.options.RequestClock {
+		return nil
+	}
+	d.documents, err = openJoined(filepath.Join(n.options.Dir, "joined"), dialPrefix, n.options.Shared, n.log, n.joinStandings, n.adoptDocument)
+	return err
+}
+
+// joinStandings is the join of two documents; a is nil where there is none here.
+func (n *Node) joinStandings(name string, a, b []byte) ([]byte, error) {
+	tag, err := dialTag(name)
+	if err != nil {
+		return nil, err
+	}
+	s, err := trust.ParseStanding(b)
+	if err != nil {
+		return nil, err
+	}
+	if n.tags.Tag(identity.KindCampaign, 0, s.Campaign) != tag {
+		return nil, fmt.Errorf("%w: it is of the campaign %.140q", trust.ErrMalformed, s.Campaign)
+	}
+	if a == nil {
+		return b, nil
+	}
+	here, err := trust.ParseStanding(a)
+	if err != nil {
+		return nil, err
+	}
+	joined := here.Join(s).Encode()
+	if bytes.Equal(joined, a) {
+		return a, nil
+	}
+	return joined, nil
+}
+
+// adoptDocument makes a document what holds here.
+func (n *Node) adoptDocument(name string, document []byte) {
+	tag, err := dialTag(name)
+	if err != nil {
+		return
+	}
+	if s, err := trust.ParseStanding(document); err == nil {
+		n.adopt(tag, s)
+	}
+}
+
+// adopt makes a standing, joined to what is known, what holds here, from the next
+// decision on.
+func (n *Node) adopt(tag uint64, s *trust.Standing) {
+	d := &n.dialling
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	before := d.standings[tag]
+	if before == nil {
+		before = trust.NewStanding(s.Campaign)
+	}
+	now := before.Join(s)
+	d.standings[tag] = now
+	if r := n.rules.Load(); r != nil {
+		r.dialTo(tag, now)
+	}
+	n.tellDial(before, now)
+}
+
+// tellDial logs a change of level and counts it.
+func (n *Node) tellDial(before, now *trust.Standing) {
+	was, _ := before.Level()
+	is, by := now.Level()
+	switch {
+	case is == was:
+		return
+	case is == trust.None && now.Release != nil:
+		n.log.Warn("campaign released from its dial-back", "campaign", now.Campaign, "from", was.String(), "by", now.Release.By, "why", now.Release.Why, "node", now.Release.Node)
+	case by != nil:
+		n.log.Warn("campaign dialled back", "campaign", now.Campaign, "level", is.String(), "since", by.Since, "hides_and_complaints", by.Weighing, "people", by.People,
+			"shown", by.Shown, "window_seconds", by.Window, "threshold_per_10k", by.Per10K, "policy", by.Policy, "node", by.Node)
+	}
+	n.metrics.dialChanges[is].Inc()
+}
+
+// dialAll puts all standings into rules that are about to be, or are, in force.
+func (n *Node) dialAll(r *rules) {
+	d := &n.dialling
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for tag, s := range d.standings {
+		r.dialTo(tag, s)
+	}
+}
+
+// dialTo sets how a campaign stands, where these rules have it. A policy that switches
+// dial_back off dials nothing back, whatever stands.
+func (r *rules) dialTo(tag uint64, s *trust.Standing) {
+	i := r.find(tag)
+	if i < 0 {
+		return
+	}
+	level, by := s.Level()
+	if level == trust.None || !r.DialBack.On {
+		r.dials[i].Store(nil)
+		return
+	}
+	r.dials[i].Store(&dial{level, *by})
+}
+
+// newDials makes the rules ready for dialTo.
+func (r *rules) newDials() {
+	r.dials = make([]atomic.Pointer[dial], len(r.Campaigns))
+	for limit := range r.lowered {
+		r.lowered[limit] = r.DialBack.Limit(uint8(limit))
+	}
+}
+
+// after is the second after which reports about a campaign count; 0: all do.
+func (d *dialling) after(campaign uint64) uint32 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if s := d.standings[campaign]; s != nil {
+		return s.After()
+	}
+	return 0
+}
+
+// standing is that of a campaign, or of one of which nothing is known.
+func (d *dialling) standing(c *policy.Campaign) *trust.Standing {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if s := d.standings[c.Tag]; s != nil {
+		return s
+	}
+	return trust.NewStanding(c.ID)
+}
+
+// weighed is what a campaign's standing is judged by at a second.
+type weighed struct {
+	from  uint32 // after it, up to now
+	tally trust.Tally
+	shown uint64
+	level trust.Level
+}
+
+// weigh judges a campaign by a policy, whatever it is dialled back to.
+func (n *Node) weigh(p *policy.Policy, c *policy.Campaign, s *trust.Standing, now uint32) (w weighed) {
+	rule := &p.DialBack
+	w.from = max(now-min(now, rule.Window+1), s.After())
+	w.tally = n.dialling.book.Tally(c.Tag, w.from, now)
+	if n.dialling.shown != nil {
+		w.shown = n.dialling.shown(c.Tag, w.from, now)
+	}
+	if rule.On {
+		w.level = trust.Judge(&trust.Rule{
+			MinShown: uint64(rule.MinShown), MinPeople: uint64(rule.MinPeople), Lower: uint64(rule.HidesPer10K), Pause: uint64(rule.PauseAt),
+		}, &w.tally, w.shown)
+	}
+	return w
+}
+
+// judgeCampaign dials a campaign back where what was reported asks for it. It never
+// lets go: a human does.
+func (n *Node) judgeCampaign(p *policy.Policy, c *policy.Campaign, now uint32) {
+	s := n.dialling.standing(c)
+	w := n.weigh(p, c, s, now)
+	if stands, _ := s.Level(); w.level <= stands {
+		return
+	}
+	threshold := p.DialBack.HidesPer10K
+	if w.level == trust.Paused {
+		threshold = p.DialBack.PauseAt
+	}
+	raised := s.Raised(w.level, trust.Raise{
+		Since: now, Policy: p.Version, Window: p.DialBack.Window, Shown: w.shown, Weighing: w.tally.Weighing, People: w.tally.People,
+		Per10K: uint64(threshold), Node: n.options.Name,
+	})
+	if err := n.keepStanding(c.Tag, raised); err != nil {
+		n.log.Error("a dial-back is in force on this node and could not be kept; it is tried again", "campaign", c.ID, "error", err.Error())
+		n.adopt(c.Tag, raised)
+	}
+}
+
+// keepStanding makes a standing what holds, on disk and for all nodes.
+func (n *Node) keepStanding(tag uint64, s *trust.Standing) error {
+	if n.dialling.documents == nil {
+		n.adopt(tag, s)
+		return nil
+	}
+	return n.dialling.documents.put(dialName(tag), s.Encode())
+}
+
+// judgeReported judges the campaigns that the request has reports about.
+func (n *Node) judgeReported(x *exchange) {
+	rules := n.rules.Load()
+	if !rules.DialBack.On {
+		return
+	}
+	var last uint64
+	for i := range x.reports {
+		s := &x.reports[i].said
+		if s.kind == 0 || s.campaign == last {
+			continue
+		}
+		last = s.campaign
+		if at := rules.find(s.campaign); at >= 0 {
+			n.judgeCampaign(rules.Policy, &rules.Campaigns[at], x.reports[i].now)
+		}
+	}
+}
+
+// Times of listening. Chosen: what other nodes heard is judged within a second, and what
+// changes with time alone (showings come and go) within ten.
+const (
+	hearEvery  = time.Second
+	judgeEvery = 10 * time.Second
+)
+
+// hear judges campaigns as reports of other nodes come in and time goes by, folds what
+// is no longer needed, and shares how campaigns stand, until ctx ends.
+func (n *Node) hear(ctx context.Context) {
+	if n.dialling.documents == nil {
+		return
+	}
+	var sharing sync.WaitGroup
+	sharing.Go(func() { n.dialling.documents.run(ctx) })
+	defer sharing.Wait()
+	ticker := time.NewTicker(hearEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-ticker.C:
+			n.hearAt(now)
+		}
+	}
+}
+
+// hearAt is one round of hear. While the wall clock cannot be believed nothing is
+// judged and nothing goes.
+func (n *Node) hearAt(now time.Time) {
+	if _, wrong := n.clock.wrong(); wrong {
+		return
+	}
+	d, rules, second := &n.dialling, n.rules.Load(), n.clock.at(now, 0)
+	tags := d.book.Changed(nil)
+	if now.Sub(d.looked) >= judgeEvery {
+		d.looked = now
+		d.book.Fold(second, rules.DialBack.Window)
+		n.dropStandings(second)
+		tags = d.book.Campaigns(tags[:0])
+	}
+	if !rules.DialBack.On {
+		return
+	}
+	for _, tag := range tags {
+		if at := rules.find(tag); at >= 0 {
+			n.judgeCampaign(rules.Policy, &rules.Campaigns[at], second)
+		}
+	}
+}
+
+// releasedSeconds is how long a release is kept where nothing has happened since: longer
+// than any window, in which it says what counts.
+const releasedSeconds = 91 * 24 * 60 * 60
+
+// dropStandings forgets releases that have no effect any more.
+func (n *Node) dropStandings(now uint32) {
+	d := &n.dialling
+	d.mu.Lock()
+	var gone []uint64
+	for tag, s := range d.standings {
+		if level, _ := s.Level(); level == trust.None && now > s.After() && now-s.After() > releasedSeconds {
+			gone = append(gone, tag)
+			delete(d.standings, tag)
+		}
+	}
+	d.mu.Unlock()
+	for _, tag := range gone {
+		d.documents.drop(dialName(tag))
+	}
+}

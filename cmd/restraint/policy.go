@@ -22,6 +22,7 @@ type policyCmd struct {
 	History  policyHistoryCmd  `cmd:"" help:"List the versions."`
 	Rollback policyRollbackCmd `cmd:"" help:"Put an older version in force again."`
 	Diff     policyDiffCmd     `cmd:"" help:"Compare a file with the policy in force, line by line."`
+	Review   policyReviewCmd   `cmd:"" help:"Show how a campaign stands with people, and release it where they had it dialled back."`
 }
 
 type policyShowCmd struct {

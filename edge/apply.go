@@ -28,6 +28,7 @@ func (n *Node) apply(x *exchange) error {
 		n.metrics.events[x.reports[i].kind].Inc()
 	}
 	n.shownHere.add(x.changes, n.rules.Load())
+	n.countReports(x.changes)
 	n.judgeReported(x)
 	return nil
 }

@@ -242,7 +242,7 @@ func (n *Node) keepStanding(tag uint64, s *trust.Standing) error {
 // judgeReported judges the campaigns that the request has reports about.
 func (n *Node) judgeReported(x *exchange) {
 	rules := n.rules.Load()
-	if !rules.DialBack.On {
+	if _, wrong := n.clock.wrong(); wrong || !rules.DialBack.On {
 		return
 	}
 	var last uint64

@@ -73,6 +73,7 @@ func (n *Node) postOptOut(ctx *fasthttp.RequestCtx, x *exchange) {
 			return fmt.Errorf("keep the opt-out: %w", err)
 		}
 		n.metrics.optOuts.Inc()
+		n.countReports(x.changes)
 		return nil
 	})
 }

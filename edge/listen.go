@@ -97,7 +97,7 @@ func (x *exchange) appendReports(n *Node) {
 		if kept.ID == 0 {
 			kept.ID = 1 + rand.Uint64N(math.MaxUint64)
 		}
-		x.changes = append(x.changes, reportChange(&x.spans, r, &kept))
+		x.changes = append(x.changes, reportChange(r.said.campaign, &kept, caps.Second(r.now)))
 	}
 }
 
@@ -166,18 +166,27 @@ const (
 	reportWeighs   = 8
 )
 
-func reportChange(s *spans, r *report, kept *trust.Report) caps.Change {
+func reportChange(campaign uint64, r *trust.Report, now caps.Second) caps.Change {
 	var key caps.Key
-	binary.LittleEndian.PutUint64(key[:8], r.said.campaign)
-	binary.LittleEndian.PutUint64(key[8:], kept.ID)
-	s.keys = append(s.keys, key) // what aliases the keys before keeps doing so
-	c := caps.Change{
-		Kind: caps.ChangeReport, Keys: s.keys[len(s.keys)-1:], Now: caps.Second(r.now), Field: kept.Person, Stamp: caps.Second(kept.At), Value: uint32(kept.Kind),
-	}
-	if kept.Weighs {
+	binary.LittleEndian.PutUint64(key[:8], campaign)
+	binary.LittleEndian.PutUint64(key[8:], r.ID)
+	c := caps.Change{Kind: caps.ChangeReport, Keys: []caps.Key{key}, Now: now, Field: r.Person, Stamp: caps.Second(r.At), Value: uint32(r.Kind)}
+	if r.Weighs {
 		c.Value |= reportWeighs
 	}
 	return c
+}
+
+// countReports counts the reports among changes that were made.
+func (n *Node) countReports(changes []caps.Change) {
+	for i := range changes {
+		if c := &changes[i]; c.Kind == caps.ChangeReport {
+			n.metrics.reports[c.Value&reportKindBits].Inc()
+			if c.Value&reportWeighs != 0 {
+				n.metrics.reportsWeighing.Inc()
+			}
+		}
+	}
 }
 
 // besideCounters is the book as the store of counters keeps it along.

@@ -40,7 +40,9 @@ type metrics struct {
 	responses          map[int]*vm.Counter       // by status class, 2 to 5
 	keysRefused        [access.LetIn]*vm.Counter // by why
 	keysSlowed         *vm.Counter
-	forbidden          *vm.Counter // a key without the role
+	forbidden          *vm.Counter                   // a key without the role
+	reports            [trust.OptOut + 1]*vm.Counter // taken here, by kind; some come again
+	reportsWeighing    *vm.Counter
 	reportsUncounted   *vm.Counter
 	dialChanges        [trust.Levels]*vm.Counter // by the level that was reached
 
@@ -76,7 +78,11 @@ func newMetrics(n *Node) *metrics {
 		decideSeconds:      set.NewPrometheusHistogramExt(`restraint_decide_duration_seconds`, latencyBounds),
 		eventsSeconds:      set.NewPrometheusHistogramExt(`restraint_events_duration_seconds`, latencyBounds),
 		responses:          make(map[int]*vm.Counter),
+		reportsWeighing:    set.NewCounter(`restraint_reports_weighing_total`),
 		reportsUncounted:   set.NewCounter(`restraint_reports_uncounted_total`),
+	}
+	for _, kind := range trust.Kinds {
+		m.reports[kind] = set.NewCounter(`restraint_reports_total{kind="` + kind.String() + `"}`)
 	}
 	for level := range m.dialChanges {
 		m.dialChanges[level] = set.NewCounter(`restraint_dial_back_changes_total{to="` + trust.Level(level).String() + `"}`)

@@ -154,7 +154,7 @@ func (b *Book) Changed(dst []uint64) []uint64 {
 func (b *Book) Fold(now, window uint32) (gone int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	days := max(LeastDays, (window+secondsPerDay-1)/secondsPerDay+1)
+	days := daysOf(window)
 	today := Day(now)
 	floor := today - min(today, days)
 	oldest := today - min(today, KeptDays)
@@ -172,6 +172,14 @@ func (b *Book) Fold(now, window uint32) (gone int) {
 	}
 	return before - b.held
 }
+
+// daysOf is for how many days before today reports are kept as such for a window of so many seconds: as far back as it reaches, and a day more.
+func daysOf(window uint32) uint32 {
+	return max(LeastDays, (window+secondsPerDay-1)/secondsPerDay+1)
+}
+
+// KeptSeconds is how old a report can become before it is folded.
+func KeptSeconds(window uint32) uint32 { return (daysOf(window) + 1) * secondsPerDay }
 
 // forget calls each with every page and lets go of those of days before the oldest.
 func (b *Book) forget(oldest uint32, each func(*Page)) {
@@ -276,4 +284,33 @@ func (b *Book) Stats() Stats {
 		s.Oldest = oldest
 	}
 	return s
+}
+
+// A Said is a report with the campaign that it is about.
+type Said struct {
+	Campaign uint64
+	Report
+}
+
+// Of returns the reports of a person, whom people names on each page: as they may stand there, for the campaign with a tag on a day.
+func (b *Book) Of(people func(campaign uint64, day uint32) []uint64) (found []Said) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for tag, pages := range b.campaigns {
+		for _, p := range pages {
+			if p.Len() == 0 {
+				continue
+			}
+			who := people(tag, p.Day)
+			for i := range p.reports {
+				if slices.Contains(who, p.reports[i].Person) {
+					found = append(found, Said{tag, p.reports[i]})
+				}
+			}
+		}
+	}
+	slices.SortFunc(found, func(a, b Said) int {
+		return cmp.Or(cmp.Compare(b.At, a.At), cmp.Compare(a.Campaign, b.Campaign), cmp.Compare(a.ID, b.ID))
+	})
+	return found
 }

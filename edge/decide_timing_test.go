@@ -236,3 +236,44 @@ func benchUsers(b *testing.B) []int {
 	}
 	return []int{1e5, 1e6}
 }
+
+// BenchmarkTally decides and counts once more, and reports how long that takes of what a
+// decision takes, and for each candidate (the median over pairs of blocks).
+func BenchmarkTally(b *testing.B) {
+	const users, block = 1e5, 64
+	n := benchNode(b, users*800+(64<<20), benchPolicy())
+	fill(b, n, users)
+	fillList(b, n)
+	for _, k := range []int{1, 20, 50} {
+		requests := benchRequests(b, k)
+		b.Run(fmt.Sprintf("candidates=%d", k), func(b *testing.B) {
+			random := rand.New(rand.NewPCG(5, 6))
+			name, source := make([]byte, 0, 16), []byte(openrtb.SourceUserID)
+			var ratios, costs []float64
+			for i := 0; b.Loop(); i++ {
+				var took [2]time.Duration
+				for which := range took {
+					which = (which + i) % 2 // each goes first as often
+					begun := time.Now()
+					for d := range block {
+						x := requests[d%len(requests)]
+						name = strconv.AppendInt(append(name[:0], 'u'), int64(random.IntN(users)), 10)
+						x.req.Identifiers[0] = openrtb.Identifier{Source: source, ID: name}
+						n.decide(x, benchNow)
+						if which == 1 {
+							n.counting.tallies.count(x)
+						}
+					}
+					took[which] = time.Since(begun)
+				}
+				ratios = append(ratios, float64(took[1])/float64(took[0]))
+				costs = append(costs, float64(took[1]-took[0])/float64(block*k))
+			}
+			slices.Sort(ratios)
+			slices.Sort(costs)
+			b.ReportMetric(ratios[len(ratios)/2], "twice/once")
+			b.ReportMetric(costs[len(costs)/2], "ns/candidate")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}

@@ -18,10 +18,7 @@ import (
 // dialling is how campaigns stand that people complain about: what was reported, and by
 // a joined document for each campaign whether it is dialled back, on all nodes alike.
 type dialling struct {
-	book *trust.Book
-	// shown is how often the campaign with a tag was shown after from and up to to, in
-	// Unix seconds, as far as is known here.
-	shown     func(campaign uint64, from, to uint32) uint64
+	book      *trust.Book
 	documents *joined // nil: of a replay, which keeps nothing
 
 	mu        sync.Mutex
@@ -197,15 +194,27 @@ func (n *Node) weigh(p *policy.Policy, c *policy.Campaign, s *trust.Standing, no
 	rule := &p.DialBack
 	w.from = max(now-min(now, rule.Window+1), s.After())
 	w.tally = n.dialling.book.Tally(c.Tag, w.from, now)
-	if n.dialling.shown != nil {
-		w.shown = n.dialling.shown(c.Tag, w.from, now)
-	}
+	w.shown = n.shownSince(c, s, w.from, now)
 	if rule.On {
 		w.level = trust.Judge(&trust.Rule{
 			MinShown: uint64(rule.MinShown), MinPeople: uint64(rule.MinPeople), Lower: uint64(rule.HidesPer10K), Pause: uint64(rule.PauseAt),
 		}, &w.tally, w.shown)
 	}
 	return w
+}
+
+// shownSince is how often a campaign was shown after from, on all nodes: in the hours that
+// the time touches, without what had been shown in the hour of the release before it.
+func (n *Node) shownSince(c *policy.Campaign, s *trust.Standing, from, now uint32) uint64 {
+	stale := countEvery
+	if n.clock.request { // which is not that of what is remembered
+		stale = 0
+	}
+	shown := n.counting.shown(c.ID, from, now, stale)
+	if r := s.Release; r != nil && from == r.At {
+		return shown - min(shown, r.Shown)
+	}
+	return shown
 }
 
 // judgeCampaign dials a campaign back where what was reported asks for it. It never

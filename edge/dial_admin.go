@@ -146,7 +146,9 @@ func (n *Node) postRelease(ctx *fasthttp.RequestCtx, name string) {
 		newProblem(fasthttp.StatusConflict, fmt.Sprintf("the campaign %q is not dialled back, so there is nothing to release; /v1/dial-back lists those that are", name)).send(ctx)
 		return
 	}
-	released := s.Released(trust.Release{At: now, Why: why, By: callerOf(ctx), Node: n.options.Name})
+	released := s.Released(trust.Release{
+		At: now, Shown: n.counting.shown(name, now, now, 0), Why: why, By: callerOf(ctx), Node: n.options.Name,
+	})
 	if err := n.keepStanding(tag, released); err != nil {
 		n.log.Error("release not kept", "campaign", name, "error", err.Error())
 		diskProblem(err, "the campaign stays as it was").send(ctx)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"restraint/edge/identity"
+	"restraint/edge/traffic"
 	"restraint/edge/trust"
 )
 
@@ -57,7 +58,7 @@ func TestWrongClockJudgesNothing(t *testing.T) {
 	}
 	n.dialling.documents = documents
 	now := time.Now()
-	n.dialling.shown = func(uint64, uint32, uint32) uint64 { return 10 }
+	n.counting.add(uint32(now.Unix()), traffic.Row{Campaign: "paused"}, countImpression, 10)
 	for i := range 8 {
 		n.dialling.book.Add(tag, trust.Report{ID: uint64(i + 1), Person: uint64(i + 1), At: uint32(now.Unix()), Kind: trust.Hide, Weighs: true})
 	}

@@ -41,6 +41,7 @@ type report struct {
 	beats  span           // impression: the holds it uses up
 	own    caps.Retention // impression: of where it was shown; 0: the policy's
 	said   said           // about its campaign
+	tally
 }
 
 // readEvent checks one event and appends what it comes to. The error is for the
@@ -71,6 +72,7 @@ func (n *Node) readEvent(x *exchange, e *openrtb.Event, rules *rules, now uint32
 	if err != nil {
 		return err
 	}
+	n.tell(x, &r, e, rules, campaign)
 	if e.Type == openrtb.Impression && !n.mayStore(x, e, rules) {
 		n.metrics.eventsNotKept.Inc()
 		r.keys.to = r.keys.from
@@ -106,6 +108,7 @@ func (n *Node) readEvent(x *exchange, e *openrtb.Event, rules *rules, now uint32
 func (n *Node) readPerson(x *exchange, r *report, e *openrtb.Event, rules *rules, now uint32) error {
 	from := len(x.spans.keys)
 	x.grant.Shown, x.grant.Channel = x.grant.Shown[:0], x.grant.Channel[:0]
+	x.outside, x.grant.Uncounted = false, false
 	if len(e.Token) > 0 {
 		if err := n.tokens.Open(&x.grant, e.Token, now); err != nil {
 			return fmt.Errorf("token: %w", err)

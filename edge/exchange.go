@@ -33,6 +33,10 @@ type exchange struct {
 	kept      []keptPlace    // places that the answer holds
 	holds     []caps.Change  // scratch of tellHolds
 
+	arm     Arm    // of the person of this request
+	outside bool   // it is a load test's, and stands outside all counts of what happened
+	stripe  uint32 // of the tables in which it counts
+
 	withheld  bool // the caller may not see reasons
 	explain   bool
 	explained []explanation // one for each verdict, when explain
@@ -71,6 +75,7 @@ func (n *Node) identify(x *exchange, dst []caps.Key, ids []openrtb.Identifier, p
 				break
 			}
 		}
+		x.outside = x.outside || source == loadSource
 		dst = append(dst, n.hasher.Key(source, id))
 	}
 	return dst, dropped
@@ -99,6 +104,7 @@ func sortByRank(ids []openrtb.Identifier, p *policy.Policy) {
 func (n *Node) decide(x *exchange, now uint32) {
 	rules := n.rules.Load()
 	var dropped int
+	x.outside = false
 	withToken := x.req.Token || x.req.Hold
 	if withToken {
 		sortByRank(x.req.Identifiers, rules.Policy) // the primary one stands for the person in what the token reports
@@ -112,7 +118,7 @@ func (n *Node) decide(x *exchange, now uint32) {
 	x.grant.Nonce, x.grant.Shown, x.grant.Channel, x.grant.HeldSeconds = 0, x.grant.Shown[:0], x.grant.Channel[:0], 0
 	if withToken {
 		n.tokens.Begin(&x.grant, now)
-		x.grant.Keys, x.grant.Uncounted = append(x.grant.Keys[:0], x.keys...), madeUp(x.req.Identifiers)
+		x.grant.Keys = append(x.grant.Keys[:0], x.keys...)
 		if len(x.req.Channel) <= identity.MaxTokenChannel { // a longer one is no policy's
 			x.grant.Channel = append(x.grant.Channel, x.req.Channel...)
 		}
@@ -126,9 +132,13 @@ func (n *Node) decide(x *exchange, now uint32) {
 	x.token = x.token[:0]
 	if withToken {
 		x.grant.Store, x.grant.Retention = x.keeps(), uint8(x.judge.market.own)
+		x.grant.Market, x.grant.Uncounted = x.judge.market.token, x.outside
 		x.token = n.tokens.Append(x.token, &x.grant)
 	}
 	n.count(x)
+	if !x.outside {
+		n.counting.tallies.count(x)
+	}
 }
 
 // judgeLocked judges and takes places under the person's locks, which are let go

@@ -16,10 +16,6 @@ import (
 // node, into snapshots. Here it is decided what a report is the same as, who it is of and
 // whether it weighs, once; those who hear of it go by that.
 
-// uncountedSource is of people that a load test makes up; they stand outside all counts
-// of what people say about campaigns.
-const uncountedSource = "restraint.load"
-
 // said is what a report says about a campaign.
 type said struct {
 	kind     trust.Kind // 0: nothing
@@ -47,7 +43,7 @@ func (n *Node) saysOf(x *exchange, r *report, e *openrtb.Event, kind trust.Kind,
 	if kind == 0 || campaign == 0 {
 		return
 	}
-	if x.uncounted(e) {
+	if x.outside || x.grant.Uncounted {
 		n.metrics.reportsUncounted.Inc()
 		return
 	}
@@ -58,21 +54,6 @@ func (n *Node) saysOf(x *exchange, r *report, e *openrtb.Event, kind trust.Kind,
 	case len(e.Token) > 0:
 		r.said.id = n.reports.ByToken(campaign, byte(kind), x.grant.Nonce)
 	}
-}
-
-// uncounted says whether an event, or the opened token that it came with, is of somebody
-// whom a load test made up.
-func (x *exchange) uncounted(e *openrtb.Event) bool {
-	return len(e.Token) > 0 && x.grant.Uncounted || len(e.Token) == 0 && madeUp(e.Identifiers)
-}
-
-func madeUp(ids []openrtb.Identifier) bool {
-	for i := range ids {
-		if string(ids[i].Source) == uncountedSource {
-			return true
-		}
-	}
-	return false
 }
 
 // appendReports appends to x.changes what the reports say about campaigns. It is done
@@ -177,8 +158,8 @@ func reportChange(campaign uint64, r *trust.Report, now caps.Second) caps.Change
 	return c
 }
 
-// countReports counts the reports among changes that were made.
-func (n *Node) countReports(changes []caps.Change) {
+// countSaid counts the reports among changes that were made.
+func (n *Node) countSaid(changes []caps.Change) {
 	for i := range changes {
 		if c := &changes[i]; c.Kind == caps.ChangeReport {
 			n.metrics.reports[c.Value&reportKindBits].Inc()

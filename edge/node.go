@@ -94,12 +94,13 @@ type Node struct {
 	watch    watch
 	guarding guarding
 	metrics  *metrics
+	counting counting
+	heard    heardOf // nil: nobody says it exactly
 
 	policies policies
 	rules    atomic.Pointer[rules]
 
-	dialling  dialling
-	shownHere shownCounts
+	dialling dialling
 
 	exchanges sync.Pool // of *exchange
 	bid       *server
@@ -155,14 +156,13 @@ func load(o Options) (*Node, error) {
 		guarding: guarding{failures: access.NewFailures(), hold: time.Sleep},
 	}
 	n.dialling.book = trust.NewBook()
-	n.dialling.shown = n.shownHere.between
 	o.Caps.Beside = besideCounters{n.dialling.book}
 	n.caps = caps.New(o.Caps)
 	var err error
 	if n.consent, err = consent.New(consentBytes); err != nil {
 		return nil, err
 	}
-	n.exchanges.New = func() any { return new(exchange) }
+	n.exchanges.New = func() any { return &exchange{stripe: n.counting.tallies.stripe.Add(1)} }
 	n.listing.open()
 	n.metrics = newMetrics(n)
 	if err := n.openLists(); err != nil {
@@ -185,6 +185,10 @@ func load(o Options) (*Node, error) {
 	if err := n.keeper.Restore(n.caps); err != nil {
 		n.close()
 		return nil, fmt.Errorf("restore: %w", err)
+	}
+	if err := n.openCounting(); err != nil {
+		n.close()
+		return nil, err
 	}
 	n.joinPolicy() // after the keeper, whom the cluster lets in or refuses
 	if !o.RequestClock {
@@ -214,6 +218,7 @@ func (n *Node) Run(ctx context.Context) error {
 	running.Go(func() { n.sharePolicy(ctx) })
 	running.Go(func() { n.shareLists(ctx) })
 	running.Go(func() { n.hear(ctx) })
+	running.Go(func() { n.keepCounting(ctx) })
 	running.Go(func() { n.announce(ctx) })
 
 	var err error
@@ -235,6 +240,7 @@ func (n *Node) Run(ctx context.Context) error {
 	n.inside.Lock()
 	defer n.inside.Unlock()
 	n.saveWatch(time.Now())
+	n.closeCounting()
 	if e := n.close(); e != nil && err == nil {
 		err = fmt.Errorf("close lists: %w", e)
 	}

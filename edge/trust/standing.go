@@ -80,11 +80,13 @@ type Raise struct {
 
 // A Release is that a human ended a dial-back. Only reports and showings after its second count from then on.
 type Release struct {
-	At   uint32 `json:"at"`
-	From string `json:"from"` // the level before
-	Why  string `json:"why,omitempty"`
-	By   string `json:"by,omitempty"` // the key's client, where there are keys
-	Node string `json:"node"`
+	At uint32 `json:"at"`
+	// Shown is how often the campaign had been shown by then in the hour of At, as showings are counted by the hour.
+	Shown uint64 `json:"shown"`
+	From  string `json:"from"` // the level before
+	Why   string `json:"why,omitempty"`
+	By    string `json:"by,omitempty"` // the key's client, where there are keys
+	Node  string `json:"node"`
 }
 
 // A Standing is what holds for one campaign. Encoded, it is JSON with just these fields, of at most 8 KiB. Equal standings are equal bytes.

@@ -7,7 +7,6 @@ import (
 
 	"restraint/caps"
 	"restraint/edge/openrtb"
-	"restraint/edge/policy"
 	"restraint/edge/trust"
 )
 
@@ -203,10 +202,4 @@ func (x *exchange) optedOutBy(rules *rules, c eventCampaign) (tags []uint64) {
 		}
 	}
 	return tags
-}
-
-// Reported is what was reported about a campaign after from and up to to, in Unix
-// seconds. Of days before those of the dial-back's window only whole ones are known.
-func (n *Node) reported(c *policy.Campaign, from, to uint32) trust.Tally {
-	return n.dialling.book.Tally(c.Tag, from, to)
 }

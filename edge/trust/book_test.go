@@ -221,8 +221,13 @@ func TestWeighed(t *testing.T) {
 		add        uint64
 		want       bool
 	}{
-		{testDay + 1, 0, 7, true}, {testDay, 0, 7, false}, {testDay + 1, at, 7, false}, {testDay + 1, at - 1, 7, true},
-		{testDay + 1, 0, 8, false}, {testDay + 1, 0, 9, false}, {testDay + 1, 0, 1, false},
+		{testDay + 1, 0, 7, true},
+		{testDay, 0, 7, false},
+		{testDay + 1, at, 7, false},
+		{testDay + 1, at - 1, 7, true},
+		{testDay + 1, 0, 8, false},
+		{testDay + 1, 0, 9, false},
+		{testDay + 1, 0, 1, false},
 	} {
 		if got := b.Weighed(testTag, c.day, c.after, person(c.add)); got != c.want {
 			t.Errorf("before day %d, after %d, person %d: %v", c.day, c.after, c.add, got)

@@ -23,6 +23,7 @@ type dialling struct {
 	mu        sync.Mutex
 	standings map[uint64]*trust.Standing // by campaign
 	looked    time.Time                  // when all campaigns were judged last
+	opening   bool                       // documents are read, before anything else runs
 }
 
 // dial is what holds for a campaign that is dialled back. It is immutable.
@@ -51,7 +52,9 @@ func (n *Node) openDialling() (err error) {
 	if n.options.RequestClock {
 		return nil
 	}
+	d.opening = true // what is read is no change
 	d.documents, err = openJoined(filepath.Join(n.options.Dir, "joined"), dialPrefix, n.options.Shared, n.log, n.joinStandings, n.adoptDocument)
+	d.opening = false
 	return err
 }
 
@@ -108,7 +111,9 @@ func (n *Node) adopt(tag uint64, s *trust.Standing) {
 	if r := n.rules.Load(); r != nil {
 		r.dialTo(tag, now)
 	}
-	n.tellDial(before, now)
+	if !d.opening {
+		n.tellDial(before, now)
+	}
 }
 
 // tellDial logs a change of level and counts it.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"restraint/caps"
+	"restraint/edge/identity"
 	"restraint/edge/trust"
 )
 
@@ -38,6 +39,15 @@ func (n *Node) addReports(e *everything, rules *rules, keys []caps.Key) {
 		}
 		e.Reports = append(e.Reports, h)
 	}
+}
+
+// saidAbout is what was reported about a campaign from one second to another, of the whole
+// cluster; false where it is not known exactly.
+func (n *Node) saidAbout(campaign string, from, to uint32) (reported, bool) {
+	t, exact := n.dialling.book.Exactly(n.tags.Tag(identity.KindCampaign, 0, campaign), from-min(from, 1), to)
+	return reported{
+		Hides: t.By[trust.Hide], Complaints: t.By[trust.Complaint], Helpful: t.By[trust.Helpful], Intrusive: t.By[trust.Intrusive], OptOuts: t.By[trust.OptOut],
+	}, exact
 }
 
 // unsaid are the changes by which the person's reports become nobody's: they still count

@@ -156,6 +156,7 @@ func load(o Options) (*Node, error) {
 		guarding: guarding{failures: access.NewFailures(), hold: time.Sleep},
 	}
 	n.dialling.book = trust.NewBook()
+	n.heard = n.saidAbout
 	o.Caps.Beside = besideCounters{n.dialling.book}
 	n.caps = caps.New(o.Caps)
 	var err error

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 )
 
 // policyReviewCmd shows how a campaign stands with the people it is shown to, and ends a
@@ -146,7 +145,21 @@ func (c *policyReviewCmd) list(ctx context.Context, p *process, node *client) er
 
 // numbers says what people reported when it was dialled back.
 func (d *dialledBack) numbers() string {
-	return fmt.Sprintf("%s by %s in %s showings; %s in 10,000 are enough", plural(int(d.Weighing), "report"), people(d.People), grouped(d.Shown), grouped(d.Per10K))
+	return fmt.Sprintf("%s by %s in %s showings within %s; %s in 10,000 are enough", plural(int(d.Weighing), "report"), people(d.People), grouped(d.Shown), windowText(d.Window),
+		grouped(d.Per10K))
+}
+
+// windowText is a window as policies write it.
+func windowText(seconds int64) string {
+	for _, unit := range []struct {
+		seconds int64
+		name    string
+	}{{24 * 3600, "d"}, {3600, "h"}, {60, "m"}} {
+		if seconds%unit.seconds == 0 && seconds > unit.seconds {
+			return fmt.Sprintf("%d%s", seconds/unit.seconds, unit.name)
+		}
+	}
+	return fmt.Sprintf("%ds", seconds)
 }
 
 func people(n int64) string {
@@ -177,7 +190,7 @@ func (r *campaignReview) print(w io.Writer) error {
 	}
 	if d := r.DialledBack; d != nil {
 		line("  since     %s, under policy version %d, found by %s", moment(d.Since), d.Policy, d.Node)
-		line("  by        %s within %s", d.numbers(), roughTime(time.Duration(d.Window)*time.Second))
+		line("  by        %s", d.numbers())
 		if !r.InForce {
 			line("  not in force: %s", r.notInForce())
 		}
@@ -205,8 +218,8 @@ func (r *campaignReview) print(w io.Writer) error {
 		line("  %-9s %s%s", kind, about, grouped(n.Reports[kind]))
 	}
 	if rule := r.Rule; rule != nil {
-		line("rule: from %s shown and %s on, lowered to %.0f %% at %d in 10,000, paused at %d, within %s",
-			grouped(rule.MinShown), people(rule.MinPeople), rule.Factor*100, rule.HidesPer10K, rule.PauseAt, roughTime(time.Duration(rule.WindowSeconds)*time.Second))
+		line("rule: from %s shown and %s on, lowered to %.0f %% at %s in 10,000, paused at %s, within %s",
+			grouped(rule.MinShown), people(rule.MinPeople), rule.Factor*100, grouped(rule.HidesPer10K), grouped(rule.PauseAt), windowText(rule.WindowSeconds))
 	} else {
 		line("rule: dial_back is off")
 	}

@@ -13,10 +13,10 @@ func TestPolicyReview(t *testing.T) {
 	inProcess(t, nil, "", "policy", "review", "--addr", addr, "a/b").must(t, 0,
 		"a/b is lowered: its caps are scaled down until it is released\n",
 		"  since     2026-11-01 02:26:40 UTC, under policy version 12, found by edge-1\n",
-		"  by        60 reports by 55 people in 20,000 showings; 5 in 10,000 are enough within 1d 0h\n",
+		"  by        60 reports by 55 people in 20,000 showings within 24h; 5 in 10,000 are enough\n",
 		"  released  2026-10-30 22:40:00 UTC by me (key k1) on edge-2, from paused: the creative was replaced\n",
 		"  shown     20,100\n", "  weighing  about 61 reports by 56 people, which is 30.3 in 10,000\n", "  hide      about 70\n", "  opt_out   about 5\n",
-		"rule: from 10,000 shown and 50 people on, lowered to 50 % at 5 in 10,000, paused at 20, within 1d 0h\n")
+		"rule: from 10,000 shown and 50 people on, lowered to 50 % at 5 in 10,000, paused at 20, within 24h\n")
 	if last.method != "GET" || last.path != "/v1/campaigns/a/b/review" || last.body != "" {
 		t.Errorf("asked %+v", last)
 	}
@@ -38,11 +38,11 @@ func TestPolicyReview(t *testing.T) {
 
 func TestPolicyReviewList(t *testing.T) {
 	addr, last := fakeNode(t, 200, "application/json", `{"policy":3,"campaigns":[
-		{"campaign":"shoes","in_policy":true,"level":"paused","in_force":true,"dialled_back":{"since":1793500000,"shown":10000,"weighing":25,"people":25,"per_10k":20}},
+		{"campaign":"shoes","in_policy":true,"level":"paused","in_force":true,"dialled_back":{"since":1793500000,"window":5400,"shown":10000,"weighing":25,"people":25,"per_10k":20}},
 		{"campaign":"gone","in_policy":false,"level":"lowered","in_force":false,"dialled_back":{"since":1793500000,"shown":1,"weighing":1,"people":1,"per_10k":5}},
 		{"campaign":"off","in_policy":true,"level":"lowered","in_force":false,"dialled_back":{"since":1793500000,"shown":1,"weighing":1,"people":1,"per_10k":5}}]}`)
 	inProcess(t, nil, "", "policy", "review", "--addr", addr).must(t, 0,
-		"shoes     paused   2026-11-01 02:26:40 UTC  25 reports by 25 people in 10,000 showings; 20 in 10,000 are enough  yes\n",
+		"shoes     paused   2026-11-01 02:26:40 UTC  25 reports by 25 people in 10,000 showings within 90m; 20 in 10,000 are enough  yes\n",
 		"no, the policy does not have it\n", "no, dial_back is off\n")
 	if last.method != "GET" || last.path != "/v1/dial-back" {
 		t.Errorf("asked %+v", last)

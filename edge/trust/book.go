@@ -107,6 +107,22 @@ func (b *Book) Tally(campaign uint64, from, to uint32) (t Tally) {
 	return t
 }
 
+// Exactly is Tally, and whether it is exact: not where a day is an estimate, nor where one that was folded is only in part of that time.
+func (b *Book) Exactly(campaign uint64, from, to uint32) (t Tally, exact bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	exact = true
+	for _, p := range b.campaigns[campaign] {
+		if p.Day < Day(from) || p.Day > Day(to) {
+			continue
+		}
+		one := p.Tally(from, to)
+		t.Add(&one)
+		exact = exact && (p.Folded == Tally{} || p.whole(from, to))
+	}
+	return t, exact && !t.Estimated
+}
+
 // Weighed reports whether the campaign has a hide or complaint that weighs, of the person that identify gives for a day, on a day before the
 // given one and after a second.
 func (b *Book) Weighed(campaign uint64, day, after uint32, identify func(day uint32) uint64) bool {

@@ -177,6 +177,14 @@ func TestFold(t *testing.T) {
 	if got := b.Tally(testTag, 0, at+10*secondsPerDay); got != want {
 		t.Errorf("folded %+v, want %+v", got, want)
 	}
+	for _, c := range []struct {
+		from, to uint32
+		exact    bool
+	}{{testDay*secondsPerDay - 1, testDay*secondsPerDay + secondsPerDay - 1, true}, {at, at + secondsPerDay, false}, {at + secondsPerDay - 1, at + 2*secondsPerDay, true}} {
+		if got, exact := b.Exactly(testTag, c.from, c.to); exact != c.exact || exact && got != b.Tally(testTag, c.from, c.to) {
+			t.Errorf("after %d: %+v, exact %v", c.from, got, exact)
+		}
+	}
 	if b.Add(testTag, Report{ID: 9, Person: 9, At: at, Kind: Hide}) || b.Stats().Late != 1 {
 		t.Errorf("late: %+v", b.Stats())
 	}

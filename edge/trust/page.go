@@ -126,11 +126,16 @@ func (p *Page) Tally(from, to uint32) (t Tally) {
 		reports = reports[:n-1]
 	}
 	t = tally(reports, from, to, scale)
-	begins := uint64(p.Day) * secondsPerDay
-	if uint64(from) < begins && uint64(to) >= begins+secondsPerDay-1 {
+	if p.whole(from, to) {
 		t.most(&p.Folded)
 	}
 	return t
+}
+
+// whole reports whether all of the day is after from and up to to.
+func (p *Page) whole(from, to uint32) bool {
+	begins := uint64(p.Day) * secondsPerDay
+	return uint64(from) < begins && uint64(to) >= begins+secondsPerDay-1
 }
 
 // Fold leaves the numbers of the page and lets go of its reports.

@@ -56,6 +56,7 @@ var adminRoutes = []route{
 	{"/v1/users/erase", "POST", (*Node).postErase},
 	{"/v1/users/preferences", "POST", (*Node).postPreferences},
 	{"/v1/retention", "GET", (*Node).getRetention},
+	{"/v1/dial-back", "GET", (*Node).getDialBack},
 	{"/v1/report", "GET", (*Node).getReport},
 	{"/v1/audit", "GET", (*Node).getAudit},
 	{"/v1/audit/head", "GET", (*Node).getAuditHead},
@@ -94,6 +95,10 @@ func (n *Node) serveAdmin(ctx *fasthttp.RequestCtx) {
 			return
 		}
 		n.getProfile(ctx, name)
+		return
+	}
+	if rest, ok := strings.CutPrefix(path, campaignPaths); ok {
+		n.serveCampaign(ctx, rest)
 		return
 	}
 	if receipt, ok := strings.CutPrefix(path, "/v1/users/erasures/"); ok {

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -73,7 +74,7 @@ type recorded struct {
 
 // begin puts on record what a request asks for, which is to be done only then.
 func (n *Node) begin(ctx *fasthttp.RequestCtx, e audit.Entry) (*recorded, *problem) {
-	e.Who, e.Why = n.whoAsks(ctx), why(ctx)
+	e.Who, e.Why = n.whoAsks(ctx), cmp.Or(e.Why, why(ctx))
 	r, err := n.beginAs(e)
 	if err != nil {
 		return nil, notRecorded(err)

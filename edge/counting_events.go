@@ -137,7 +137,8 @@ func (r *report) measure() string {
 	return countHelpful
 }
 
-// countOptOut counts an opt-out by a token for the campaigns that its answer showed.
+// countOptOut counts an opt-out by a token for the campaign that it names, else for those
+// that its answer showed.
 func (n *Node) countOptOut(x *exchange, e *openrtb.Event, r *report) {
 	rules := n.rules.Load()
 	n.tell(x, r, e, rules, eventCampaign{})
@@ -149,7 +150,7 @@ func (n *Node) countOptOut(x *exchange, e *openrtb.Event, r *report) {
 		seen[x.grant.Shown[i].Campaign] = true
 	}
 	for i := range rules.Campaigns {
-		if c := &rules.Campaigns[i]; seen[identity.ShownCampaign(c.Tag)] {
+		if c := &rules.Campaigns[i]; seen[identity.ShownCampaign(c.Tag)] && (len(e.Campaign) == 0 || c.ID == string(e.Campaign)) {
 			n.counting.add(r.now, traffic.Row{Campaign: c.ID, Arm: r.Arm, Market: r.Market}, countOptOut, 1)
 		}
 	}

@@ -10,6 +10,10 @@
 // paths (admin_*.go), what people ask (people.go, lookup.go, erasure.go,
 // preferences.go, retention.go) and the files of a node.
 //
+// What people report about campaigns (listen.go) is a set that is kept and shared beside
+// the counters; by it campaigns are dialled back (dial.go, dial_judge.go, rule_dial.go),
+// until a human releases them (dial_admin.go).
+//
 // Who may use which path once keys are configured is one table (matrix.go), and
 // access.go asks it before a path is routed; the keys are package access's.
 //

@@ -65,6 +65,9 @@ var matrix = []door{
 	{"/v1/policy/history", "GET", access.Ops, false},
 	{"/v1/policy/rollback", "POST", access.Ops, false},
 	{"/v1/policy/pilot", "GET, POST", access.Ops, false},
+	{"/v1/dial-back", "GET", access.Ops, false},
+	{"/v1/campaigns/{campaign}/review", "GET", access.Ops, false},
+	{"/v1/campaigns/{campaign}/release", "POST", access.Ops, false},
 
 	{"/healthz", "GET", open, false},
 	{"/readyz", "GET", open, false},
@@ -102,6 +105,9 @@ func doorsOf(path []byte) []*door {
 	}
 	if strings.HasPrefix(lent(path), profilePath) {
 		return doors[profilePath+"{profile}"]
+	}
+	if rest, ok := strings.CutPrefix(lent(path), campaignPaths); ok {
+		return doors[campaignPaths+"{campaign}"+rest[max(0, strings.LastIndexByte(rest, '/')):]]
 	}
 	if strings.HasPrefix(lent(path), "/v1/users/erasures/") {
 		return doors["/v1/users/erasures/{receipt}"]

@@ -11,6 +11,7 @@ import (
 	"restraint/caps"
 	"restraint/edge/access"
 	"restraint/edge/openrtb"
+	"restraint/edge/trust"
 	"restraint/suppress"
 )
 
@@ -40,10 +41,14 @@ type metrics struct {
 	responses          map[int]*vm.Counter       // by status class, 2 to 5
 	keysRefused        [access.LetIn]*vm.Counter // by why
 	keysSlowed         *vm.Counter
-	forbidden          *vm.Counter // a key without the role
-	audited            *vm.Counter // entries of the record
-	notAudited         *vm.Counter // tries to write one that failed
-	auditCut           *vm.Counter // heads of this log that name entries it does not have
+	forbidden          *vm.Counter                   // a key without the role
+	audited            *vm.Counter                   // entries of the record
+	notAudited         *vm.Counter                   // tries to write one that failed
+	auditCut           *vm.Counter                   // heads of this log that name entries it does not have
+	reports            [trust.OptOut + 1]*vm.Counter // taken here, by kind; some come again
+	reportsWeighing    *vm.Counter
+	reportsUncounted   *vm.Counter
+	dialChanges        [trust.Levels]*vm.Counter // by the level that was reached
 
 	decideSeconds *vm.PrometheusHistogram
 	eventsSeconds *vm.PrometheusHistogram
@@ -81,6 +86,14 @@ func newMetrics(n *Node) *metrics {
 		decideSeconds:      set.NewPrometheusHistogramExt(`restraint_decide_duration_seconds`, latencyBounds),
 		eventsSeconds:      set.NewPrometheusHistogramExt(`restraint_events_duration_seconds`, latencyBounds),
 		responses:          make(map[int]*vm.Counter),
+		reportsWeighing:    set.NewCounter(`restraint_reports_weighing_total`),
+		reportsUncounted:   set.NewCounter(`restraint_reports_uncounted_total`),
+	}
+	for _, kind := range trust.Kinds {
+		m.reports[kind] = set.NewCounter(`restraint_reports_total{kind="` + kind.String() + `"}`)
+	}
+	for level := range m.dialChanges {
+		m.dialChanges[level] = set.NewCounter(`restraint_dial_back_changes_total{to="` + trust.Level(level).String() + `"}`)
 	}
 	m.decisions[Shown] = set.NewCounter(`restraint_decisions_total{verdict="show",reason=""}`)
 	for r := Shown + 1; r < reasonCount; r++ {
@@ -135,6 +148,7 @@ func (m *metrics) stateGauges(n *Node) {
 		for kind, age := range n.oldest() {
 			vm.WriteGaugeFloat64(w, `restraint_oldest_seconds{kind="`+kind+`"}`, float64(age))
 		}
+		n.writeDialling(w)
 		writeLists(w, n.lists.StatusAll())
 		now := n.clock.at(time.Now(), 0)
 		for _, s := range n.rules.Load().watched {

@@ -13,6 +13,7 @@ import (
 	"restraint/edge/access"
 	"restraint/edge/consent"
 	"restraint/edge/identity"
+	"restraint/edge/trust"
 	"restraint/suppress"
 )
 
@@ -91,6 +92,7 @@ type Node struct {
 	tokens   *identity.Tokens
 	receipts *identity.Receipts
 	lots     *identity.Lots
+	reports  *identity.Reports
 	consent  *consent.Reader
 	caps     *caps.Store
 	keeper   Keeper
@@ -109,6 +111,8 @@ type Node struct {
 	rules    atomic.Pointer[rules]
 	effects  effects
 	happened armCounts // what the effect of a pilot is told from
+
+	dialling dialling
 
 	exchanges sync.Pool // of *exchange
 	bid       *server
@@ -165,9 +169,14 @@ func load(o Options) (*Node, error) {
 		receipts: identity.NewReceipts(o.Secret),
 		lots:     identity.NewLots(o.Secret),
 		caps:     caps.New(o.Caps),
+		reports:  identity.NewReports(o.Secret),
 		uploads:  make(uploads, maxUploads),
 		guarding: guarding{failures: access.NewFailures(), hold: time.Sleep},
 	}
+	n.dialling.book = trust.NewBook()
+	n.heard = n.saidAbout
+	o.Caps.Beside = besideCounters{n.dialling.book}
+	n.caps = caps.New(o.Caps)
 	var err error
 	if n.consent, err = consent.New(consentBytes); err != nil {
 		return nil, err
@@ -189,7 +198,11 @@ func load(o Options) (*Node, error) {
 		return nil, err
 	}
 	n.happened = n.counted
-	if err := n.openPolicies(); err != nil {
+	err = n.openDialling()
+	if err == nil {
+		err = n.openPolicies()
+	}
+	if err != nil {
 		n.close()
 		return nil, err
 	}
@@ -236,6 +249,7 @@ func (n *Node) Run(ctx context.Context) error {
 	running.Go(func() { n.sharePolicy(ctx) })
 	running.Go(func() { n.shareLists(ctx) })
 	running.Go(func() { n.keepEffects(ctx) })
+	running.Go(func() { n.hear(ctx) })
 	running.Go(func() { n.keepCounting(ctx) })
 	running.Go(func() { n.keepRecord(ctx) })
 	running.Go(func() { n.announce(ctx) })

@@ -262,6 +262,17 @@ func (c *counting) joinedBooks() []*traffic.Book {
 	return all
 }
 
+// shownOf is how often the campaign with a tag was shown, as shown says it; 0 for one that
+// the policy in force does not have.
+func (n *Node) shownOf(tag uint64, from, to uint32) uint64 {
+	rules := n.rules.Load()
+	i := rules.find(tag)
+	if i < 0 {
+		return 0
+	}
+	return n.counting.shown(rules.Campaigns[i].ID, from, to)
+}
+
 // shown is how often a campaign was shown, on all nodes, in the hours that a span touches;
 // hours that were folded count by their whole day. It is as of some seconds ago.
 func (c *counting) shown(campaign string, from, to uint32) uint64 {

@@ -87,6 +87,22 @@ func TestCountsOutliveRestarts(t *testing.T) {
 	}
 }
 
+// A clock that was set back while the node was down takes nothing away.
+func TestCountsUnderAClockSetBack(t *testing.T) {
+	c := openCounts(t, "a", t.TempDir(), nil)
+	c.show(countStart+10*3600, "x", 1)
+	c.tick(countStart + 10*3600)
+	c.tick(countStart + 20*3600)
+	c = c.again()
+	for hour := range uint32(30) {
+		c.show(countStart+hour*3600, "x", 1)
+		c.tick(countStart + hour*3600)
+		c.has(uint64(hour) + 2)
+	}
+	c = c.again()
+	c.has(31)
+}
+
 // Over a year and a half, nothing is lost or counted twice while it moves from document
 // to document, is folded, and goes when its time is over.
 func TestCountsAgeAsTheyShould(t *testing.T) {

@@ -61,7 +61,8 @@ func (r *rules) choose(keys []caps.Key) (*rules, Arm) {
 }
 
 // sort finds which arm the person of these keys is in, and which part of all people while
-// something is tried out, and returns the rules that hold for the person.
+// something is tried out, and returns the rules that hold for the person. A token that
+// was made when nothing was tried out may begin with another key than the primary one.
 func (x *exchange) sort(r *rules, keys []caps.Key) (of *rules) {
 	x.trial, x.part = r.trial, nobodysPart
 	if x.trial != nil && len(keys) > 0 {

@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -174,8 +173,11 @@ func (n *Node) putPolicyLocked(ctx context.Context, put policyPut) (c policyChan
 	var replaced []*policy.Policy
 	if now != nil {
 		c.before, c.after = now.Policy, now.Policy
-		if expect := cmp.Or(put.expect, put.read); expect != 0 && expect != last.Version {
-			return c, fmt.Errorf("%w: version %d, not %d; look at it and put again", errVersion, last.Version, expect)
+		if put.expect != 0 && put.expect != last.Version {
+			return c, fmt.Errorf("%w: version %d, not %d; look at it and put again", errVersion, last.Version, put.expect)
+		}
+		if put.read != 0 && put.read != last.Version {
+			return c, fmt.Errorf("%w: version %d is the newest, not %d", ErrConflict, last.Version, put.read)
 		}
 		same, err := p.follow(&c.policyVersion, &last, &put)
 		if err != nil {

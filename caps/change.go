@@ -47,6 +47,10 @@ type Change struct {
 	Stamp Second
 	// Value is what is chosen.
 	Value uint32
+
+	// Fresh and Untold are set by Apply, for ChangeExpose. Fresh: the exposure was counted for one of the keys at least, and the counter of
+	// the first scope did not have it. Untold: it may have had it and dropped it since. They say nothing of what other stores know.
+	Fresh, Untold bool
 }
 
 // Check returns ErrMalformed for a change of an unknown kind or over the bounds of its fields.
@@ -80,7 +84,8 @@ func (s *Store) apply(c *Change, accepted bool) error {
 	switch c.Kind {
 	case ChangeExpose:
 		// A hold is issued no later than its showing, so it ends by then; and an erasure takes the trace with the exposure.
-		s.expose(c.Keys, c.Exposure, c.Beats, after(c.Exposure.At, MaxHold), c.Scopes, c.Now)
+		x := s.expose(c.Keys, c.Exposure, c.Beats, after(c.Exposure.At, MaxHold), c.Scopes, c.Now)
+		c.Fresh, c.Untold = !x.Late && !x.Known && x.Erased < len(c.Keys), x.Untold
 		return nil
 	case ChangeRelease:
 		until := after(c.Now, MaxHold)

@@ -32,6 +32,10 @@ type Exposed struct {
 	Late bool
 	// Erased is for how many of the keys it was ignored, because the user was erased later.
 	Erased int
+	// Known: the counter of the first scope has it already, for one of the keys.
+	Known bool
+	// Untold: it had dropped something as late as this, for one of the keys, so it cannot tell.
+	Untold bool
 }
 
 // Expose counts one showing to the person with these keys. beats are the identities of holds that it uses up, besides its own. It is safe
@@ -51,21 +55,27 @@ func (s *Store) expose(keys []Key, e Exposure, beats []uint32, until Second, sco
 	for i := range keys {
 		key := wordsOf(&keys[i])
 		hash := hashOf(&key)
-		if s.shardOf(hash).expose(hash, &key, &e, beats, until, scopes, r) {
-			x.Erased++
-		}
+		of := s.shardOf(hash).expose(hash, &key, &e, beats, until, scopes, r)
+		x.Erased += of.Erased
+		x.Known, x.Untold = x.Known || of.Known, x.Untold || of.Untold
 	}
 	return x
 }
 
 // expose counts the showing to one key, unless the user was erased later.
-func (sh *shard) expose(hash uint64, key *keyWords, e *Exposure, beats []uint32, until Second, scopes []Counted, r rules) (erased bool) {
+func (sh *shard) expose(hash uint64, key *keyWords, e *Exposure, beats []uint32, until Second, scopes []Counted, r rules) (x Exposed) {
 	sh.mu.Lock()
 	defer sh.unlock()
 	since := sh.erased(hash, key)
 	if since != 0 && (e.At <= since || e.Issued != 0 && e.Issued <= since) {
 		sh.counts.erased++
-		return true
+		return Exposed{Erased: 1}
+	}
+	if len(scopes) > 0 {
+		var held view
+		sh.view(&held, hash, key)
+		k := held.find(scopes[0].Scope)
+		x.Known, x.Untold = k.has(e.Identity, k.len()), e.At <= k.cut
 	}
 	sh.delta.reset(key)
 	sh.delta.own = e.Retention
@@ -74,7 +84,7 @@ func (sh *shard) expose(hash uint64, key *keyWords, e *Exposure, beats []uint32,
 		sh.delta.rows = append(sh.delta.rows, row{identity: identity, end: until})
 	}
 	sh.applyDeltaLocked(hash, key, r.under(since))
-	return false
+	return x
 }
 
 // Release gives back the places held under the identity: its holds that end at or before until, now and whenever they come. An until

@@ -136,6 +136,24 @@ func (p *Person) Run(campaign, creative uint64, n int) bool {
 	return p.runExposures(campaign, creative, n)
 }
 
+// ShownBetween reports whether an exposure under the scope is known, or was dropped, from the second since up to until, both included.
+// What was dropped is known by its newest second alone.
+func (p *Person) ShownBetween(scope uint64, since, until Second) bool {
+	for i := range p.n {
+		k := p.find(i, scope)
+		since := max(since, p.views[i].floor)
+		if k.cut >= since && k.cut <= until {
+			return true
+		}
+		for e := range k.len() {
+			if at := k.second(e); at >= since && at <= until {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 func (p *Person) takenUnder(scope uint64, identity uint32) bool {
 	for i := range p.taken {
 		if x := &p.taken[i]; x.scope == scope && x.identity == identity {

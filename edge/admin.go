@@ -56,6 +56,7 @@ var adminRoutes = []route{
 	{"/v1/users/erase", "POST", (*Node).postErase},
 	{"/v1/users/preferences", "POST", (*Node).postPreferences},
 	{"/v1/retention", "GET", (*Node).getRetention},
+	{"/v1/report", "GET", (*Node).getReport},
 }
 
 // serveAdmin routes the admin listener; it serves the bid paths too.

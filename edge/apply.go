@@ -13,8 +13,11 @@ func (n *Node) apply(x *exchange) error {
 	x.heedErasures(n)
 	x.changes = x.changes[:0]
 	for i := range x.reports {
+		from := len(x.changes)
 		x.changes = x.spans.appendChanges(x.changes, &x.reports[i])
+		x.reports[i].changes = span{from, len(x.changes)}
 	}
+	x.notePurchases(n)
 	for i := range x.changes {
 		if c := &x.changes[i]; c.Kind == caps.ChangeReturn {
 			x.narrowReturn(n, c)
@@ -25,8 +28,8 @@ func (n *Node) apply(x *exchange) error {
 	}
 	for i := range x.reports {
 		n.metrics.events[x.reports[i].kind].Inc()
-		x.countReport(&x.reports[i])
 	}
+	n.countReports(x)
 	return nil
 }
 

@@ -20,7 +20,8 @@ const hideSeconds = 90 * 24 * 60 * 60
 
 // verdict is the judgement of one candidate.
 type verdict struct {
-	reason Reason
+	campaign uint32 // Campaign.Index and 1; 0: the policy has no such campaign
+	reason   Reason
 	// retry is the number of seconds after which every rule of time that failed
 	// has passed; 0 when nothing failed or something never passes by itself.
 	retry uint32
@@ -103,6 +104,7 @@ func (j *judge) one(c *openrtb.Candidate, s *subject, v *verdict) {
 		}
 		return
 	}
+	v.campaign = uint32(s.Index) + 1
 	s.tagNames(c.Creative, c.Item, c.Category)
 	s.fading = fading{}
 

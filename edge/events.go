@@ -42,6 +42,7 @@ type report struct {
 	own    caps.Retention // impression: of where it was shown; 0: the policy's
 	arm    Arm            // of the person
 	part   uint8          // likewise; see exchange
+	tally
 }
 
 // readEvent checks one event and appends what it comes to. The error is for the
@@ -73,6 +74,7 @@ func (n *Node) readEvent(x *exchange, e *openrtb.Event, rules *rules, now uint32
 	if err != nil {
 		return err
 	}
+	n.tell(x, &r, e, rules, campaign)
 	if e.Type == openrtb.Impression && !n.mayStore(x, e, rules) {
 		n.metrics.eventsNotKept.Inc()
 		r.keys.to = r.keys.from
@@ -108,6 +110,7 @@ func (n *Node) readEvent(x *exchange, e *openrtb.Event, rules *rules, now uint32
 func (n *Node) readPerson(x *exchange, r *report, e *openrtb.Event, rules *rules, now uint32) (of *rules, err error) {
 	from := len(x.spans.keys)
 	x.grant.Shown, x.grant.Channel = x.grant.Shown[:0], x.grant.Channel[:0]
+	x.outside, x.grant.Uncounted = false, false
 	if len(e.Token) > 0 {
 		if err := n.tokens.Open(&x.grant, e.Token, now); err != nil {
 			return nil, fmt.Errorf("token: %w", err)

@@ -33,10 +33,12 @@ type exchange struct {
 	kept      []keptPlace    // places that the answer holds
 	holds     []caps.Change  // scratch of tellHolds
 
-	arm   Arm    // of the person of this request
-	trial *trial // what is tried out, in whatever arm; nil: nothing
-	part  uint8  // of all people, or nobodysPart
-	sorts bool   // somebody asks which of the keys is the primary one: it is to be the first
+	arm     Arm    // of the person of this request
+	trial   *trial // what is tried out, in whatever arm; nil: nothing
+	part    uint8  // of all people, or nobodysPart
+	sorts   bool   // somebody asks which of the keys is the primary one: it is to be the first
+	outside bool   // it is a load test's, and stands outside all counts of what happened
+	stripe  uint32 // of the tables in which it counts
 
 	withheld  bool // the caller may not see reasons
 	explain   bool
@@ -78,6 +80,7 @@ func (n *Node) identify(x *exchange, dst []caps.Key, ids []openrtb.Identifier, p
 				break
 			}
 		}
+		x.outside = x.outside || source == loadSource
 		dst = append(dst, n.hasher.Key(source, id))
 		if x.sorts {
 			most.first(dst[from:], p.Rank(ids[i].Source))
@@ -110,6 +113,7 @@ func (n *Node) decide(x *exchange, now uint32) {
 	rules := n.rules.Load()
 	var dropped int
 	x.sorts = rules.sorts()
+	x.outside = false
 	x.keys, dropped = n.identify(x, x.keys[:0], x.req.Identifiers, rules.Policy, rules.watched, now)
 	n.metrics.identifiersDropped.Add(dropped + x.req.IdentifiersDropped)
 	rules = x.sort(rules, x.keys)
@@ -135,9 +139,13 @@ func (n *Node) decide(x *exchange, now uint32) {
 	x.token = x.token[:0]
 	if withToken {
 		x.grant.Store, x.grant.Retention = x.keeps(), uint8(x.judge.market.own)
+		x.grant.Market, x.grant.Uncounted = x.judge.market.token, x.outside
 		x.token = n.tokens.Append(x.token, &x.grant)
 	}
 	n.count(x)
+	if !x.outside {
+		n.counting.tallies.count(x)
+	}
 }
 
 // judgeLocked judges and takes places under the person's locks, which are let go

@@ -32,6 +32,7 @@ func (n *Node) postHide(ctx *fasthttp.RequestCtx, x *exchange) {
 	e := &openrtb.Event{Type: openrtb.Hide, Campaign: ctx.QueryArgs().Peek("campaign")}
 	n.answerRefusal(ctx, x, e, &donePage{Title: "Hidden", Campaign: string(e.Campaign)}, func(r report, c eventCampaign) error {
 		r.tags = x.spans.addTags(choiceField(chosenCampaign, c.Tag))
+		n.tell(x, &r, e, n.rules.Load(), c)
 		if c.Campaign == nil {
 			n.metrics.unknownCampaigns.Inc()
 		}
@@ -62,6 +63,7 @@ func (n *Node) postOptOut(ctx *fasthttp.RequestCtx, x *exchange) {
 			return fmt.Errorf("keep the opt-out: %w", err)
 		}
 		n.metrics.optOuts.Inc()
+		n.countOptOut(x, e, &r)
 		return nil
 	})
 }

@@ -56,6 +56,7 @@ var matrix = []door{
 	{"/v1/users/preferences", "POST", access.Privacy, false},
 	{"/v1/users/erasures/{receipt}", "GET", access.Privacy, false},
 	{"/v1/retention", "GET", privacyOps, false},
+	{"/v1/report", "GET", privacyOps, false},
 
 	{"/v1/policy", "GET, PUT", access.Ops, false},
 	{"/v1/policy/history", "GET", access.Ops, false},

@@ -112,6 +112,7 @@ func (m *metrics) stateGauges(n *Node) {
 	m.set.NewGauge(`restraint_policy_pilot_percent`, func() float64 { return float64(n.pilotNow().percent) })
 	m.set.RegisterMetricsWriter(func(w io.Writer) {
 		writeCounters(w, n.caps.Stats())
+		n.counting.writeMetrics(w)
 		kept := n.keeper.Kept()
 		vm.WriteGaugeFloat64(w, "restraint_outbox_bytes", float64(kept.OutboxBytes))
 		vm.WriteGaugeFloat64(w, "restraint_outbox_oldest_seconds", kept.OutboxOldest.Seconds())

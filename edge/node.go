@@ -93,6 +93,8 @@ type Node struct {
 	watch    watch
 	guarding guarding
 	metrics  *metrics
+	counting counting
+	heard    heardOf // nil: nobody says it exactly
 
 	policies policies
 	rules    atomic.Pointer[rules]
@@ -157,7 +159,7 @@ func load(o Options) (*Node, error) {
 	if n.consent, err = consent.New(consentBytes); err != nil {
 		return nil, err
 	}
-	n.exchanges.New = func() any { return new(exchange) }
+	n.exchanges.New = func() any { return &exchange{stripe: n.counting.tallies.stripe.Add(1)} }
 	n.listing.open()
 	n.metrics = newMetrics(n)
 	if err := n.openLists(); err != nil {
@@ -181,6 +183,10 @@ func load(o Options) (*Node, error) {
 	if err := n.keeper.Restore(n.caps); err != nil {
 		n.close()
 		return nil, fmt.Errorf("restore: %w", err)
+	}
+	if err := n.openCounting(); err != nil {
+		n.close()
+		return nil, err
 	}
 	n.joinPolicy() // after the keeper, whom the cluster lets in or refuses
 	if !o.RequestClock {
@@ -210,6 +216,7 @@ func (n *Node) Run(ctx context.Context) error {
 	running.Go(func() { n.sharePolicy(ctx) })
 	running.Go(func() { n.shareLists(ctx) })
 	running.Go(func() { n.keepEffects(ctx) })
+	running.Go(func() { n.keepCounting(ctx) })
 	running.Go(func() { n.announce(ctx) })
 
 	var err error
@@ -232,6 +239,7 @@ func (n *Node) Run(ctx context.Context) error {
 	defer n.inside.Unlock()
 	n.saveWatch(time.Now())
 	n.saveEffects()
+	n.closeCounting()
 	if e := n.close(); e != nil && err == nil {
 		err = fmt.Errorf("close lists: %w", e)
 	}

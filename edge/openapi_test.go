@@ -418,6 +418,8 @@ func TestOpenAPIAnswers(t *testing.T) {
 		{200, "GET", "/metrics", "", ""},
 		{200, "GET", "/v1/status", "", ""},
 		{200, "GET", "/v1/retention", "", ""},
+		{200, "GET", "/v1/report?by=campaign,arm,market,day", "", ""},
+		{200, "GET", "/v1/report?format=csv", "", ""},
 		{202, "POST", "/v1/events", "", `{"type":"purchase","user":{"id":"u-1"},"advertiser":"acme","item":"i"}`},
 		{202, "POST", "/v1/events", "", `{"type":"hide","user":{"id":"u-1"},"campaign":"gone"}`},
 		{200, "POST", "/v1/decide", "", `{"user":{"id":"u-1"},"want":1,"hold":true,"candidates":[{"campaign":"spring-shoes"}]}`},
@@ -809,7 +811,7 @@ func (d *description) check(schema, value any, at string, strict bool) (faults [
 // keywords are those that check knows, and those that say nothing of a value.
 var keywords = []string{
 	"type", "enum", "const", "pattern", "minLength", "maxLength", "minimum", "maximum", "minItems", "maxItems", "items",
-	"oneOf", "required", "properties", "description", "default", "format",
+	"oneOf", "required", "properties", "additionalProperties", "description", "default", "format",
 }
 
 func (d *description) checkFields(s, value object, at string, strict bool) (faults []string) {
@@ -824,6 +826,8 @@ func (d *description) checkFields(s, value object, at string, strict bool) (faul
 		switch property, ok := properties[name]; {
 		case ok:
 			faults = append(faults, d.check(property, field, at+"."+name, strict)...)
+		case s["additionalProperties"] != nil:
+			faults = append(faults, d.check(s["additionalProperties"], field, at+"."+name, strict)...)
 		case strict:
 			faults = append(faults, fmt.Sprintf("%s: %s is not described", at, name))
 		}

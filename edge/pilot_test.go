@@ -317,3 +317,46 @@ func TestWhyOfTheHoldout(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+// The report and the effect of a pilot say the same of each arm, and neither counts what
+// comes twice, or a load test.
+func TestReportIsByArm(t *testing.T) {
+	n := startNode(t, "", testPolicy, nil)
+	n.must(200, "PUT", "/v1/policy?pilot=50", "", limit("2")+"  new: {advertiser: acme}\n", nil)
+	for i := range 100 {
+		who := fmt.Sprintf(`"user":{"id":"u-%d"}`, i)
+		n.must(200, "POST", "/v1/decide", "", `{`+who+`,"candidates":[{"campaign":"shoes"},{"campaign":"new"}]}`, nil)
+		for range 2 {
+			n.event(fmt.Sprintf(`{"type":"impression",%s,"campaign":"new","id":"i-%d"}`, who, i))
+			n.event(fmt.Sprintf(`{"type":"click",%s,"campaign":"new","id":"c-%d"}`, who, i))
+			n.event(fmt.Sprintf(`{"type":"purchase",%s,"advertiser":"acme","item":"i","id":"p-%d"}`, who, i))
+		}
+		load := fmt.Sprintf(`"user":{"eids":[{"source":"restraint.load","uids":[{"id":"%d"}]}]}`, i)
+		n.must(200, "POST", "/v1/decide", "", `{`+load+`,"candidates":[{"campaign":"shoes"}]}`, nil)
+		n.event(fmt.Sprintf(`{"type":"impression",%s,"campaign":"shoes","id":"l-%d"}`, load, i))
+	}
+	var report struct {
+		Rows []struct {
+			Arm                                       string
+			Decisions, Impressions, Clicks, Purchases int
+		}
+	}
+	n.must(200, "GET", "/v1/report?by=arm", "", "", &report)
+	said := map[string][4]int{}
+	for _, r := range report.Rows {
+		said[r.Arm] = [4]int{r.Decisions, r.Impressions, r.Clicks, r.Purchases}
+	}
+	all := 0
+	for _, a := range n.pilot().Effect.Arms {
+		if a.Arm == "holdout" {
+			continue
+		}
+		if got := [4]int{a.Decisions, a.Impressions, a.Clicks, a.Purchases}; got != said[a.Arm] || a.Decisions != 2*a.Clicks || a.Clicks != a.Purchases {
+			t.Errorf("%s: %v, by the report %v", a.Arm, got, said[a.Arm])
+		}
+		all += a.Decisions
+	}
+	if all != 200 || len(said) != 2 {
+		t.Errorf("%d decisions; %v", all, said)
+	}
+}

@@ -27,7 +27,9 @@ type rules struct {
 	trial    *trial             // what is tried out beside this version, or is this version; nil: nothing
 	lots     *identity.Lots
 
-	markets      []market // by index of Policy.Markets
+	tallies      ruleTallies
+	advertised   map[uint64][]int // by tag of the advertiser: its campaigns
+	markets      []market         // by index of Policy.Markets
 	surroundings surroundings
 	notBeside    [][]uint16 // by Campaign.Index: of surroundings
 }
@@ -108,7 +110,7 @@ func (r *rules) put(tag uint64, campaign int) {
 
 // newRules makes a compiled policy ready for decisions.
 func newRules(p *policy.Policy, tags *identity.Tags) *rules {
-	r := &rules{Policy: p, plans: make([]plan, len(p.Campaigns)), channels: make(map[string]uint16)}
+	r := &rules{Policy: p, plans: make([]plan, len(p.Campaigns)), channels: make(map[string]uint16), advertised: make(map[uint64][]int)}
 	r.campaign, r.choices = tags.Namespace(identity.KindCampaign, 0), newChoiceFields(p, tags)
 	r.optOuts = p.OptOuts()
 	r.settles = len(r.optOuts) > 0
@@ -118,6 +120,7 @@ func newRules(p *policy.Policy, tags *identity.Tags) *rules {
 	for i := range p.Campaigns {
 		c := &p.Campaigns[i]
 		r.put(c.Tag, i)
+		r.advertised[c.AdvertiserTag] = append(r.advertised[c.AdvertiserTag], i)
 		r.plans[i] = plan{
 			tag: c.Tag, from: c.From, length: c.To - min(c.From, c.To), spacing: c.Spacing,
 			limit: uint32(len(r.limits)), limits: uint8(len(c.Caps)), set: r.set(sets, c.Suppress), further: furtherOf(p, c),
@@ -132,6 +135,7 @@ func newRules(p *policy.Policy, tags *identity.Tags) *rules {
 		}
 	}
 	r.newMarkets()
+	r.tallies = newRuleTallies(r)
 	return r
 }
 

@@ -55,6 +55,7 @@ func (r *rules) retained() []retained {
 		{"outbox", true, 0, "node:nats.sync_interval", "Changes on this node's disk until NATS has them, and for twice nats.sync_interval and 10 s after."},
 		{"snapshots", true, 0, "node:snapshot.every", "Copies of the memory on disk, the last and the one before; a new one is made when something has happened. What has gone since is left out when one is read, and is not in the next. For nodes that join, a copy of one lies in NATS: it is replaced about every twelfth of nats.max_age, and that of a node that is gone is deleted after nats.max_age."},
 		{"pilot_counts", false, 0, "", "While a policy is tried out: how often what was decided and reported in each arm, in sixteen parts of all people; no count is of a single person. Until the share is changed or the pilot ended."},
+		{"counts", false, countsKept, "", "How often what was decided and reported, by hour, campaign, arm and market, for /v1/report. There are no people in it. Hours become days after 48 hours and days months after 62 days. So that a report counts once, each node remembers those it counted for 12 to 24 hours, in memory, under a keyed hash that ends with the process."},
 		{"policies", false, 0, "", "Every version, with the second it came into force: without end."},
 	}
 	return slices.Insert(kept, 1, r.retainedInMarkets()...)

@@ -4,7 +4,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/zeebo/xxh3"
+
 	"restraint/caps"
+	"restraint/edge/identity"
 	"restraint/edge/openrtb"
 	"restraint/edge/policy"
 )
@@ -70,6 +73,8 @@ func (s *surroundings) find(dst numbers, r *openrtb.Request) numbers {
 // market is what the decision needs of a policy's market. Immutable.
 type market struct {
 	*policy.Market
+	number int            // in Policy.Markets
+	token  uint16         // the number by which tokens know it
 	limits [256]uint8     // a cap's limit here, by the limit written
 	own    caps.Retention // of what is shown here; 0: the policy's
 	// sensitive are the categories beside which, topics those of which, and words
@@ -88,7 +93,8 @@ func (r *rules) newMarkets() {
 	r.markets = make([]market, len(r.Markets))
 	for i := range r.Markets {
 		m := &r.markets[i]
-		m.Market = &r.Markets[i]
+		m.Market, m.number = &r.Markets[i], i
+		m.token = uint16(xxh3.HashString(m.Name)%identity.MaxTokenMarket) + 1
 		m.words = make(map[string]bool)
 		m.own, _ = caps.RetentionOf(m.Retention) // the policy has no other
 		for limit := range m.limits {

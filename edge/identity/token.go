@@ -22,6 +22,8 @@ const (
 	MaxTokenChannel = 64
 	// MaxTokenRetention is the largest code of a retention that a token carries.
 	MaxTokenRetention = 63
+	// MaxTokenMarket is the largest number of a market that a token carries.
+	MaxTokenMarket = 1<<16 - 1
 	// TokenSeconds is how long a token is good for.
 	TokenSeconds = 24 * 60 * 60
 	// TokenSkewSeconds is how far ahead of the opening node's clock a token may have been issued.
@@ -80,6 +82,11 @@ type Grant struct {
 	Store bool
 	// Retention is the code of how long they are, at most MaxTokenRetention; 0: as long as the policy says.
 	Retention uint8
+	// Market is a number made of the name of the market in which it was decided; 0: it is not told.
+	Market uint16
+	// Uncounted says that the person is made up, by a load test: nothing of theirs counts in what is
+	// said about campaigns.
+	Uncounted bool
 
 	count   uint64 // of the tokens of this start
 	begun   bool   // count and Nonce are those of the token to be sealed
@@ -98,12 +105,13 @@ type Grant struct {
 // The body:
 //
 //	 0    4  issued, Unix seconds, big endian
-//	 4    1  bit 0 store, bits 1 to 6 retention
+//	 4    1  bit 0 store, bits 1 to 6 retention, bit 7 uncounted
 //	 5    2  held: seconds after issue, big endian
 //	 7    1  number of keys k
 //	 8    1  number of shown s
-//	 9    1  length of channel c
-//	10    c  channel
+//	 9    1  length of channel c; bit 7: a market follows
+//	10 0, 2  market, big endian, not 0
+//	      c  channel
 //	    16k  keys
 //	      …  shown, each: 4 campaign, 4 candidate, big endian,
 //	         1 which names follow (bit 0 creative, 1 item, 2 category, 3 run),
@@ -127,7 +135,8 @@ const (
 	flagStore     = 1
 	// A token of before there were retentions has none; a node of then refuses a token with one.
 	retentionShift = 1
-	flags          = flagStore | MaxTokenRetention<<retentionShift
+	flagUncounted  = 0x80
+	flagMarket     = 0x80 // likewise of before there were counts
 	countBits      = 48
 )
 
@@ -197,9 +206,16 @@ func (t *Tokens) Append(dst []byte, g *Grant) []byte {
 	if g.Store {
 		said |= flagStore
 	}
+	if g.Uncounted {
+		said |= flagUncounted
+	}
 	b = append(b, said|g.Retention<<retentionShift)
 	b = binary.BigEndian.AppendUint16(b, g.HeldSeconds)
 	b = append(b, byte(len(g.Keys)), byte(len(g.Shown)), byte(len(g.Channel)))
+	if g.Market != 0 {
+		b[len(b)-1] |= flagMarket
+		b = binary.BigEndian.AppendUint16(b, g.Market)
+	}
 	b = append(b, g.Channel...)
 	for i := range g.Keys {
 		b = append(b, g.Keys[i][:]...)
@@ -277,21 +293,27 @@ func (t *Tokens) Open(g *Grant, token []byte, now uint32) error {
 }
 
 func (g *Grant) empty() {
-	g.Issued, g.Nonce, g.Store, g.Retention, g.begun, g.HeldSeconds = 0, 0, false, 0, false, 0
+	g.Issued, g.Nonce, g.Store, g.Retention, g.Uncounted, g.begun, g.HeldSeconds, g.Market = 0, 0, false, 0, false, false, 0, 0
 	g.Keys, g.Shown, g.Channel = g.Keys[:0], g.Shown[:0], g.Channel[:0]
 }
 
 // parse reads an authenticated body.
 func (g *Grant) parse(b []byte) bool {
-	keys, shown, channel := int(b[7]), int(b[8]), int(b[9])
-	if keys > MaxTokenKeys || shown > MaxTokenShown || channel > MaxTokenChannel || b[4]&^flags != 0 ||
-		len(b) < bodyFixed+channel+keys*len(Key{})+shown*shownSize {
+	keys, shown, channel, market := int(b[7]), int(b[8]), int(b[9]&^flagMarket), int(b[9]/flagMarket*2)
+	if keys > MaxTokenKeys || shown > MaxTokenShown || channel > MaxTokenChannel ||
+		len(b) < bodyFixed+market+channel+keys*len(Key{})+shown*shownSize {
 		return false
 	}
 	g.Issued = binary.BigEndian.Uint32(b)
-	g.Store, g.Retention = b[4]&flagStore != 0, b[4]&flags>>retentionShift
+	g.Store, g.Retention, g.Uncounted = b[4]&flagStore != 0, b[4]>>retentionShift&MaxTokenRetention, b[4]&flagUncounted != 0
 	g.HeldSeconds = binary.BigEndian.Uint16(b[5:])
 	b = b[bodyFixed:]
+	if market != 0 {
+		if g.Market = binary.BigEndian.Uint16(b); g.Market == 0 {
+			return false
+		}
+		b = b[market:]
+	}
 	g.Channel = append(g.Channel, b[:channel]...)
 	b = b[channel:]
 	for ; keys > 0; keys-- {

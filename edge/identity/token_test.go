@@ -27,7 +27,7 @@ func testGrant(h *Hasher, keys, shown int) *Grant {
 }
 
 func sameGrant(a, b *Grant) bool {
-	return a.Issued == b.Issued && a.Nonce == b.Nonce && a.Store == b.Store && a.Retention == b.Retention && a.HeldSeconds == b.HeldSeconds &&
+	return a.Issued == b.Issued && a.Nonce == b.Nonce && a.Store == b.Store && a.Retention == b.Retention && a.Uncounted == b.Uncounted && a.HeldSeconds == b.HeldSeconds && a.Market == b.Market &&
 		bytes.Equal(a.Channel, b.Channel) &&
 		slices.Equal(a.Keys, b.Keys) && slices.Equal(a.Shown, b.Shown)
 }
@@ -40,7 +40,8 @@ func TestTokenRoundTrip(t *testing.T) {
 		{0, 0, 70}, {1, 1, 145}, {3, 1, 200}, {3, 5, 320}, {MaxTokenKeys, MaxTokenShown, MaxTokenBytes},
 	} {
 		g := testGrant(h, c.keys, c.shown)
-		g.Store, g.Retention = c.keys%2 == 1, uint8(c.keys*4%64)
+		g.Store, g.Retention, g.Uncounted = c.keys%2 == 1, uint8(c.keys*4%64), c.keys%3 == 1
+		g.Market = uint16(c.keys * c.shown * 127) // 0, 127, up to 65,024
 		token := tokens.Append([]byte("t="), g)
 		if !bytes.HasPrefix(token, []byte("t=")) {
 			t.Fatal("Append does not append")
@@ -234,13 +235,16 @@ func TestTokenStrangeBody(t *testing.T) {
 	if err := tokens.Open(&back, seal(good), testNow); err != nil || !back.Store || string(back.Channel) != "web" || back.Shown[0].Item != 9 {
 		t.Fatalf("a good body is refused: %v, %+v", err, back)
 	}
-	for _, said := range []byte{0, 1, 2, 30 << 1, 63<<1 | 1} { // of a token from before there were retentions bit 0 only
-		if err := tokens.Open(&back, seal(body(said, 0, 0, 0)), testNow); err != nil || back.Store != (said&1 == 1) || back.Retention != said>>1 {
+	for _, said := range []byte{0, 1, 2, 30 << 1, 63<<1 | 1, 128, 128 | 5<<1, 255} { // of a token from before there were retentions bit 0 only
+		if err := tokens.Open(&back, seal(body(said, 0, 0, 0)), testNow); err != nil || back.Store != (said&1 == 1) || back.Retention != said>>1&63 || back.Uncounted != (said >= 128) {
 			t.Errorf("%08b: %v, %+v", said, err, back)
 		}
 	}
+	if err := tokens.Open(&back, seal(body(1, 0, 0, 0x81, 0x81, 2, 'x')), testNow); err != nil || back.Market != 0x8102 || !back.Store || string(back.Channel) != "x" {
+		t.Errorf("with a market: %v, %+v", err, back)
+	}
 	for _, bad := range [][]byte{
-		good[:len(good)-1], append(bytes.Clone(good), 0), body(0, 2, 0, 0, zeros(16)...), body(128, 0, 0, 0), body(129, 0, 0, 0),
+		good[:len(good)-1], append(bytes.Clone(good), 0), body(0, 2, 0, 0, zeros(16)...), body(0, 0, 0, 0x80), body(0, 0, 0, 0x80, 0, 0), body(0, 0, 0, 0x80, 0, 1, 2), body(0, 0, 0, 0x81, 0, 1), body(0, 0, 0, 0, 0, 1),
 		body(0, 17, 0, 0, zeros(17*16)...), body(0, 0, 33, 0, zeros(33*9)...), body(0, 255, 255, 255),
 		body(0, 0, 0, 65, zeros(65)...), body(0, 0, 1, 0, named(16)...), body(0, 0, 1, 0, named(1, zeros(8)...)...),
 		body(0, 0, 1, 0, named(1)...), body(0, 0, 2, 0, named(15, bytes.Repeat([]byte{1}, 8)...)...),

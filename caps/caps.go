@@ -65,6 +65,8 @@ type Options struct {
 	PurchaseRetention uint32
 	// Shards is a power of two. Zero means one for each 8 MiB of Memory, at least 16 and at most 8,192.
 	Shards int
+	// Beside, unless nil, is kept and shared with the store.
+	Beside Beside
 }
 
 // A Store holds the records of all users. Its methods may be called concurrently. It keeps none of the slices that it is given.
@@ -78,6 +80,7 @@ type Store struct {
 	late              atomic.Uint64
 	refused           atomic.Uint64
 	cursor            atomic.Uint64 // of Sweep
+	beside            Beside        // nil: none
 }
 
 // New returns an empty store. It panics when Shards is not a power of two.
@@ -95,7 +98,7 @@ func New(o Options) *Store {
 	if n < 1 || n&(n-1) != 0 {
 		panic("caps: Options.Shards is not a power of two")
 	}
-	s := &Store{shards: make([]shard, n), shift: uint(64 - bits.TrailingZeros(uint(n)))}
+	s := &Store{shards: make([]shard, n), shift: uint(64 - bits.TrailingZeros(uint(n))), beside: o.Beside}
 	for i := range s.shards {
 		s.shards[i].init(o.Memory/int64(n), o.RefusalMemory/int64(n), &s.pool)
 	}

@@ -14,6 +14,7 @@ const (
 	ChangeChoice   ChangeKind = 5 // Choose: Field, Stamp, Value
 	ChangeErase    ChangeKind = 6 // Erase: Until
 	ChangeHold     ChangeKind = 7 // Hold: Identity, Until, Scopes, Retention; of the second Now
+	ChangeReport   ChangeKind = 8 // of the set Beside: one key, Field, Stamp, Value
 )
 
 // Refuses reports whether a change of this kind goes to the refusals, and so may find them full.
@@ -41,11 +42,11 @@ type Change struct {
 	Retention Retention
 	// Tags (at most MaxScopes) are what was bought or given back.
 	Tags []uint64
-	// Field is the register that is chosen.
+	// Field is the register that is chosen; of a report, as whoever reads it has it.
 	Field uint64
-	// Stamp is when it was bought or given back, or the stamp of the choice.
+	// Stamp is when it was bought or given back, or the stamp of the choice; of a report, when it was made.
 	Stamp Second
-	// Value is what is chosen.
+	// Value is what is chosen; of a report, as whoever reads it has it.
 	Value uint32
 
 	// Fresh and Untold are set by Apply, for ChangeExpose. Fresh: the exposure was counted for one of the keys at least, and the counter of
@@ -56,10 +57,12 @@ type Change struct {
 // Check returns ErrMalformed for a change of an unknown kind or over the bounds of its fields.
 func (c *Change) Check() error {
 	switch {
-	case c.Kind < ChangeExpose || c.Kind > ChangeHold:
+	case c.Kind < ChangeExpose || c.Kind > ChangeReport:
 		return fmt.Errorf("%w: change of kind %d", ErrMalformed, c.Kind)
 	case len(c.Keys) > MaxKeys:
 		return fmt.Errorf("%w: %d keys, more than %d", ErrMalformed, len(c.Keys), MaxKeys)
+	case c.Kind == ChangeReport && len(c.Keys) != 1:
+		return fmt.Errorf("%w: a report of %d keys", ErrMalformed, len(c.Keys))
 	case len(c.Beats) > MaxHoldRows:
 		return fmt.Errorf("%w: %d holds used up, more than %d", ErrMalformed, len(c.Beats), MaxHoldRows)
 	case len(c.Scopes) > MaxScopes || len(c.Tags) > MaxScopes:
@@ -96,6 +99,11 @@ func (s *Store) apply(c *Change, accepted bool) error {
 		return nil
 	case ChangeHold:
 		s.hold(c.Keys, c.Identity, c.Until, c.Scopes, c.Retention, c.Now)
+		return nil
+	case ChangeReport:
+		if s.beside != nil {
+			s.beside.Apply(c)
+		}
 		return nil
 	}
 	var few [8]refusal // on the stack; more of them cost an allocation

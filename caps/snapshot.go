@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// A snapshot is encoded records (see codec.go), one after the other, of three kinds: refusals, exposures, and pieces of the buckets'
-// cuts (see shard.bucket):
+// A snapshot is encoded records (see codec.go), one after the other, of four kinds: refusals, exposures, pieces of the buckets'
+// cuts (see shard.bucket), and what is kept beside the store (see beside.go):
 //
 //	0      version, 1
 //	1      what it is: 3 cuts
@@ -35,9 +35,13 @@ const (
 
 // A Cursor is how far a snapshot of a store has come. The zero Cursor is the beginning. It belongs to one goroutine and one store.
 type Cursor struct {
-	phase int // refusals, exposures, cuts, end
-	shard int
-	next  uint64 // place of the fragment (see turn), or bucket, that is next
+	// Alone leaves out what is kept beside the store, for readers that know of nothing beside it.
+	Alone bool
+
+	phase  int // refusals, exposures, cuts, beside, end
+	shard  int
+	next   uint64 // place of the fragment (see turn), or bucket, that is next
+	beside any    // of Beside.AppendNext
 }
 
 // The phases of a snapshot.
@@ -45,6 +49,7 @@ const (
 	phaseRefusals = iota
 	phaseExposures
 	phaseCuts
+	phaseBeside
 	phaseEnd
 )
 
@@ -54,6 +59,12 @@ func (s *Store) AppendSnapshot(dst []byte, at *Cursor, limit int) (out []byte, m
 	from, r := len(dst), s.rules(s.Now())
 	for at.phase != phaseEnd {
 		done := false
+		if at.phase == phaseBeside {
+			if dst, done = s.appendBeside(dst, at); done {
+				at.phase = phaseEnd
+			}
+			break
+		}
 		if dst, done = s.shards[at.shard].appendStep(dst, at, limit, bits.TrailingZeros(uint(len(s.shards))), r); done {
 			at.next = 0
 			if at.shard++; at.shard == len(s.shards) {

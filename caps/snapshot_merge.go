@@ -49,6 +49,9 @@ func (s *Store) mergeSnapshot(enc []byte, now Second, j *Join) error {
 			err = m.exposures(enc[:size])
 		case wireRefusals:
 			err = m.refusals(enc[:size])
+		case wireBeside:
+			m.lock(nil) // nothing of a shard is locked while others are waited for
+			err = s.mergeBeside(enc[:size])
 		default:
 			err = m.cuts(enc[:size])
 		}
@@ -68,6 +71,12 @@ func snapshotRecord(enc []byte) (size int, err error) {
 	switch enc[1] {
 	case wireExposures, wireRefusals:
 		size = wireHead + 4*int(binary.LittleEndian.Uint32(enc[wireHead:])&sizeMask)
+	case wireBeside:
+		n := binary.LittleEndian.Uint32(enc[4:])
+		if n > MaxBeside {
+			return 0, fmt.Errorf("%w: %d bytes of what is kept beside", ErrMalformed, n)
+		}
+		size = wireBesideHead + int(n)
 	case wireCuts:
 		if len(enc) < wireCutsHead {
 			return 0, fmt.Errorf("%w: %d bytes of cuts", ErrMalformed, len(enc))

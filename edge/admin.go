@@ -56,6 +56,7 @@ var adminRoutes = []route{
 	{"/v1/users/erase", "POST", (*Node).postErase},
 	{"/v1/users/preferences", "POST", (*Node).postPreferences},
 	{"/v1/retention", "GET", (*Node).getRetention},
+	{"/v1/dial-back", "GET", (*Node).getDialBack},
 	{"/v1/report", "GET", (*Node).getReport},
 }
 
@@ -79,6 +80,10 @@ func (n *Node) serveAdmin(ctx *fasthttp.RequestCtx) {
 	}
 	if name, ok := strings.CutPrefix(path, "/v1/lists/"); ok {
 		n.serveList(ctx, name)
+		return
+	}
+	if rest, ok := strings.CutPrefix(path, campaignPaths); ok {
+		n.serveCampaign(ctx, rest)
 		return
 	}
 	if receipt, ok := strings.CutPrefix(path, "/v1/users/erasures/"); ok {

@@ -25,7 +25,11 @@ lists:
   orders: {id: [user.id], items: true, source: first_party, basis: contract}
   left: {kind: opt_out, id: [user.id], source: first_party, basis: objection}
   gone: {kind: opt_out, id: [user.id], exact: true, source: first_party, basis: objection}
+dial_back: {min_shown: 4, min_people: 1, hides_per_10k: 1000, pause_at: 5000}
 campaigns:
+  lowered: {advertiser: a, caps: [{per: campaign, limit: 2, within: 24h}, {per: item, limit: 3, within: 24h}]}
+  faded: {advertiser: a, interest: {until: 14d}, caps: [{per: campaign, limit: 8, within: 24h}]}
+  paused: {advertiser: a}
   shown:
     advertiser: a
     suppress: [customers]
@@ -77,6 +81,17 @@ func TestDecisionDoesNotAllocate(t *testing.T) {
 		`{"type":"impression",`+many+`,"campaign":"diversity","creative":"a","id":"2"}`,
 		`{"type":"impression",`+many+`,"campaign":"shown","creative":"b","item":"i","id":"3"}`)
 
+	for _, campaign := range []string{"lowered", "faded", "paused"} {
+		for _, who := range []string{`"user":{"id":"w-1"}`, `"user":{"id":"w-2"}`, `"user":{"id":"w-3"}`, many, many, many, many} {
+			if campaign != "lowered" || who != many {
+				tell(t, n, `{"type":"impression",`+who+`,"campaign":"`+campaign+`"}`)
+			}
+		}
+	}
+	tell(t, n, `{"type":"impression",`+many+`,"campaign":"lowered"}`, `{"type":"hide","user":{"id":"w-1"},"campaign":"lowered"}`, `{"type":"hide","user":{"id":"w-1"},"campaign":"faded"}`,
+		`{"type":"complaint","user":{"id":"w-1"},"campaign":"paused"}`, `{"type":"complaint","user":{"id":"w-2"},"campaign":"paused"}`,
+		`{"type":"complaint","user":{"id":"w-3"},"campaign":"paused"}`, `{"type":"hide","user":{"id":"w-3"},"campaign":"paused"}`)
+
 	member, out, paused := `"user":{"id":"member"}`, `"user":{"id":"out"}`, `"user":{"id":"paused"}`
 	choose(t, n, `{`+many+`,"hidden_topics":["t2"]}`)
 	choose(t, n, `{`+out+`,"personalisation":false}`)
@@ -115,6 +130,10 @@ func TestDecisionDoesNotAllocate(t *testing.T) {
 		"spacing":          {one(many, `{"campaign":"spacing"}`), Spacing},
 		"cap":              {one(many, `{"campaign":"cap"}`), Cap},
 		"diversity":        {one(many, `{"campaign":"diversity","creative":"a"}`), Diversity},
+		"lowered":          {one(many, `{"campaign":"lowered"}`), DialledBack},
+		"lowered, fading":  {one(many, fmt.Sprintf(`{"campaign":"faded","interest_at":%d}`, benchNow-3600)), DialledBack},
+		"lowered, unseen":  {one(`"user":{"id":"new"}`, `{"campaign":"lowered"}`), Shown},
+		"dialled, paused":  {one(member, `{"campaign":"paused"}`), DialledBack},
 		"want":             {`{` + many + `,"want":2,"candidates":[{"campaign":"shown","creative":"a"},{"campaign":"shown","creative":"b"}]}`, Shown},
 		"token":            {`{` + many + `,"want":1,"token":true,"candidates":[{"campaign":"shown"}]}`, Shown},
 	} {

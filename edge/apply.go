@@ -23,6 +23,7 @@ func (n *Node) apply(x *exchange) error {
 			x.narrowReturn(n, c)
 		}
 	}
+	x.appendReports(n)
 	if err := n.keeper.Record(x.changes); err != nil {
 		return fmt.Errorf("keep events: %w", err)
 	}
@@ -30,6 +31,8 @@ func (n *Node) apply(x *exchange) error {
 		n.metrics.events[x.reports[i].kind].Inc()
 	}
 	n.countReports(x)
+	n.countSaid(x.changes)
+	n.judgeReported(x)
 	return nil
 }
 
@@ -51,8 +54,8 @@ func (x *exchange) narrowReturn(n *Node, c *caps.Change) {
 	c.Tags = c.Tags[first:]
 }
 
-// appendChanges appends what a report changes in the state; clicks and feedback
-// change nothing. The changes alias the spans.
+// appendChanges appends what a report changes in the state; clicks and what is
+// said about campaigns (see listen.go) change nothing. The changes alias the spans.
 func (s *spans) appendChanges(dst []caps.Change, r *report) []caps.Change {
 	c := caps.Change{Keys: s.keys[r.keys.from:r.keys.to], Now: caps.Second(r.now)}
 	if len(c.Keys) == 0 {

@@ -83,6 +83,17 @@ func (r *rules) both() []*rules {
 	return []*rules{r, r.trial.other(r)}
 }
 
+// having is the version in force that has the campaign of a tag, and where: r, else the
+// other one; -1: none has. It does not allocate.
+func (r *rules) having(tag uint64) (*rules, int) {
+	i := r.find(tag)
+	if i < 0 && r.trial != nil {
+		r = r.trial.other(r)
+		i = r.find(tag)
+	}
+	return r, i
+}
+
 // policies are the policies in force; of nil none.
 func (r *rules) policies() (all []*policy.Policy) {
 	if r == nil {

@@ -263,11 +263,11 @@ func (c *counting) joinedBooks() []*traffic.Book {
 }
 
 // shown is how often a campaign was shown, on all nodes, in the hours that a span touches;
-// hours that were folded count by their whole day. It is as of some seconds ago.
-func (c *counting) shown(campaign string, from, to uint32) uint64 {
+// hours that were folded count by their whole day. It may be as of so long ago as stale.
+func (c *counting) shown(campaign string, from, to uint32, stale time.Duration) uint64 {
 	from, to = from-from%3600, to-to%3600+3600
 	c.mu.Lock()
-	fresh := c.sums.shown != nil && c.sums.from == from && c.sums.to == to && time.Since(c.sums.at) < countEvery
+	fresh := c.sums.shown != nil && c.sums.from == from && c.sums.to == to && time.Since(c.sums.at) < stale
 	n := c.sums.shown[campaign]
 	c.mu.Unlock()
 	if fresh {

@@ -141,7 +141,8 @@ func (r *report) measure() string {
 	return countHelpful
 }
 
-// countOptOut counts an opt-out by a token for the campaigns that its answer showed.
+// countOptOut counts an opt-out by a token for the campaign that it names, else for those
+// that its answer showed.
 func (n *Node) countOptOut(x *exchange, e *openrtb.Event, r *report) {
 	rules := n.rules.Load()
 	n.tell(x, r, e, rules, eventCampaign{})
@@ -154,7 +155,7 @@ func (n *Node) countOptOut(x *exchange, e *openrtb.Event, r *report) {
 	}
 	for _, of := range rules.both() {
 		for i := range of.Campaigns {
-			if c := &of.Campaigns[i]; seen[identity.ShownCampaign(c.Tag)] && (of == rules || rules.find(c.Tag) < 0) {
+			if c := &of.Campaigns[i]; seen[identity.ShownCampaign(c.Tag)] && (of == rules || rules.find(c.Tag) < 0) && (len(e.Campaign) == 0 || c.ID == string(e.Campaign)) {
 				n.counting.add(r.now, traffic.Row{Campaign: c.ID, Arm: r.Arm, Market: r.Market}, countOptOut, 1)
 			}
 		}

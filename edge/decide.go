@@ -87,6 +87,7 @@ type judge struct {
 type subject struct {
 	*policy.Campaign
 	plan   *plan
+	dial   *dial // nil: not dialled back
 	asked  *openrtb.Candidate
 	fading fading
 	// Names are the tags of what it names: the advertiser's own, and the creative
@@ -112,20 +113,20 @@ func (j *judge) one(c *openrtb.Candidate, s *subject, v *verdict) {
 		return
 	}
 	if j.plain && (s.plan.further&isPersonal == 0 || !j.market.maybeWord(c.Category)) {
-		_ = j.suppressed(v, s) && j.purchased(v, s) && j.interest(v, s) && j.spacing(v, s) && j.caps(v, s) && j.diversity(v, s) && j.heldOut(v, s)
+		_ = j.suppressed(v, s) && j.purchased(v, s) && j.interest(v, s) && j.dialled(v, s) && j.spacing(v, s) && j.caps(v, s) && j.diversity(v, s) && j.heldOut(v, s)
 		return
 	}
 	if !j.consented(v, s) {
 		return
 	}
 	if !j.known {
-		_ = j.anonymous(v, s) && j.sensitive(v, s) && j.notBeside(v, s) && j.precise(v, s) && j.interest(v, s) && j.awake(v, s)
+		_ = j.anonymous(v, s) && j.sensitive(v, s) && j.notBeside(v, s) && j.precise(v, s) && j.interest(v, s) && j.dialled(v, s) && j.awake(v, s)
 		return
 	}
 	// In the order of the reasons; each says whether to go on. Each is a test of what
 	// needs no looking up, small enough to be inlined, before the rule itself.
 	_ = j.choice(v, s) && j.sensitive(v, s) && j.notBeside(v, s) && j.precise(v, s) && j.suppressed(v, s) && j.heardOf(v, s) && j.purchased(v, s) &&
-		j.interest(v, s) && j.spacing(v, s) && j.caps(v, s) && j.diversity(v, s) && j.awake(v, s) && j.heldOut(v, s)
+		j.interest(v, s) && j.dialled(v, s) && j.spacing(v, s) && j.caps(v, s) && j.diversity(v, s) && j.awake(v, s) && j.heldOut(v, s)
 }
 
 // isPlain sets plain, once everything that it rests on is known.
@@ -140,7 +141,7 @@ func (s *subject) find(r *rules, tag uint64) bool {
 	if i < 0 {
 		return false
 	}
-	s.Campaign, s.plan = &r.Campaigns[i], &r.plans[i]
+	s.Campaign, s.plan, s.dial = &r.Campaigns[i], &r.plans[i], r.dials[i].Load()
 	return true
 }
 

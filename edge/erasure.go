@@ -23,7 +23,7 @@ func (n *Node) erase(keys []caps.Key, keep bool, now uint32) (until uint32, err 
 	reach := later(newest, caps.ErasureSkew)
 	// The choices first: where there is room for one half only, nobody who opted out is
 	// without it.
-	changes := leftAfter(keys, held, keep, reach, caps.Second(now))
+	changes := append(leftAfter(keys, held, keep, reach, caps.Second(now)), n.unsaid(keys, caps.Second(now))...)
 	changes = append(changes, caps.Change{Kind: caps.ChangeErase, Keys: keys, Now: caps.Second(now), Until: reach})
 	return uint32(reach), n.keeper.Record(changes)
 }

@@ -42,6 +42,7 @@ type report struct {
 	own    caps.Retention // impression: of where it was shown; 0: the policy's
 	arm    Arm            // of the person
 	part   uint8          // likewise; see exchange
+	said   said           // about its campaign
 	tally
 }
 
@@ -94,6 +95,7 @@ func (n *Node) readEvent(x *exchange, e *openrtb.Event, rules *rules, now uint32
 	case openrtb.Hide, openrtb.Complaint:
 		r.tags = x.spans.addTags(choiceField(chosenCampaign, campaign.Tag))
 	}
+	n.says(x, &r, e, campaign.Tag)
 	if r.keys.from == r.keys.to {
 		n.metrics.eventsNobody.Inc()
 	}
@@ -120,6 +122,9 @@ func (n *Node) readPerson(x *exchange, r *report, e *openrtb.Event, rules *rules
 	} else {
 		var dropped int
 		x.sorts = rules.sorts()
+		if saidKinds[e.Type] != 0 {
+			sortByRank(e.Identifiers, rules.Policy) // the primary one stands for the person
+		}
 		x.spans.keys, dropped = n.identify(x, x.spans.keys, e.Identifiers, rules.Policy, nil, 0)
 		n.metrics.identifiersDropped.Add(dropped + e.IdentifiersDropped)
 	}
@@ -140,13 +145,9 @@ func (x *exchange) readCampaign(e *openrtb.Event, rules *rules) (eventCampaign, 
 	if len(e.Campaign) == 0 {
 		return eventCampaign{}, nil
 	}
-	c := eventCampaign{Tag: rules.campaign.Tag(e.Campaign), rules: rules}
-	i := rules.find(c.Tag)
-	if i < 0 && rules.trial != nil {
-		c.rules = rules.trial.other(rules)
-		i = c.rules.find(c.Tag)
-	}
-	if i >= 0 {
+	c := eventCampaign{Tag: rules.campaign.Tag(e.Campaign)}
+	i := -1
+	if c.rules, i = rules.having(c.Tag); i >= 0 {
 		c.Campaign = &c.rules.Campaigns[i]
 	}
 	if len(e.Token) > 0 && x.ofCampaign(c.Tag) < 0 {

@@ -114,6 +114,10 @@ func (n *Node) decide(x *exchange, now uint32) {
 	var dropped int
 	x.sorts = rules.sorts()
 	x.outside = false
+	withToken := x.req.Token || x.req.Hold
+	if withToken {
+		sortByRank(x.req.Identifiers, rules.Policy) // the primary one stands for the person in what the token reports
+	}
 	x.keys, dropped = n.identify(x, x.keys[:0], x.req.Identifiers, rules.Policy, rules.watched, now)
 	n.metrics.identifiersDropped.Add(dropped + x.req.IdentifiersDropped)
 	rules = x.sort(rules, x.keys)
@@ -121,7 +125,6 @@ func (n *Node) decide(x *exchange, now uint32) {
 		x.begin(n, rules, now)
 		x.judge.settle(x.req.Candidates)
 	}
-	withToken := x.req.Token || x.req.Hold
 	x.grant.Nonce, x.grant.Shown, x.grant.Channel, x.grant.HeldSeconds = 0, x.grant.Shown[:0], x.grant.Channel[:0], 0
 	if withToken {
 		n.tokens.Begin(&x.grant, now)

@@ -47,8 +47,15 @@ type Check struct {
 	// Erased: the opt-out is what an erasure left, the one of At.
 	Erased bool `json:"erased,omitempty"`
 	// Percent is the share of people who are in the holdout.
-	Percent int  `json:"percent,omitempty"`
-	Pass    bool `json:"pass"`
+	Percent int `json:"percent,omitempty"`
+	// Level is how far the campaign is dialled back, since At: by Count hides and complaints of
+	// People different people in Shown showings Within that time; Limit in 10,000 are enough. Full
+	// is what a cap would be were it not.
+	Level  string `json:"level,omitempty"`
+	Shown  uint64 `json:"shown,omitempty"`
+	People uint64 `json:"people,omitempty"`
+	Full   int    `json:"full,omitempty"`
+	Pass   bool   `json:"pass"`
 
 	said     bool // of a signal: the person refused, where others only do not say that they agreed
 	ownClock bool // Local is by the person's offset, not by the market's zone
@@ -193,7 +200,12 @@ func (e *explanation) skipped(r Reason) string {
 			return fmt.Sprintf("how often %s %s is no longer known in full, and when in doubt we show less; the limit is %d.",
 				scopeSeen(c), window(c.Within), c.Limit)
 		}
+		if c.Full > 0 {
+			return fmt.Sprintf("%s; the limit is %d, and was %d before people complained about the campaign.", usage(c), c.Limit, c.Full)
+		}
 		return fmt.Sprintf("%s; the limit is %d.", usage(c), c.Limit)
+	case DialledBack:
+		return e.dialledBack(c)
 	case QuietHours:
 		return quietSentence(c)
 	case Holdout:
@@ -236,7 +248,7 @@ var ruleReason = map[string]Reason{
 	"list_age": StaleList, "opt_out_age": StaleList, "purchased": Purchased, "interest_after": TooSoon, "interest": StaleInterest,
 	"interest_least": StaleInterest, "interest_until": StaleInterest, "interest_from": StaleInterest,
 	"spacing": Spacing, "cap": Cap, "diversity": Diversity, "sensitive": Sensitive, "not_beside": NotBeside,
-	"precision": TooSpecific, "quiet_hours": QuietHours, "holdout": Holdout,
+	"precision": TooSpecific, "quiet_hours": QuietHours, "holdout": Holdout, "dial_back": DialledBack, "dial_back_cap": DialledBack,
 }
 
 func choiceSentence(e *explanation, c *Check) string {

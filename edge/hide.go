@@ -8,6 +8,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"restraint/edge/openrtb"
+	"restraint/edge/trust"
 )
 
 // hideChoice is one of the reasons that a person may give for hiding a campaign.
@@ -33,6 +34,7 @@ func (n *Node) postHide(ctx *fasthttp.RequestCtx, x *exchange) {
 	n.answerRefusal(ctx, x, e, &donePage{Title: "Hidden", Campaign: string(e.Campaign)}, func(r report, c eventCampaign) error {
 		r.tags = x.spans.addTags(choiceField(chosenCampaign, c.Tag))
 		n.tell(x, &r, e, n.rules.Load(), c)
+		n.says(x, &r, e, c.Tag)
 		if c.Campaign == nil {
 			n.metrics.unknownCampaigns.Inc()
 		}
@@ -45,10 +47,11 @@ func (n *Node) postHide(ctx *fasthttp.RequestCtx, x *exchange) {
 }
 
 // postOptOut answers POST /v1/opt-out: the token's person is shown nothing more that is
-// chosen for them.
+// chosen for them. With a campaign of the token it is counted as an opt-out by that one,
+// else by all that the token names.
 func (n *Node) postOptOut(ctx *fasthttp.RequestCtx, x *exchange) {
-	e := &openrtb.Event{Type: openrtb.NoEvent}
-	n.answerRefusal(ctx, x, e, &donePage{Title: "Opted out"}, func(r report, _ eventCampaign) error {
+	e := &openrtb.Event{Type: openrtb.NoEvent, Campaign: ctx.QueryArgs().Peek("campaign")}
+	n.answerRefusal(ctx, x, e, &donePage{Title: "Opted out"}, func(r report, c eventCampaign) error {
 		x.reports = append(x.reports, r)
 		x.heedErasures(n)
 		r = x.reports[0]
@@ -58,11 +61,20 @@ func (n *Node) postOptOut(ctx *fasthttp.RequestCtx, x *exchange) {
 		}
 		held := n.held(keys, r.now)
 		// r.at is earlier than now only on a node that may not have heard of an erasure.
-		changes := stampAll(keys, []registerChange{{fieldOptOut, 1}}, held, choicesOf(held), r.at)
-		if err := n.keeper.Record(changes); err != nil {
+		x.changes = append(x.changes[:0], stampAll(keys, []registerChange{{fieldOptOut, 1}}, held, choicesOf(held), r.at)...)
+		x.reports = x.reports[:0]
+		for _, tag := range x.optedOutBy(n.rules.Load(), c) {
+			said := r
+			n.saysOf(x, &said, e, trust.OptOut, tag)
+			x.reports = append(x.reports, said)
+		}
+		x.appendReports(n)
+		x.reports = append(x.reports[:0], r)
+		if err := n.keeper.Record(x.changes); err != nil {
 			return fmt.Errorf("keep the opt-out: %w", err)
 		}
 		n.metrics.optOuts.Inc()
+		n.countSaid(x.changes)
 		n.countOptOut(x, e, &r)
 		return nil
 	})

@@ -22,6 +22,7 @@ type everything struct {
 	Purchases       []heldPurchase   `json:"purchases"`
 	Preferences     preferences      `json:"preferences"`
 	HiddenCampaigns []hiddenCampaign `json:"hidden_campaigns"`
+	Reports         []heldReport     `json:"reports"`
 	Lists           []heldList       `json:"lists"`
 	// NotSearched are lists of which it cannot be said whether the person is on them.
 	NotSearched []heldList `json:"not_searched"`
@@ -77,7 +78,7 @@ func (n *Node) everything(q *inquiry) *everything {
 	rules, held := n.rules.Load(), n.held(q.keys, q.now)
 	e := &everything{
 		Now: q.now, Identifiers: len(q.keys), Exposures: []heldExposures{}, Holds: []heldPlaces{}, Purchases: []heldPurchase{},
-		HiddenCampaigns: []hiddenCampaign{}, Lists: []heldList{}, NotSearched: []heldList{},
+		HiddenCampaigns: []hiddenCampaign{}, Reports: []heldReport{}, Lists: []heldList{}, NotSearched: []heldList{},
 	}
 	names := scopeNames(rules, q.keys, held)
 	e.addExposures(held, names)
@@ -92,9 +93,10 @@ func (n *Node) everything(q *inquiry) *everything {
 			e.KeptSeconds = own
 		}
 	}
+	n.addReports(e, rules, q.keys)
 	n.addLists(e, rules, q.keys)
 	p := &e.Preferences
-	e.Held = len(e.Exposures)+len(e.Holds)+len(e.Purchases)+len(e.HiddenCampaigns)+len(e.Lists)+len(p.HiddenAdvertisers)+len(p.HiddenTopics)+p.Unnamed != 0 ||
+	e.Held = len(e.Exposures)+len(e.Holds)+len(e.Purchases)+len(e.HiddenCampaigns)+len(e.Reports)+len(e.Lists)+len(p.HiddenAdvertisers)+len(p.HiddenTopics)+p.Unnamed != 0 ||
 		!p.Personalisation || p.PauseUntil != 0 || e.ErasedUntil != 0 || e.DroppedUntil != 0
 	return e
 }

@@ -62,6 +62,9 @@ var matrix = []door{
 	{"/v1/policy/history", "GET", access.Ops, false},
 	{"/v1/policy/rollback", "POST", access.Ops, false},
 	{"/v1/policy/pilot", "GET, POST", access.Ops, false},
+	{"/v1/dial-back", "GET", access.Ops, false},
+	{"/v1/campaigns/{campaign}/review", "GET", access.Ops, false},
+	{"/v1/campaigns/{campaign}/release", "POST", access.Ops, false},
 
 	{"/healthz", "GET", open, false},
 	{"/readyz", "GET", open, false},
@@ -95,6 +98,9 @@ func doorsOf(path []byte) []*door {
 			return doors["/v1/lists/{name}/"+action]
 		}
 		return doors["/v1/lists/{name}"]
+	}
+	if rest, ok := strings.CutPrefix(lent(path), campaignPaths); ok {
+		return doors[campaignPaths+"{campaign}"+rest[max(0, strings.LastIndexByte(rest, '/')):]]
 	}
 	if strings.HasPrefix(lent(path), "/v1/users/erasures/") {
 		return doors["/v1/users/erasures/{receipt}"]

@@ -11,6 +11,7 @@ import (
 	"restraint/caps"
 	"restraint/edge/access"
 	"restraint/edge/openrtb"
+	"restraint/edge/trust"
 	"restraint/suppress"
 )
 
@@ -39,7 +40,11 @@ type metrics struct {
 	responses          map[int]*vm.Counter       // by status class, 2 to 5
 	keysRefused        [access.LetIn]*vm.Counter // by why
 	keysSlowed         *vm.Counter
-	forbidden          *vm.Counter // a key without the role
+	forbidden          *vm.Counter                   // a key without the role
+	reports            [trust.OptOut + 1]*vm.Counter // taken here, by kind; some come again
+	reportsWeighing    *vm.Counter
+	reportsUncounted   *vm.Counter
+	dialChanges        [trust.Levels]*vm.Counter // by the level that was reached
 
 	decideSeconds *vm.PrometheusHistogram
 	eventsSeconds *vm.PrometheusHistogram
@@ -73,6 +78,14 @@ func newMetrics(n *Node) *metrics {
 		decideSeconds:      set.NewPrometheusHistogramExt(`restraint_decide_duration_seconds`, latencyBounds),
 		eventsSeconds:      set.NewPrometheusHistogramExt(`restraint_events_duration_seconds`, latencyBounds),
 		responses:          make(map[int]*vm.Counter),
+		reportsWeighing:    set.NewCounter(`restraint_reports_weighing_total`),
+		reportsUncounted:   set.NewCounter(`restraint_reports_uncounted_total`),
+	}
+	for _, kind := range trust.Kinds {
+		m.reports[kind] = set.NewCounter(`restraint_reports_total{kind="` + kind.String() + `"}`)
+	}
+	for level := range m.dialChanges {
+		m.dialChanges[level] = set.NewCounter(`restraint_dial_back_changes_total{to="` + trust.Level(level).String() + `"}`)
 	}
 	m.decisions[Shown] = set.NewCounter(`restraint_decisions_total{verdict="show",reason=""}`)
 	for r := Shown + 1; r < reasonCount; r++ {
@@ -120,6 +133,7 @@ func (m *metrics) stateGauges(n *Node) {
 		vm.WriteCounterUint64(w, "restraint_keeper_notices_total", kept.Notices)
 		n.writeKeys(w)
 		writeReplication(w, kept.Replication)
+		n.writeDialling(w)
 		writeLists(w, n.lists.StatusAll())
 		now := n.clock.at(time.Now(), 0)
 		for _, s := range n.rules.Load().watched {

@@ -12,6 +12,7 @@ import (
 	"restraint/edge/access"
 	"restraint/edge/consent"
 	"restraint/edge/identity"
+	"restraint/edge/trust"
 	"restraint/suppress"
 )
 
@@ -83,6 +84,7 @@ type Node struct {
 	tokens   *identity.Tokens
 	receipts *identity.Receipts
 	lots     *identity.Lots
+	reports  *identity.Reports
 	consent  *consent.Reader
 	caps     *caps.Store
 	keeper   Keeper
@@ -100,6 +102,8 @@ type Node struct {
 	rules    atomic.Pointer[rules]
 	effects  effects
 	happened armCounts // what the effect of a pilot is told from
+
+	dialling dialling
 
 	exchanges sync.Pool // of *exchange
 	bid       *server
@@ -151,10 +155,13 @@ func load(o Options) (*Node, error) {
 		tokens:   identity.NewTokens(o.Secret),
 		receipts: identity.NewReceipts(o.Secret),
 		lots:     identity.NewLots(o.Secret),
-		caps:     caps.New(o.Caps),
+		reports:  identity.NewReports(o.Secret),
 		uploads:  make(uploads, maxUploads),
 		guarding: guarding{failures: access.NewFailures(), hold: time.Sleep},
 	}
+	n.dialling.book = trust.NewBook()
+	o.Caps.Beside = besideCounters{n.dialling.book}
+	n.caps = caps.New(o.Caps)
 	var err error
 	if n.consent, err = consent.New(consentBytes); err != nil {
 		return nil, err
@@ -167,12 +174,15 @@ func load(o Options) (*Node, error) {
 		return nil, err
 	}
 	n.openWatch(n.clock.at(time.Now(), 0))
-	if err := n.openEffects(); err != nil {
-		n.close()
-		return nil, err
-	}
+	err = n.openEffects()
 	n.happened = n.counted
-	if err := n.openPolicies(); err != nil {
+	if err == nil {
+		err = n.openDialling()
+	}
+	if err == nil {
+		err = n.openPolicies()
+	}
+	if err != nil {
 		n.close()
 		return nil, err
 	}
@@ -216,6 +226,7 @@ func (n *Node) Run(ctx context.Context) error {
 	running.Go(func() { n.sharePolicy(ctx) })
 	running.Go(func() { n.shareLists(ctx) })
 	running.Go(func() { n.keepEffects(ctx) })
+	running.Go(func() { n.hear(ctx) })
 	running.Go(func() { n.keepCounting(ctx) })
 	running.Go(func() { n.announce(ctx) })
 

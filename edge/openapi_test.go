@@ -286,6 +286,9 @@ func TestOpenAPIExamples(t *testing.T) {
 					}
 					target, header := o.request(mediaType)
 					target, text = strings.ReplaceAll(target, placeholder, token), strings.ReplaceAll(text, placeholder, token)
+					if strings.HasSuffix(o.path, "/release") {
+						n.dialBack(t, "spring-shoes")
+					}
 					if strings.Contains(target, receiptExample) {
 						target = strings.ReplaceAll(target, receiptExample, n.erase(t, `{"user":{"id":"u-77"}}`).Receipt)
 					}
@@ -296,6 +299,16 @@ func TestOpenAPIExamples(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// dialBack has a campaign of the built-in policy dialled back: of two people to whom it
+// was shown one complains.
+func (n *node) dialBack(t *testing.T, campaign string) {
+	t.Helper()
+	n.must(200, "PUT", "/v1/policy", "", string(policy.Example)+"\ndial_back: {min_shown: 2, min_people: 1, hides_per_10k: 1000, pause_at: 9000}\n", nil)
+	for _, event := range []string{`{"type":"impression","user":{"id":"d-1"}`, `{"type":"impression","user":{"id":"d-2"}`, `{"type":"complaint","user":{"id":"d-1"}`} {
+		n.event(event + `,"campaign":"` + campaign + `"}`)
 	}
 }
 
@@ -502,6 +515,7 @@ func TestOpenAPIProblems(t *testing.T) {
 // reasonsPolicy has a campaign for each reason that this version gives.
 const reasonsPolicy = `
 timezone: UTC
+dial_back: {min_shown: 2, min_people: 1, hides_per_10k: 2500, pause_at: 5000}
 sensitive: ["cat:286"]
 markets:
   - {name: night, countries: [JPN], require: none, precision: category, quiet_hours: "00:01-00:00"}
@@ -523,6 +537,8 @@ campaigns:
   diverse: {advertiser: a, diversity: {same_creative_in_a_row: 1}}
   choosy: {advertiser: a, purpose: contextual, not_beside: ["cat:386"]}
   unwanted: {advertiser: b}
+  annoying: {advertiser: a, caps: [{per: campaign, limit: 2, within: 24h}]}
+  hated: {advertiser: a}
 `
 
 // Each reason is given, or said not to be given yet; each rule of an explanation
@@ -535,9 +551,17 @@ func TestOpenAPIReasonsGiven(t *testing.T) {
 	for _, event := range []string{
 		`{"type":"hide","campaign":"plain"`, `{"type":"purchase","advertiser":"a","item":"i"`,
 		`{"type":"impression","campaign":"spaced"`, `{"type":"impression","campaign":"capped"`,
-		`{"type":"impression","campaign":"diverse","creative":"c"`,
+		`{"type":"impression","campaign":"diverse","creative":"c"`, `{"type":"impression","campaign":"annoying"`,
 	} {
 		n.event(fmt.Sprintf(`%s,"user":{"id":"u"},"at":%d}`, event, at-60))
+	}
+	for _, event := range []string{
+		`{"type":"impression","campaign":"annoying","user":{"id":"v"}`, `{"type":"impression","campaign":"annoying","user":{"id":"w"}`,
+		`{"type":"impression","campaign":"annoying","user":{"id":"x"}`, `{"type":"hide","campaign":"annoying","user":{"id":"v"}`,
+		`{"type":"impression","campaign":"hated","user":{"id":"v"}`, `{"type":"impression","campaign":"hated","user":{"id":"w"}`,
+		`{"type":"complaint","campaign":"hated","user":{"id":"v"}`,
+	} {
+		n.event(fmt.Sprintf(`%s,"at":%d}`, event, at-60))
 	}
 	n.must(200, "POST", "/v1/users/preferences", "", fmt.Sprintf(`{"user":{"id":"o"},"personalisation":false,"at":%d}`, at-60), nil)
 	n.must(200, "POST", "/v1/users/preferences", "", fmt.Sprintf(`{"user":{"id":"u"},"hidden_advertisers":["b"],"at":%d}`, at-60), nil)
@@ -566,7 +590,7 @@ func TestOpenAPIReasonsGiven(t *testing.T) {
 		`"user":{"id":"o"}`:                                         `{"campaign":"plain"}`,
 		`"user":{"id":"u"}`: `{"campaign":"unknown"},{"campaign":"over"},{"campaign":"plain"},{"campaign":"stale"},{"campaign":"bought","item":"i"},` +
 			fmt.Sprintf(`{"campaign":"interested","interest_at":%d},{"campaign":"interested"},`, at-60) +
-			`{"campaign":"spaced"},{"campaign":"capped"},{"campaign":"diverse","creative":"c"},{"campaign":"unwanted"}`,
+			`{"campaign":"spaced"},{"campaign":"capped"},{"campaign":"diverse","creative":"c"},{"campaign":"unwanted"},{"campaign":"annoying"},{"campaign":"hated"}`,
 	} {
 		ask(who, candidates)
 	}

@@ -360,3 +360,34 @@ func TestReportIsByArm(t *testing.T) {
 		t.Errorf("%d decisions; %v", all, said)
 	}
 }
+
+// A campaign that people have dialled back is so in both arms, by whichever version it
+// was shown.
+func TestDialBackIsInBothArms(t *testing.T) {
+	const dial = "dial_back: {window: 1h, min_shown: 10, min_people: 2, hides_per_10k: 1, pause_at: 2}\n"
+	n := startNode(t, "", dial+testPolicy, nil)
+	n.must(200, "PUT", "/v1/policy?pilot=50", "", dial+limit("2")+"  new: {advertiser: acme}\n", nil)
+	arms := map[int]int{}
+	for i := range 40 {
+		who := fmt.Sprintf(`"user":{"id":"u-%d"}`, i)
+		for _, campaign := range []string{"shoes", "new"} {
+			n.event(fmt.Sprintf(`{"type":"impression",%s,"campaign":%q,"id":"i-%d"}`, who, campaign, i))
+			n.event(fmt.Sprintf(`{"type":"complaint",%s,"campaign":%q,"id":"c-%d"}`, who, campaign, i))
+		}
+	}
+	eventually(t, "both are paused", func() bool {
+		var said struct{ Campaigns []struct{ Campaign, Level string } }
+		n.must(200, "GET", "/v1/dial-back", "", "", &said)
+		return len(said.Campaigns) == 2 && said.Campaigns[0].Level == "paused" && said.Campaigns[1].Level == "paused"
+	})
+	for i := range 40 {
+		a := n.decide(fmt.Sprintf(`{"user":{"id":"other-%d"},"candidates":[{"campaign":"shoes"},{"campaign":"new"}]}`, i))
+		arms[a.Policy]++
+		if a.Decisions[0].Reason != "dialled_back" || a.Policy == 2 && a.Decisions[1].Reason != "dialled_back" {
+			t.Fatalf("%+v", a)
+		}
+	}
+	if len(arms) != 2 {
+		t.Errorf("decided by %v", arms)
+	}
+}

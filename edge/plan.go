@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"math/bits"
 	"slices"
+	"sync/atomic"
 
 	"restraint/edge/identity"
 	"restraint/edge/policy"
 )
 
-// rules is one policy version in the form that the decision walks. Immutable.
+// rules is one policy version in the form that the decision walks. Immutable, but for
+// dials.
 type rules struct {
 	*policy.Policy
 	campaign identity.Namespace // of campaigns' names
@@ -26,6 +28,9 @@ type rules struct {
 	watched  []*watchedSource   // of which it is noted when a request brought them
 	trial    *trial             // what is tried out beside this version, or is this version; nil: nothing
 	lots     *identity.Lots
+
+	dials   []atomic.Pointer[dial] // by Campaign.Index; nil: not dialled back. All else is immutable
+	lowered [256]uint8             // limits as dial_back lowers them
 
 	tallies      ruleTallies
 	advertised   map[uint64][]int // by tag of the advertiser: its campaigns
@@ -135,6 +140,7 @@ func newRules(p *policy.Policy, tags *identity.Tags) *rules {
 		}
 	}
 	r.newMarkets()
+	r.newDials()
 	r.tallies = newRuleTallies(r)
 	return r
 }

@@ -301,7 +301,10 @@ func (n *Node) enforce(c compiled, now *rules, keep func() error) error {
 		return err
 	}
 	n.caps.SetRetention(c.policy.Retention.Exposures, c.policy.Retention.Purchases)
-	n.rules.Store(n.inForce(&c))
+	next := n.inForce(&c)
+	n.dialAll(next)
+	n.rules.Store(next)
+	n.dialAll(next)                                 // what was adopted in between went to the rules before
 	if err := n.declare(c.policies()); err != nil { // the policy is in force all the same
 		n.log.Warn("lists of the policy before stay in memory", "error", err.Error())
 	}

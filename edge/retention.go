@@ -7,6 +7,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"restraint/edge/identity"
+	"restraint/edge/trust"
 )
 
 // retained is one kind of thing that a node keeps, and how long.
@@ -44,6 +45,9 @@ func (r *rules) retained() []retained {
 		{"purchases", true, r.Retention.Purchases, "retention.purchases", "What was bought or given back, by tags of item, category and advertiser, and when."},
 		{"holds", true, hold, "campaigns.*.hold", "Places held for showings that are about to come, in memory only; the longest of the campaigns' times."},
 		{"hidden_campaigns", true, 0, "", "Hides and complaints. They count for 90 days; that they were made is kept until an erasure."},
+		{"reports", true, trust.KeptSeconds(r.DialBack.Window), "dial_back.window", "What people say about campaigns (hides, complaints, feedback, opt-outs by an advertisement): kind, second, and a keyed hash that stands for the person in that campaign on that day only. For the window of dial_back, up to its next midnight (UTC) and a day more; then only numbers are left. An erasure takes the person out at once."},
+		{"report_numbers", false, trust.KeptDays * 24 * 60 * 60, "", "How many of each kind were reported about a campaign in a day."},
+		{"dial_backs", false, 0, "", "Which campaigns are dialled back, since when and by which numbers, until they are released; the last release, with who and why, for 91 days."},
 		{"preferences", true, 0, "", "Opt-out, hidden advertisers and topics, pause: until the person changes them, or an erasure. Never by age, or an opt-out would end by itself."},
 		{"erasures", true, 0, "", "The second up to which a person's identifiers were forgotten: without end, so that no old copy brings anything back. With it, unless refused, the opt-out."},
 		{"lists", true, 0, "", "Members, as keyed hashes, until their owner takes them off, replaces or deletes the list, or until the `until` that they came with. One generation before is kept for a rollback."},

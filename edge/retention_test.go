@@ -50,6 +50,7 @@ func TestRetention(t *testing.T) {
 	var r retentionAnswer
 	n.must(200, "GET", "/v1/retention", "", "", &r)
 	for kind, want := range map[string]int64{
+		"reports": 3 * day, "report_numbers": 400 * day, "dial_backs": 0,
 		"exposures": 10 * day, "purchases": 20 * day, "holds": 90, "tokens": day, "idempotency_answers": day,
 		"preferences": 0, "hidden_campaigns": 0, "erasures": 0, "lists": 0, "event_stream": 0, "refusal_stream": 0, "policies": 0,
 	} {

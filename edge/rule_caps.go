@@ -72,7 +72,7 @@ func (j *judge) scope(s *subject, l *limit, i int) uint64 {
 // limit: the i-th of the campaign's caps has room.
 func (j *judge) limit(v *verdict, s *subject, i int, tag uint64) {
 	l := &j.rules.limits[int(s.plan.limit)+i]
-	most, fades := int(j.market.limits[l.most]), s.fades(l)
+	most, fades := j.most(s, l), s.fades(l)
 	if fades {
 		most = s.fading.scale(most)
 	}
@@ -114,6 +114,14 @@ func (s *subject) fades(l *limit) bool {
 		(l.per() == policy.PerCampaign || l.per() == policy.PerItem)
 }
 
+// faded is a limit as far as it has faded.
+func (s *subject) faded(l *limit, most int) int {
+	if s.fades(l) {
+		return s.fading.scale(most)
+	}
+	return most
+}
+
 // fadedWait is how long a cap that fades lasts: what is free under today's limit may
 // be full under that of the day. never when interest is over first.
 func (j *judge) fadedWait(s *subject, l *limit, tag uint64, most int, free caps.Second) uint32 {
@@ -123,7 +131,7 @@ func (j *judge) fadedWait(s *subject, l *limit, tag uint64, most int, free caps.
 		if left.num == 0 {
 			return never
 		}
-		later := left.scale(int(j.market.limits[l.most]))
+		later := left.scale(j.most(s, l))
 		if later >= most {
 			return wait(j.now, uint32(free))
 		}
@@ -136,9 +144,15 @@ func (j *judge) fadedWait(s *subject, l *limit, tag uint64, most int, free caps.
 func (j *judge) explainCap(s *subject, i int, tag uint64, most int) {
 	u := j.person.Usage(tag, most, j.window(&j.rules.limits[int(s.plan.limit)+i]))
 	written := &s.Caps[i]
+	full := 0
+	if l := &j.rules.limits[int(s.plan.limit)+i]; s.dial != nil {
+		if full = s.faded(l, int(j.market.limits[l.most])); full == most {
+			full = 0
+		}
+	}
 	j.because.add(Check{
 		Rule: "cap", Per: written.Per, Channel: s.Scopes[written.Scope].Channel, Within: written.Within,
-		Limit: most, Count: &u.Count, Held: u.Held, Unknown: u.Unknown && u.Count < most, Kept: kept(u.Kept), Pass: u.Free == 0,
+		Limit: most, Full: full, Count: &u.Count, Held: u.Held, Unknown: u.Unknown && u.Count < most, Kept: kept(u.Kept), Pass: u.Free == 0,
 	})
 }
 

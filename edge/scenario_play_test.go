@@ -201,6 +201,12 @@ func (p *played) step(s *step, at int64, where string) {
 		p.page(s, where)
 	case s.People != nil:
 		p.people(s, at, where)
+	case s.Release != nil:
+		body := maps.Clone(s.Release)
+		delete(body, "campaign")
+		answer := p.ask(200, "POST", "/v1/campaigns/"+url.PathEscape(s.Release["campaign"])+"/release", "application/json", encode(p.t, body))
+		p.matches(s, where, answer, string(answer))
+		p.note(answer)
 	default:
 		answer := p.ask(200, "GET", s.Get, "", "")
 		p.matches(s, where, answer, string(answer))

@@ -40,10 +40,12 @@ type step struct {
 	Prefer map[string]any `json:"prefer"`  // POST /v1/users/preferences
 	LookUp map[string]any `json:"look_up"` // POST /v1/users/lookup
 	Erase  map[string]any `json:"erase"`   // POST /v1/users/erase
-	Why    *behindToken   `json:"why"`     // GET /v1/why, as a browser
-	Press  *behindToken   `json:"press"`   // one of the buttons of that page
-	Get    string         `json:"get"`     // a path of the admin listener
-	People []string       `json:"people"`  // just what `restraint check --people` prints of the policy, by lines
+	// POST /v1/campaigns/{campaign}/release; campaign says which, the rest is the body.
+	Release map[string]string `json:"release"`
+	Why     *behindToken      `json:"why"`    // GET /v1/why, as a browser
+	Press   *behindToken      `json:"press"`  // one of the buttons of that page
+	Get     string            `json:"get"`    // a path of the admin listener
+	People  []string          `json:"people"` // just what `restraint check --people` prints of the policy, by lines
 
 	Pilot   int             `json:"pilot"`   // put: it is tried out on so many percent of people
 	File    string          `json:"file"`    // decide: a file of ../shared/data, to which what Decide has is added
@@ -124,14 +126,14 @@ func (s *step) checks() bool {
 func (s *step) fault() error {
 	does := 0
 	for _, given := range []bool{
-		s.Event != nil, s.Decide != nil, s.Put != nil, s.End != "", s.Prefer != nil, s.LookUp != nil, s.Erase != nil, s.Why != nil, s.Press != nil, s.Get != "", s.People != nil,
+		s.Event != nil, s.Decide != nil, s.Put != nil, s.End != "", s.Prefer != nil, s.LookUp != nil, s.Erase != nil, s.Why != nil, s.Press != nil, s.Get != "", s.People != nil, s.Release != nil,
 	} {
 		if given {
 			does++
 		}
 	}
-	state := s.Event != nil || s.Put != nil || s.End != "" || s.Prefer != nil || s.Erase != nil // may be there for what comes later
-	asJSON := s.Prefer != nil || s.LookUp != nil || s.Erase != nil || s.Get != ""
+	state := s.Event != nil || s.Put != nil || s.End != "" || s.Prefer != nil || s.Erase != nil || s.Release != nil // may be there for what comes later
+	asJSON := s.Release != nil || s.Prefer != nil || s.LookUp != nil || s.Erase != nil || s.Get != ""
 	asText := asJSON || s.Why != nil || s.Press != nil
 	switch {
 	case does != 1:

@@ -173,10 +173,10 @@ func (j *judge) again(v *verdict, s *subject, partly bool) {
 		return
 	}
 	if partly {
-		_ = j.optOut(v, s) && j.chosen(v, s) && j.hid(v, s) && j.spacing(v, s) && j.caps(v, s) && j.diversity(v, s) && j.heldOut(v, s)
+		_ = j.optOut(v, s) && j.chosen(v, s) && j.hid(v, s) && j.dialled(v, s) && j.spacing(v, s) && j.caps(v, s) && j.diversity(v, s) && j.heldOut(v, s)
 		return
 	}
-	_ = j.choice(v, s) && j.suppressed(v, s) && j.heardOf(v, s) && j.purchased(v, s) && j.spacing(v, s) && j.caps(v, s) && j.diversity(v, s) && j.heldOut(v, s)
+	_ = j.choice(v, s) && j.suppressed(v, s) && j.heardOf(v, s) && j.purchased(v, s) && j.dialled(v, s) && j.spacing(v, s) && j.caps(v, s) && j.diversity(v, s) && j.heldOut(v, s)
 }
 
 // mildest is the market that allows the most, so that a limit said under it holds for

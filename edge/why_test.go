@@ -146,7 +146,7 @@ func TestWhyPage(t *testing.T) {
 	for _, want := range []string{
 		"Right now it could be shown to you again: you have seen advertisements for this item 1 time in the last 24 hours; up to 2 times allowed.",
 		"<strong>shoes</strong> of <strong>acme</strong>", "of now, not of when", "In some countries less is allowed", "people who have shown interest",
-		`<form method="post" action="hide?t=` + token + `&amp;campaign=shoes">`, `<form method="post" action="opt-out?t=` + token + `">`,
+		`<form method="post" action="hide?t=` + token + `&amp;campaign=shoes">`, `<form method="post" action="opt-out?t=` + token + `&amp;campaign=shoes">`,
 		"for 90 days", "for 400 days", "works for 24 hours", "<time datetime=",
 	} {
 		if !strings.Contains(text, want) {

@@ -23,6 +23,7 @@ type policyCmd struct {
 	Rollback policyRollbackCmd `cmd:"" help:"Put an older version in force again."`
 	Diff     policyDiffCmd     `cmd:"" help:"Compare a file with the policy in force, line by line; or both policies of a pilot, with what each does."`
 	Pilot    policyPilotCmd    `cmd:"" help:"Say how the policy that is tried out does; promote it, stop it, or change on how many."`
+	Review   policyReviewCmd   `cmd:"" help:"Show how a campaign stands with people, and release it where they had it dialled back."`
 }
 
 type policyShowCmd struct {

@@ -26,6 +26,12 @@ type userHeld struct {
 		At       int64  `json:"at"`
 		Until    int64  `json:"until"`
 	} `json:"hidden_campaigns"`
+	Reports []struct {
+		Campaign string `json:"campaign"`
+		Tag      string `json:"tag"`
+		Kind     string `json:"kind"`
+		At       int64  `json:"at"`
+	} `json:"reports"`
 	Lists        []userList `json:"lists"`
 	NotSearched  []userList `json:"not_searched"`
 	ErasedUntil  int64      `json:"erased_until"`
@@ -151,6 +157,13 @@ func (h *userHeld) print(w io.Writer) error {
 			name = "(tag " + x.Tag + ")"
 		}
 		t.row("hid", "campaign "+name, moment(x.At)+", until "+moment(x.Until))
+	}
+	for _, x := range h.Reports {
+		name := x.Campaign
+		if name == "" {
+			name = "(tag " + x.Tag + ")"
+		}
+		t.row("said", strings.ReplaceAll(x.Kind, "_", " ")+" of campaign "+name, moment(x.At))
 	}
 	for _, l := range h.Lists {
 		t.row("on the list", l.List, l.declared())

@@ -196,6 +196,11 @@ type DialBack struct {
 	PauseAt     int    // from so many hides and complaints in 10,000 showings the campaign is paused
 }
 
+// Limit scales a limit by Factor: rounded down, at least 1.
+func (d *DialBack) Limit(limit uint8) uint8 {
+	return max(1, uint8(uint64(limit)*uint64(d.Factor)/millionths))
+}
+
 // Rank is the place of an identifier source in the order of preference; sources
 // that the policy does not name share the place after the last. It does not
 // allocate and keeps nothing.

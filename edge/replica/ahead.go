@@ -16,7 +16,8 @@ const ahead = 5 * 60
 // A node whose clock is ahead, and which could not find out because it started without NATS, stamps what is to come for everybody else. What
 // it sends is cut to what the broker's time allows:
 //
-//	exposure, purchase   further ahead than ahead: of the second in which it was stored
+//	exposure, purchase,
+//	report               further ahead than ahead: of the second in which it was stored
 //	return               the second before that, so that it undoes no purchase which is cut with it
 //	erasure              further than ahead and its skew: reaches to there, and not over all that comes in years
 //	choice               further than that: where it refuses something, stamped with that; where it permits, left out. An opt-out is then lost to no
@@ -55,7 +56,7 @@ func (s stamp) cut(c *caps.Change, ahead caps.Second) (ok, whole bool) {
 			c.Exposure.At = s.stored
 			return true, false
 		}
-	case caps.ChangePurchase, caps.ChangeReturn:
+	case caps.ChangePurchase, caps.ChangeReturn, caps.ChangeReport:
 		if c.Stamp > latest {
 			c.Stamp = s.stored
 			if c.Kind == caps.ChangeReturn {

@@ -13,7 +13,8 @@ import (
 // A batch is changes in a binary form, for the outbox and for the wire. Numbers are little-endian.
 //
 //	0    4  magic "rsbt"
-//	4    1  version: 2 where a record has a retention of its own, else 1. A program that knows of none reads 1 only, since it would keep too long
+//	4    1  version: 3 where a record is a report, else 2 where one has a retention of its own, else 1. A program that knows of neither reads
+//	        1 only: it would keep too long, or pass reports over
 //	5    1  what there is: 0 records of any kinds, 1 choices and erasures only, 2 none of them
 //	6    2  number of partitions in the directory
 //	8    8  fingerprint of the identifier secret under which the keys were made
@@ -39,10 +40,12 @@ import (
 //	choice            8 field, 4 stamp, 4 value                                 n is 0
 //	erase             4 until                                                   n is 0
 //	hold              4 identity, 4 until, n scopes of 8; it is of the second in which it was accepted
+//	report            as choice; the key is no person's (see caps.Beside)
 const (
 	batchMagic   = "rsbt"
 	batchVersion = 1
 	batchOwn     = 2 // with retentions of their own
+	batchReports = 3 // with reports
 	batchHead    = 28
 	batchEntry   = 5
 	recordHead   = 24
@@ -147,12 +150,16 @@ func contentOf(changes []caps.Change) byte {
 
 // versionOf is the version of a batch of the changes.
 func versionOf(changes []caps.Change) byte {
+	version := byte(batchVersion)
 	for i := range changes {
-		if ownRetention(&changes[i]) != 0 {
-			return batchOwn
+		switch {
+		case changes[i].Kind == caps.ChangeReport:
+			return batchReports
+		case ownRetention(&changes[i]) != 0:
+			version = batchOwn
 		}
 	}
-	return batchVersion
+	return version
 }
 
 // ownRetention is the retention of its own that a change has.
@@ -195,7 +202,7 @@ func recordSize(c *caps.Change) int {
 		return recordHead + 8
 	case caps.ChangePurchase, caps.ChangeReturn:
 		return recordHead + 4 + 8*len(c.Tags)
-	case caps.ChangeChoice:
+	case caps.ChangeChoice, caps.ChangeReport:
 		return recordHead + 16
 	case caps.ChangeHold:
 		return recordHead + 8 + 8*len(c.Scopes)
@@ -236,7 +243,7 @@ func appendRecord(dst []byte, c *caps.Change, key *caps.Key) []byte {
 		for _, tag := range c.Tags {
 			dst = le.AppendUint64(dst, tag)
 		}
-	case caps.ChangeChoice:
+	case caps.ChangeChoice, caps.ChangeReport:
 		dst = le.AppendUint64(dst, c.Field)
 		dst = le.AppendUint32(dst, uint32(c.Stamp))
 		dst = le.AppendUint32(dst, c.Value)

@@ -44,8 +44,8 @@ func (b *Batch) parse(enc []byte) error {
 		return fmt.Errorf("%w: checksum %08x, want %08x", ErrBatch, got, want)
 	}
 	content := enc[5]
-	if enc[4] != batchVersion && enc[4] != batchOwn || content > batchEvents {
-		return fmt.Errorf("%w: batch of version %d and content %d, this program reads %d and %d", ErrVersion, enc[4], enc[5], batchVersion, batchOwn)
+	if enc[4] < batchVersion || enc[4] > batchReports || content > batchEvents {
+		return fmt.Errorf("%w: batch of version %d and content %d, this program reads %d to %d", ErrVersion, enc[4], enc[5], batchVersion, batchReports)
 	}
 	body := enc[batchHead:]
 	n := int(le.Uint16(enc[6:])) * batchEntry
@@ -64,9 +64,9 @@ func (b *Batch) parse(enc []byte) error {
 }
 
 // checkRecords checks that the partitions ascend and that each has whole records of kinds that the content allows, some with a retention of
-// their own where the version says so, and returns how many there are in all.
+// their own or reports where the version says so, and returns how many there are in all.
 func checkRecords(directory, body []byte, content, version byte) (records int, err error) {
-	last, own := -1, byte(0)
+	last, own, reports := -1, byte(0), false
 	for ; len(directory) > 0; directory = directory[batchEntry:] {
 		size := uint64(binary.LittleEndian.Uint32(directory[1:]))
 		if int(directory[0]) <= last || size == 0 || size > uint64(len(body)) {
@@ -81,7 +81,7 @@ func checkRecords(directory, body []byte, content, version byte) (records int, e
 			if kind := caps.ChangeKind(rest[16]); content != batchMixed && isRefusal(kind) != (content == batchRefusals) {
 				return 0, fmt.Errorf("%w: record of kind %d in a batch of content %d", ErrBatch, kind, content)
 			}
-			own |= rest[17]
+			own, reports = own|rest[17], reports || rest[16] == byte(caps.ChangeReport)
 			rest = rest[n:]
 		}
 		body = body[size:]
@@ -89,8 +89,8 @@ func checkRecords(directory, body []byte, content, version byte) (records int, e
 	if len(body) != 0 {
 		return 0, fmt.Errorf("%w: %d bytes are of no partition", ErrBatch, len(body))
 	}
-	if (own != 0) != (version == batchOwn) {
-		return 0, fmt.Errorf("%w: retentions of their own in a batch of version %d", ErrBatch, version)
+	if reports != (version == batchReports) || !reports && (own != 0) != (version == batchOwn) {
+		return 0, fmt.Errorf("%w: retentions of their own, or reports, in a batch of version %d", ErrBatch, version)
 	}
 	return records, nil
 }
@@ -116,7 +116,7 @@ func checkRecord(b []byte) (size int, err error) {
 		size = recordHead + 4 + 8*n
 	case caps.ChangeRelease:
 		size = recordHead + 8
-	case caps.ChangeChoice:
+	case caps.ChangeChoice, caps.ChangeReport:
 		size = recordHead + 16
 	case caps.ChangeErase:
 		size = recordHead + 4
@@ -169,7 +169,7 @@ func (b *Batch) Next(c *caps.Change) bool {
 			c.Tags = append(c.Tags, le.Uint64(f))
 			f = f[8:]
 		}
-	case caps.ChangeChoice:
+	case caps.ChangeChoice, caps.ChangeReport:
 		c.Field, c.Stamp, c.Value = le.Uint64(f), caps.Second(le.Uint32(f[8:])), le.Uint32(f[12:])
 	case caps.ChangeErase:
 		c.Until = caps.Second(le.Uint32(f))

@@ -174,7 +174,7 @@ func TestBatchRefuses(t *testing.T) {
 }
 
 func TestBatchAllocations(t *testing.T) {
-	changes, s := randomChanges(rand.New(rand.NewPCG(1, 1)), testKeys(50), 400), newStore()
+	changes, s := randomChanges(rand.New(rand.NewPCG(1, 1)), testKeys(50), 400), caps.New(caps.Options{Memory: testMemory, RefusalMemory: testMemory, Shards: 4})
 	var enc []byte
 	var b Batch
 	var c caps.Change

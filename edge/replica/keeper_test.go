@@ -3,7 +3,12 @@ package replica
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,7 +24,53 @@ const (
 )
 
 func newStore() *caps.Store {
-	return caps.New(caps.Options{Memory: testMemory, RefusalMemory: testMemory, Shards: 4, Retention: 30 * 86400, PurchaseRetention: 60 * 86400})
+	set := &reports{held: map[string]bool{}}
+	s := caps.New(caps.Options{Memory: testMemory, RefusalMemory: testMemory, Shards: 4, Retention: 30 * 86400, PurchaseRetention: 60 * 86400, Beside: set})
+	besides.Store(s, set)
+	return s
+}
+
+// besides are the sets beside the stores of newStore.
+var besides sync.Map
+
+// reports is a set beside a store, of what a change of kind report has.
+type reports struct {
+	mu   sync.Mutex
+	held map[string]bool
+}
+
+func (s *reports) Apply(c *caps.Change) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held[fmt.Sprintf("%x %d %d %d", c.Keys[0], c.Field, c.Stamp, c.Value)] = true
+}
+
+func (s *reports) all() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(s.held))
+}
+
+func (s *reports) AppendNext(dst []byte, at *any) ([]byte, bool) {
+	if *at == nil {
+		*at = s.all()
+	}
+	left := (*at).([]string)
+	if len(left) == 0 {
+		return dst, false
+	}
+	*at = left[1:]
+	return append(dst, left[0]...), true
+}
+
+func (s *reports) Merge(record []byte) error {
+	if bytes.Count(record, []byte(" ")) != 3 {
+		return errors.New("no report")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held[string(record)] = true
+	return nil
 }
 
 func testOptions(dir string) Options {
@@ -61,6 +112,9 @@ func record(t *testing.T, k *Keeper, changes ...caps.Change) {
 func encoded(s *caps.Store, keys []caps.Key) (enc []byte) {
 	for _, key := range keys {
 		enc = s.AppendRefusals(s.AppendExposures(enc, key, testNow), key, testNow)
+	}
+	if set, ok := besides.Load(s); ok {
+		enc = append(enc, strings.Join(set.(*reports).all(), ";")...)
 	}
 	return enc
 }
@@ -158,10 +212,15 @@ func randomChanges(r *rand.Rand, keys []caps.Key, n int) []caps.Change {
 		if c.Kind > caps.ChangeRelease && r.IntN(2) == 0 {
 			c.Kind = caps.ChangeExpose
 		}
+		if r.IntN(12) == 0 {
+			c.Kind = caps.ChangeReport
+		}
 		for range 1 + r.IntN(3) {
 			c.Keys = append(c.Keys, keys[r.IntN(len(keys))])
 		}
 		switch c.Kind {
+		case caps.ChangeReport:
+			c.Keys = c.Keys[:1]
 		case caps.ChangeExpose:
 			c.Exposure = caps.Exposure{Identity: identity, At: at, Issued: at}
 			for tag := range 1 + r.IntN(5) {

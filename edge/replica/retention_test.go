@@ -67,11 +67,11 @@ func TestBatchOwnRetentionForm(t *testing.T) {
 		}
 	}
 	later := bytes.Clone(enc)
-	later[4] = 3
+	later[4] = batchReports + 1
 	binary.LittleEndian.PutUint32(later[24:], batchChecksum(later))
 	var x Batch
 	if _, err := x.ParseNext(later); !errors.Is(err, ErrVersion) {
-		t.Errorf("version 3: %v", err)
+		t.Errorf("a later version: %v", err)
 	}
 }
 
@@ -122,7 +122,7 @@ func TestBatchAndSnapshotOwnRetention(t *testing.T) {
 // A snapshot of version 3 is read: it is one without retentions of their own.
 func TestSnapshotVersion3(t *testing.T) {
 	b := snapshotBytes(t, rand.New(rand.NewPCG(3, 3)), snapshotFrom{fingerprint: 1, position: 2, created: 3})
-	if b[4] != 4 {
+	if b[4] != snapshotBeside {
 		t.Fatalf("version %d", b[4])
 	}
 	b[4] = 3

@@ -15,7 +15,7 @@ import (
 // A snapshot is a file of all records of a caps.Store. Numbers are little-endian, checksums CRC-32C.
 //
 //	head      0  4  magic "rssn"
-//	          4  4  version, 4
+//	          4  4  version: 5 where it has records of what is kept beside the store (see caps.Beside), else 4
 //	          8  8  fingerprint of the identifier secret
 //	         16  8  place in the outbox, from before the first record was copied
 //	         24  4  second in which it was begun, by the store's clock
@@ -41,6 +41,7 @@ import (
 const (
 	snapshotMagic   = "rssn"
 	snapshotVersion = 4
+	snapshotBeside  = 5   // with what is kept beside the store
 	snapshotBase    = 104 // bytes that the head has in every version, so that a later one is told from a damaged one
 	snapshotHead    = 140
 	sectionHead     = 12
@@ -61,12 +62,18 @@ type snapshotFrom struct {
 	position    Position
 	created     caps.Second
 	positions
+	// beside: it has records of what is kept beside the store.
+	beside bool
 }
 
 func (h *snapshotFrom) append(dst []byte) []byte {
 	from := len(dst)
 	dst = append(dst, snapshotMagic...)
-	dst = binary.LittleEndian.AppendUint32(dst, snapshotVersion)
+	version := uint32(snapshotVersion)
+	if h.beside {
+		version = snapshotBeside
+	}
+	dst = binary.LittleEndian.AppendUint32(dst, version)
 	dst = binary.LittleEndian.AppendUint64(dst, h.fingerprint)
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(h.position))
 	dst = binary.LittleEndian.AppendUint32(dst, uint32(h.created))
@@ -125,12 +132,13 @@ func (w *snapshotWriter) write(dir, name string, from snapshotFrom, s *caps.Stor
 
 func (w *snapshotWriter) content(from snapshotFrom, s *caps.Store) error {
 	w.checksum, w.bytes, w.sections = 0, 0, 0
+	from.beside = s.HasBeside()
 	w.buffer = from.append(w.buffer[:0])
 	if err := w.flush(); err != nil {
 		return err
 	}
 	begun := time.Now()
-	var at caps.Cursor
+	at := caps.Cursor{Alone: !from.beside}
 	for more := true; more; {
 		w.buffer = append(w.buffer[:0], make([]byte, sectionHead)...)
 		if w.buffer, more = s.AppendSnapshot(w.buffer, &at, stepBytes); len(w.buffer) == sectionHead {

@@ -35,8 +35,10 @@ func parseSnapshotHead(b []byte) (h snapshotFrom, length int, err error) {
 	case 2:
 		return h, snapshotBase, nil
 	case 3, snapshotVersion:
+	case snapshotBeside:
+		h.beside = true
 	default:
-		return snapshotFrom{}, 0, fmt.Errorf("%w: version %d, this program reads 2 to %d", ErrVersion, version, snapshotVersion)
+		return snapshotFrom{}, 0, fmt.Errorf("%w: version %d, this program reads 2 to %d", ErrVersion, version, snapshotBeside)
 	}
 	if len(b) < snapshotHead || crc32.Checksum(b[snapshotBase:snapshotHead-4], castagnoli) != le.Uint32(b[snapshotHead-4:]) {
 		return snapshotFrom{}, 0, fmt.Errorf("%w: its head cannot be read", ErrSnapshot)

@@ -136,7 +136,7 @@ func TestSnapshotVersions(t *testing.T) {
 	if v, err := verify(bytes.NewReader(olderSnapshot(b))); err != nil || v.snapshotFrom != from {
 		t.Errorf("an empty one: %v", err)
 	}
-	for _, version := range []byte{0, 1, 5, 255} {
+	for _, version := range []byte{0, 1, 6, 255} {
 		other := bytes.Clone(b)
 		other[4] = version
 		if _, err := verify(bytes.NewReader(mended(other))); !errors.Is(err, ErrVersion) {

@@ -376,7 +376,9 @@ func TestDialBackIsInBothArms(t *testing.T) {
 		}
 	}
 	eventually(t, "both are paused", func() bool {
-		var said struct{ Campaigns []struct{ Campaign, Level string } }
+		var said struct {
+			Campaigns []struct{ Campaign, Level string }
+		}
 		n.must(200, "GET", "/v1/dial-back", "", "", &said)
 		return len(said.Campaigns) == 2 && said.Campaigns[0].Level == "paused" && said.Campaigns[1].Level == "paused"
 	})

@@ -39,6 +39,8 @@ func TestPolicyPage(t *testing.T) {
 		{"rollback", "limit 2 becomes 1 per campaign within 2h"},
 		{"put holdout", "0 becomes 5"},
 		{"decide --user", "you are among the 5 % of people, drawn by lot"},
+		{"policy review  ", "dialled back"},
+		{"policy review spring-shoes", "spring-shoes"},
 		{"v1/report?by=campaign&", `"rows":`},
 		{"format=csv", ""},
 	}

@@ -119,6 +119,9 @@ func (c *counting) newStart(now time.Time, parts int) {
 	for name, b := range c.books {
 		if c.isOwn(name) {
 			c.start = max(c.start, b.Last()+1)
+			if !isOver(name) {
+				c.hour = max(c.hour, b.From) // a clock that was set back counts where there is room for it
+			}
 		}
 	}
 	c.parts[c.start] = parts
@@ -194,8 +197,8 @@ func (c *counting) collect(now uint32) {
 	})
 }
 
-// ownBooks are this start's counters by document; c.mu is held.
-func (c *counting) ownBooksLocked() map[string]*traffic.Book {
+// ownCells are the counters of this process by document; c.mu is held.
+func (c *counting) ownCellsLocked() map[string][]traffic.Cell {
 	cells := make(map[string][]traffic.Cell)
 	for cell, n := range c.own {
 		cell.N = n
@@ -203,11 +206,7 @@ func (c *counting) ownBooksLocked() map[string]*traffic.Book {
 		name := partName(c.node, false, parts, partOf(cell.Campaign, parts))
 		cells[name] = append(cells[name], cell)
 	}
-	books := make(map[string]*traffic.Book, len(cells))
-	for name, of := range cells {
-		books[name] = traffic.NewBook(c.node, 0, of)
-	}
-	return books
+	return cells
 }
 
 // partOf is the part that a campaign is in: FNV-1a of its name.
@@ -239,14 +238,15 @@ func (c *counting) each(from, to uint32, f func(node string, cell *traffic.Cell)
 // joinedBooks are the counts of all nodes, of which no two count the same.
 func (c *counting) joinedBooks() []*traffic.Book {
 	c.mu.Lock()
-	books := maps.Clone(c.books)
-	for name, b := range c.ownBooksLocked() {
+	books, own := maps.Clone(c.books), c.ownCellsLocked()
+	c.mu.Unlock()
+	for name, cells := range own {
+		b := traffic.NewBook(c.node, 0, cells)
 		if written := books[name]; written != nil {
 			b = traffic.Join(written, b)
 		}
 		books[name] = b
 	}
-	c.mu.Unlock()
 	var all []*traffic.Book
 	for _, name := range slices.Sorted(maps.Keys(books)) {
 		b, other := books[name], books[otherPart(name, !isOver(name))]
@@ -260,6 +260,16 @@ func (c *counting) joinedBooks() []*traffic.Book {
 		all = append(all, b)
 	}
 	return all
+}
+
+// shownOf is how often the campaign with a tag was shown, as shown says it; 0 for one that
+// no policy in force has.
+func (n *Node) shownOf(tag uint64, from, to uint32) uint64 {
+	rules, i := n.rules.Load().having(tag)
+	if i < 0 {
+		return 0
+	}
+	return n.counting.shown(rules.Campaigns[i].ID, from, to, 0)
 }
 
 // shown is how often a campaign was shown, on all nodes, in the hours that a span touches;

@@ -40,7 +40,7 @@ func (n *Node) tell(x *exchange, r *report, e *openrtb.Event, rules *rules, c ev
 	switch {
 	case len(e.Token) > 0:
 		r.Market = rules.marketNumbered(x.grant.Market)
-	case len(e.Country) > 0:
+	case len(e.Country) > 0 || len(rules.Markets) == 1:
 		r.Market = rules.Markets[rules.MarketOf(e.Country, e.Region)].Name
 	}
 	if c.Campaign != nil {

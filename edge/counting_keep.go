@@ -66,14 +66,15 @@ func (n *Node) writeCounts() {
 // write writes this start's counters.
 func (c *counting) write() error {
 	c.mu.Lock()
-	books, dirty := c.ownBooksLocked(), c.dirty
-	c.dirty = false
-	c.mu.Unlock()
-	if !dirty {
+	if !c.dirty {
+		c.mu.Unlock()
 		return nil
 	}
-	for _, name := range slices.Sorted(maps.Keys(books)) {
-		if err := c.joined.put(name, traffic.Append(nil, books[name])); err != nil {
+	own := c.ownCellsLocked()
+	c.dirty = false
+	c.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(own)) {
+		if err := c.joined.put(name, traffic.Append(nil, traffic.NewBook(c.node, 0, own[name]))); err != nil {
 			c.mu.Lock()
 			c.dirty = true
 			c.mu.Unlock()

@@ -87,6 +87,22 @@ func TestCountsOutliveRestarts(t *testing.T) {
 	}
 }
 
+// A clock that was set back while the node was down takes nothing away.
+func TestCountsUnderAClockSetBack(t *testing.T) {
+	c := openCounts(t, "a", t.TempDir(), nil)
+	c.show(countStart+10*3600, "x", 1)
+	c.tick(countStart + 10*3600)
+	c.tick(countStart + 20*3600)
+	c = c.again()
+	for hour := range uint32(30) {
+		c.show(countStart+hour*3600, "x", 1)
+		c.tick(countStart + hour*3600)
+		c.has(uint64(hour) + 2)
+	}
+	c = c.again()
+	c.has(31)
+}
+
 // Over a year and a half, nothing is lost or counted twice while it moves from document
 // to document, is folded, and goes when its time is over.
 func TestCountsAgeAsTheyShould(t *testing.T) {
@@ -151,7 +167,7 @@ func TestCountsThatDoNotFit(t *testing.T) {
 		total := uint64(0)
 		for i := range campaigns {
 			for k := range buckets {
-				n := uint64(1+i+k) << 24
+				n := uint64(1+i+k) << 30
 				cells = append(cells, traffic.Cell{Start: 1, Begin: countStart + uint32(k)*apart, Level: level, Row: traffic.Row{Campaign: fmt.Sprint("campaign-", i), Arm: "all", Market: "eu"}, Measure: countShow, N: n})
 				total += n
 			}
@@ -166,24 +182,18 @@ func TestCountsThatDoNotFit(t *testing.T) {
 		b.Each(0, math.MaxUint32, func(c *traffic.Cell) { n += c.N })
 		return n
 	}
-	// Two days of hours, and two months of days, are too much.
-	for _, c := range []struct {
-		level   traffic.Level
-		buckets int
-		apart   uint32
-	}{{traffic.Hour, 48, 3600}, {traffic.Day, 62, daySeconds}} {
-		b, total := book(1100, c.buckets, c.level, c.apart)
-		if len(traffic.Append(nil, b)) <= joinedBytes {
-			t.Fatal("it fits")
-		}
-		form, lost := foldCounts(b, countStart+uint32(c.buckets)*c.apart, 0)
-		if lost != 0 || sums(form) != total {
-			t.Errorf("level %d: %d lost, %d left of %d", c.level, lost, sums(form), total)
-		}
+	// Two days of hours are too much.
+	b, total := book(1200, 48, traffic.Hour, 3600)
+	if len(traffic.Append(nil, b)) <= joinedBytes {
+		t.Fatal("it fits")
+	}
+	form, lost := foldCounts(b, countStart+48*3600, 0)
+	if lost != 0 || sums(form) != total {
+		t.Errorf("%d lost, %d left of %d", lost, sums(form), total)
 	}
 	// So many months are too much however they are folded.
-	b, total := book(2000, 40, traffic.Month, 31*daySeconds)
-	form, lost := foldCounts(b, countStart+41*31*daySeconds, 0)
+	b, total = book(1200, 50, traffic.Month, 31*daySeconds)
+	form, lost = foldCounts(b, countStart+51*31*daySeconds, 0)
 	if left := sums(form); lost == 0 || left >= total || left < total/4 {
 		t.Errorf("%d lost, %d left of %d", lost, left, total)
 	}
@@ -227,6 +237,41 @@ func TestCountsOfManyCampaignsAreInParts(t *testing.T) {
 	long.has(1)
 }
 
+// What dial-back asks: all showings of a campaign in the hours of a span, by its tag.
+func TestShownOf(t *testing.T) {
+	n := benchNode(t, 64<<20, benchPolicy())
+	c := &n.rules.Load().Campaigns[7]
+	for hour := range uint32(3) {
+		for i, measure := range []string{countImpression, countUnkept, countShow, countClick} {
+			n.counting.add(countStart+hour*3600, traffic.Row{Campaign: c.ID, Arm: "all", Market: "all"}, measure, 1<<(4*i)<<hour)
+		}
+	}
+	for _, ask := range []struct {
+		tag      uint64
+		from, to uint32
+		want     uint64
+	}{
+		{c.Tag, countStart, countStart + 2, 1 + 16},
+		{c.Tag, countStart + 3599, countStart + 3600, 3 + 48},
+		{c.Tag, countStart + 4000, countStart + 9000, 6 + 96},
+		{c.Tag, 0, countStart - 1, 0},
+		{c.Tag + 1, 0, math.MaxUint32 - 3600, 0},
+		{n.rules.Load().Campaigns[8].Tag, 0, countStart + 9000, 0},
+	} {
+		for range 2 { // the second time from what is remembered
+			if got := n.shownOf(ask.tag, ask.from, ask.to); got != ask.want {
+				t.Errorf("%+v: %d", ask, got)
+			}
+		}
+	}
+	// What is remembered of a span is not old for long.
+	n.counting.add(countStart+8000, traffic.Row{Campaign: c.ID}, countImpression, 100)
+	n.counting.sums.at = n.counting.sums.at.Add(-countEvery)
+	if got := n.shownOf(c.Tag, 0, countStart+9000); got != 100+7+112 {
+		t.Errorf("%d", got)
+	}
+}
+
 // A document under another node's name, or that is none, is refused.
 func TestJoinCounts(t *testing.T) {
 	form := traffic.Append(nil, traffic.NewBook("a", 0, []traffic.Cell{{Start: 1, Begin: countStart, Measure: countShow, N: 1}}))
@@ -255,7 +300,7 @@ func TestTalliesLoseNothing(t *testing.T) {
 		tallies.mu.Lock()
 		defer tallies.mu.Unlock()
 		for _, table := range tallies.tables {
-			table.idle = tallyIdle - 1 // the next time it was not used it goes
+			table.idle = tallyIdle // the next time it goes
 		}
 	}
 	taking.Go(func() {

@@ -10,6 +10,9 @@
 // paths (admin_*.go), what people ask (people.go, lookup.go, erasure.go,
 // preferences.go, retention.go) and the files of a node.
 //
+// What happened is counted (tally.go, counting*.go) in package traffic's books, shared as
+// joined documents (joined*.go), and reported (report*.go).
+//
 // Who may use which path once keys are configured is one table (matrix.go), and
 // access.go asks it before a path is routed; the keys are package access's.
 //

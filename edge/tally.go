@@ -37,15 +37,15 @@ func init() {
 // tallyTable counts decisions in one market and arm under one version of the rules. The
 // first row is of candidates of unknown campaigns, the others are by Campaign.Index.
 type tallyTable struct {
-	busy  atomic.Bool // whoever has set it may use cells, and is done soon
+	busy  atomic.Bool // whoever has set it may use what follows, and is done soon
+	gone  bool        // nobody takes anything out of it any more
 	cells []uint32
 	_     [64]byte // what follows is on another line of memory
 
 	rules *rules
 	at    int      // in rules.tallies.tables
-	spare []uint32 // of zeros; guarded by tallies.mu, and so is what follows
-	idle  int
-	let   bool // decisions under way may still count in it
+	spare []uint32 // of zeros; guarded by tallies.mu
+	idle  int      // likewise
 }
 
 // ruleTallies are the tables of one version of the rules, made when they are first used.
@@ -79,6 +79,11 @@ func (t *tallies) count(x *exchange) {
 			table = t.open(j.rules, at)
 		}
 		if table.busy.CompareAndSwap(false, true) {
+			if table.gone { // since it was found
+				table.busy.Store(false)
+				r.tables[at].CompareAndSwap(table, nil)
+				continue
+			}
 			for i := range j.verdicts {
 				v := &j.verdicts[i]
 				table.cells[v.campaign*tallyRow+uint32(v.reason)]++
@@ -111,19 +116,20 @@ func (t *tallies) take(each func(campaign, arm, market string, reason Reason, n 
 	defer t.mu.Unlock()
 	kept := t.tables[:0]
 	for _, table := range t.tables {
-		if table.take(each); !table.let {
-			kept = append(kept, table)
-		}
-		if table.idle >= tallyIdle { // it is taken once more, and then gone
-			table.let = true
+		gone := table.idle >= tallyIdle
+		table.take(gone, each)
+		if gone {
 			table.rules.tallies.tables[table.at].CompareAndSwap(table, nil)
+		} else {
+			kept = append(kept, table)
 		}
 	}
 	clear(t.tables[len(kept):])
 	t.tables = kept
 }
 
-func (t *tallyTable) take(each func(campaign, arm, market string, reason Reason, n uint32)) {
+// take takes out what was counted; last: for the last time.
+func (t *tallyTable) take(last bool, each func(campaign, arm, market string, reason Reason, n uint32)) {
 	if t.spare == nil {
 		t.spare = make([]uint32, len(t.cells))
 	}
@@ -131,6 +137,7 @@ func (t *tallyTable) take(each func(campaign, arm, market string, reason Reason,
 		runtime.Gosched()
 	}
 	t.cells, t.spare = t.spare, t.cells
+	t.gone = last
 	t.busy.Store(false)
 	r := t.rules
 	arm := Arm(t.at / r.tallies.stripes % int(arms)).String()

@@ -28,6 +28,7 @@ func TestPackagesKeepApart(t *testing.T) {
 		{"restraint/edge/openrtb", []string{"restraint/caps", "restraint/suppress", "restraint/edge/policy", "github.com"}, nil},
 		{"restraint/edge/consent", []string{"restraint/caps", "restraint/suppress", "github.com/valyala", "github.com/nats-io"}, nil},
 		{"restraint/edge/client", []string{"restraint/caps", "restraint/suppress", "restraint/edge", "restraint/loadtest", "github.com/nats-io"}, []string{"net/http"}}, // ad servers link it
+		{"restraint/edge/traffic", []string{"restraint/caps", "restraint/suppress", "restraint/edge", "github.com", "log/slog", "context", "net"}, []string{"os"}},
 		{"restraint/edge/replica", []string{"restraint/edge", "restraint/suppress", "github.com/valyala"}, nil},
 		{"restraint/loadtest", []string{"restraint/caps", "restraint/suppress", "restraint/edge"}, nil},
 		{"restraint/loadtest/bench", []string{"restraint/caps", "restraint/suppress", "restraint/edge", "restraint/loadtest"}, nil},

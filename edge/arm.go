@@ -61,7 +61,8 @@ func (r *rules) choose(keys []caps.Key) (*rules, Arm) {
 }
 
 // sort finds which arm the person of these keys is in, and which part of all people while
-// something is tried out, and returns the rules that hold for the person.
+// something is tried out, and returns the rules that hold for the person. A token that
+// was made when nothing was tried out may begin with another key than the primary one.
 func (x *exchange) sort(r *rules, keys []caps.Key) (of *rules) {
 	x.trial, x.part = r.trial, nobodysPart
 	if x.trial != nil && len(keys) > 0 {
@@ -80,6 +81,17 @@ func (r *rules) both() []*rules {
 		return []*rules{r}
 	}
 	return []*rules{r, r.trial.other(r)}
+}
+
+// having is the version in force that has the campaign of a tag, and where: r, else the
+// other one; -1: none has. It does not allocate.
+func (r *rules) having(tag uint64) (*rules, int) {
+	i := r.find(tag)
+	if i < 0 && r.trial != nil {
+		r = r.trial.other(r)
+		i = r.find(tag)
+	}
+	return r, i
 }
 
 // policies are the policies in force; of nil none.

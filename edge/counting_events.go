@@ -107,16 +107,20 @@ func (n *Node) countReports(x *exchange) {
 			case !c.recent.first(r.id):
 			case r.unkept:
 				c.add(r.now, r.Row, countUnkept, 1)
+				x.countReport(r, 1)
 			case fresh > 0:
 				c.add(r.now, r.Row, countImpression, fresh)
+				x.countReport(r, fresh)
 			}
 		case openrtb.Click, openrtb.Hide, openrtb.Complaint, openrtb.Feedback:
 			if c.recent.first(r.id) {
 				c.add(r.now, r.Row, r.measure(), 1)
+				x.countReport(r, 1)
 			}
 		case openrtb.Purchase:
 			if c.recent.first(r.id) && !r.again && r.keys.from < r.keys.to && r.tags.from < r.tags.to {
 				n.attribute(x, r)
+				x.countReport(r, 1)
 			}
 		}
 	}
@@ -149,9 +153,11 @@ func (n *Node) countOptOut(x *exchange, e *openrtb.Event, r *report) {
 	for i := range x.grant.Shown {
 		seen[x.grant.Shown[i].Campaign] = true
 	}
-	for i := range rules.Campaigns {
-		if c := &rules.Campaigns[i]; seen[identity.ShownCampaign(c.Tag)] && (len(e.Campaign) == 0 || c.ID == string(e.Campaign)) {
-			n.counting.add(r.now, traffic.Row{Campaign: c.ID, Arm: r.Arm, Market: r.Market}, countOptOut, 1)
+	for _, of := range rules.both() {
+		for i := range of.Campaigns {
+			if c := &of.Campaigns[i]; seen[identity.ShownCampaign(c.Tag)] && (of == rules || rules.find(c.Tag) < 0) && (len(e.Campaign) == 0 || c.ID == string(e.Campaign)) {
+				n.counting.add(r.now, traffic.Row{Campaign: c.ID, Arm: r.Arm, Market: r.Market}, countOptOut, 1)
+			}
 		}
 	}
 }
@@ -164,10 +170,12 @@ func (n *Node) attribute(x *exchange, r *report) {
 	since := at - min(at, attributedWithin)
 	n.caps.Lock(&x.person, x.spans.keys[r.keys.from:r.keys.to], caps.Second(r.now))
 	defer x.person.Unlock()
-	for _, i := range rules.advertised[x.spans.tags[r.tags.from]] {
-		campaign := &rules.Campaigns[i]
-		if x.person.ShownBetween(campaign.Tag, since, at) {
-			n.counting.add(r.now, traffic.Row{Campaign: campaign.ID, Arm: r.Arm, Market: r.Market}, countPurchase, 1)
+	for _, of := range rules.both() {
+		for _, i := range of.advertised[x.spans.tags[r.tags.from]] {
+			campaign := &of.Campaigns[i]
+			if (of == rules || rules.find(campaign.Tag) < 0) && x.person.ShownBetween(campaign.Tag, since, at) {
+				n.counting.add(r.now, traffic.Row{Campaign: campaign.ID, Arm: r.Arm, Market: r.Market}, countPurchase, 1)
+			}
 		}
 	}
 }

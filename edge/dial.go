@@ -142,13 +142,15 @@ func (n *Node) tellDial(before, now *trust.Standing) {
 	n.metrics.dialChanges[is].Inc()
 }
 
-// dialAll puts all standings into rules that are about to be, or are, in force.
+// dialAll puts all standings into rules that are about to be, or are, in force, and into
+// those that are tried out beside them: how people take a campaign does not depend on who
+// was shown it by which version.
 func (n *Node) dialAll(r *rules) {
 	d := &n.dialling
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for tag, s := range d.standings {
-		for _, of := range r.both() {
+	for _, of := range r.both() {
+		for tag, s := range d.standings {
 			of.dialTo(tag, s)
 		}
 	}

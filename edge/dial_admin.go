@@ -66,9 +66,13 @@ type reviewRule struct {
 func (n *Node) review(rules *rules, name string, now uint32) *campaignReview {
 	c := &policy.Campaign{ID: name, Tag: n.tags.Tag(identity.KindCampaign, 0, name)}
 	r := &campaignReview{Campaign: name}
-	if i := rules.find(c.Tag); i >= 0 {
-		c, r.InPolicy = &rules.Campaigns[i], true
+	of, i := rules.having(c.Tag)
+	if i < 0 {
+		of = rules
+	} else {
+		c, r.InPolicy = &of.Campaigns[i], true
 	}
+	rules = of
 	s := n.dialling.standing(c)
 	level, by := s.Level()
 	r.Level, r.DialledBack, r.Released = level.String(), by, s.Release
@@ -222,8 +226,8 @@ func (n *Node) getDialBack(ctx *fasthttp.RequestCtx) {
 	n.dialling.mu.Lock()
 	for tag, s := range n.dialling.standings {
 		if level, by := s.Level(); level != trust.None {
-			known := rules.find(tag) >= 0
-			all = append(all, dialledCampaign{s.Campaign, known, level.String(), known && rules.DialBack.On, by})
+			of, at := rules.having(tag)
+			all = append(all, dialledCampaign{s.Campaign, at >= 0, level.String(), at >= 0 && of.DialBack.On, by})
 		}
 	}
 	n.dialling.mu.Unlock()

@@ -70,7 +70,7 @@ func (n *Node) judgeCampaign(p *policy.Policy, c *policy.Campaign, now uint32) {
 // judgeReported judges the campaigns that the request has reports about.
 func (n *Node) judgeReported(x *exchange) {
 	rules := n.rules.Load()
-	if _, wrong := n.clock.wrong(); wrong || !rules.DialBack.On {
+	if _, wrong := n.clock.wrong(); wrong {
 		return
 	}
 	var last uint64
@@ -80,9 +80,15 @@ func (n *Node) judgeReported(x *exchange) {
 			continue
 		}
 		last = s.campaign
-		if at := rules.find(s.campaign); at >= 0 {
-			n.judgeCampaign(rules.Policy, &rules.Campaigns[at], x.reports[i].now)
-		}
+		n.judgeBy(rules, s.campaign, x.reports[i].now)
+	}
+}
+
+// judgeBy judges a campaign by the thresholds of the version in force that has it, first
+// of the one on whose people nothing is tried out.
+func (n *Node) judgeBy(rules *rules, tag uint64, now uint32) {
+	if of, at := rules.having(tag); at >= 0 && of.DialBack.On {
+		n.judgeCampaign(of.Policy, &of.Campaigns[at], now)
 	}
 }
 
@@ -124,16 +130,15 @@ func (n *Node) hearAt(now time.Time) {
 	tags := d.book.Changed(nil)
 	if now.Sub(d.looked) >= judgeEvery {
 		d.looked = now
-		d.book.Fold(second, rules.DialBack.Window)
+		window := uint32(0)
+		for _, p := range rules.policies() {
+			window = max(window, p.DialBack.Window)
+		}
+		d.book.Fold(second, window)
 		n.dropStandings(second)
 		tags = d.book.Campaigns(tags[:0])
 	}
-	if !rules.DialBack.On {
-		return
-	}
 	for _, tag := range tags {
-		if at := rules.find(tag); at >= 0 {
-			n.judgeCampaign(rules.Policy, &rules.Campaigns[at], second)
-		}
+		n.judgeBy(rules, tag, second)
 	}
 }

@@ -85,13 +85,14 @@ func (x *exchange) countDecided(seen *[reasonCount]int) {
 	}
 }
 
-// countReport counts what was reported, once it is kept.
-func (x *exchange) countReport(r *report) {
-	if x.trial == nil || r.part == nobodysPart || r.outside {
+// countReport counts a report that is n times what it says, and is not of a load test,
+// once it is kept.
+func (x *exchange) countReport(r *report, n uint64) {
+	if x.trial == nil || r.part == nobodysPart {
 		return
 	}
 	if o, counted := reportOutcomes[r.kind]; counted {
-		x.trial.counts[r.arm][r.part][o].Add(1)
+		x.trial.counts[r.arm][r.part][o].Add(n)
 	}
 }
 

@@ -145,13 +145,9 @@ func (x *exchange) readCampaign(e *openrtb.Event, rules *rules) (eventCampaign, 
 	if len(e.Campaign) == 0 {
 		return eventCampaign{}, nil
 	}
-	c := eventCampaign{Tag: rules.campaign.Tag(e.Campaign), rules: rules}
-	i := rules.find(c.Tag)
-	if i < 0 && rules.trial != nil {
-		c.rules = rules.trial.other(rules)
-		i = c.rules.find(c.Tag)
-	}
-	if i >= 0 {
+	c := eventCampaign{Tag: rules.campaign.Tag(e.Campaign)}
+	i := -1
+	if c.rules, i = rules.having(c.Tag); i >= 0 {
 		c.Campaign = &c.rules.Campaigns[i]
 	}
 	if len(e.Token) > 0 && x.ofCampaign(c.Tag) < 0 {

@@ -196,9 +196,11 @@ func (x *exchange) optedOutBy(rules *rules, c eventCampaign) (tags []uint64) {
 	if c.Tag != 0 {
 		return []uint64{c.Tag}
 	}
-	for i := range rules.Campaigns {
-		if tag := rules.Campaigns[i].Tag; x.ofCampaign(tag) >= 0 {
-			tags = append(tags, tag)
+	for _, of := range rules.both() {
+		for i := range of.Campaigns {
+			if tag := of.Campaigns[i].Tag; x.ofCampaign(tag) >= 0 && (of == rules || rules.find(tag) < 0) {
+				tags = append(tags, tag)
+			}
 		}
 	}
 	return tags

@@ -193,12 +193,11 @@ func load(o Options) (*Node, error) {
 		return nil, err
 	}
 	n.openWatch(n.clock.at(time.Now(), 0))
-	if err := n.openEffects(); err != nil {
-		n.close()
-		return nil, err
-	}
+	err = n.openEffects()
 	n.happened = n.counted
-	err = n.openDialling()
+	if err == nil {
+		err = n.openDialling()
+	}
 	if err == nil {
 		err = n.openPolicies()
 	}

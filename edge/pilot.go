@@ -64,7 +64,7 @@ type policyPut struct {
 	dry  bool
 	// expect is the version that must be the newest; 0: any.
 	expect int
-	// read is the version that text was made from by the node itself; 0: it was not.
+	// read is the version of which the node itself took the text; 0: none.
 	read  int
 	pilot uint8 // for so many percent of people; 0: for everybody
 	ends  bool  // the text is for everybody, whatever is tried out

@@ -2,7 +2,6 @@ package edge_test
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -282,114 +281,6 @@ func TestPilotListsOfBoth(t *testing.T) {
 	n.must(404, "PUT", "/v1/lists/all?id=user.id", "text/plain", users, nil)
 }
 
-// shownTo is how often each of some people was shown each campaign.
-type shownTo map[string]map[string]int
-
-// exactly is a node on which showings are reported as they are decided, and kept count of.
-type exactly struct {
-	*node
-	now   int
-	shown shownTo
-}
-
-func (e *exactly) show(user, campaign string) {
-	e.now++
-	e.event(fmt.Sprintf(`{"type":"impression","user":{"id":%q},"campaign":%q,"item":"i","id":"%d","at":%d}`, user, campaign, e.now, e.now))
-	if e.shown[user] == nil {
-		e.shown[user] = map[string]int{}
-	}
-	e.shown[user][campaign]++
-}
-
-func (e *exactly) ask(user, campaign string) bool {
-	e.now++
-	a := e.decide(fmt.Sprintf(`{"user":{"id":%q},"at":%d,"candidates":[{"campaign":%q,"item":"i"}]}`, user, e.now, campaign))
-	return a.Decisions[0].Show
-}
-
-// exactPolicy is the policy before the pilots of TestPilotEndsExactly, and the one that
-// is tried out: with another limit, boots in a group, and a campaign more.
-func exactPolicy(limit int, tried bool) string {
-	text := fmt.Sprintf(`
-timezone: UTC
-markets: [{name: everywhere, require: none}]
-campaigns:
-  shoes: {advertiser: acme, caps: [{per: campaign, limit: %d, within: 24h}, {per: advertiser, limit: 9, within: 24h}]}
-  boots: {advertiser: acme}
-`, limit)
-	if !tried {
-		return text
-	}
-	return strings.Replace(text, "boots: {advertiser: acme}",
-		"boots: {advertiser: acme, groups: [g], caps: [{per: group:g, limit: 4, within: 24h}]}\n  new: {advertiser: acme, groups: [g], caps: [{per: item, limit: 6, within: 24h}]}", 1)
-}
-
-// may says whether a person may be shown a campaign by the policy, from all showings.
-func (s shownTo) may(user, campaign string, limit int, tried bool) bool {
-	was := s[user]
-	all := was["shoes"] + was["boots"] + was["new"]
-	switch campaign {
-	case "shoes":
-		return was["shoes"] < limit && all < 9
-	case "boots":
-		return !tried || was["boots"]+was["new"] < 4
-	}
-	return tried && all < 6 // the item is the advertiser's
-}
-
-// Whatever is counted while a policy is tried out, in either arm, is counted for whoever
-// is for everybody afterwards: nobody is shown more than its cap and nobody less, whether
-// the limit was lower or higher in the pilot, whether a campaign or a group was only in
-// one of the two, and however the pilot ends; and what was stopped may be put again.
-func TestPilotEndsExactly(t *testing.T) {
-	users, campaigns := []string{"u-1", "u-2", "u-3", "u-4", "u-5", "u-6"}, []string{"shoes", "boots", "new"}
-	for _, limits := range [][2]int{{2, 5}, {5, 2}} {
-		for _, end := range []string{"promote", "stop"} {
-			t.Run(fmt.Sprintf("%d beside %d, %s", limits[0], limits[1], end), func(t *testing.T) {
-				seed := rand.Uint64()
-				random := rand.New(rand.NewPCG(seed, 1))
-				t.Logf("seed %d", seed)
-				tried := exactPolicy(limits[1], true)
-				e := &exactly{startNode(t, "", exactPolicy(limits[0], false), requestClock), 1_790_000_000, shownTo{}}
-				e.must(200, "PUT", "/v1/policy?pilot=50", "", tried, nil)
-				for range 60 { // some are shown what another device of theirs was allowed
-					user, campaign := users[random.IntN(len(users))], campaigns[random.IntN(3)]
-					if e.ask(user, campaign) || random.IntN(5) == 0 {
-						e.show(user, campaign)
-					}
-				}
-				check := func(limit int, tried bool) {
-					t.Helper()
-					for _, user := range users {
-						for range 6 {
-							for _, campaign := range campaigns {
-								want := e.shown.may(user, campaign, limit, tried)
-								if got := e.ask(user, campaign); got != want {
-									t.Fatalf("%s, %s: shown %v, want %v: %v", user, campaign, got, want, e.shown[user])
-								}
-								if want && (campaign != "boots" || tried) {
-									e.show(user, campaign)
-								}
-							}
-						}
-					}
-				}
-				e.must(200, "POST", "/v1/policy/pilot?end="+end, "", "", nil)
-				if end == "promote" {
-					check(limits[1], true)
-					return
-				}
-				check(limits[0], false)
-				for _, user := range users {
-					e.show(user, "shoes")
-				}
-				e.must(200, "PUT", "/v1/policy", "", tried, nil)
-				check(limits[1], true)
-			})
-		}
-	}
-}
-
 // The page behind the token is by the rules of the person's arm; a campaign of the other
 // arm alone is none for them.
 func TestWhyIsOfTheArm(t *testing.T) {
@@ -424,5 +315,81 @@ func TestWhyOfTheHoldout(t *testing.T) {
 	n.must(200, "PUT", "/v1/policy", "", "holdout: 100"+testPolicy, nil)
 	if s := n.whyOf(t, token, "shoes"); s.Show || s.Reason != "holdout" || !strings.Contains(s.Because, "100 % of people, drawn by lot") {
 		t.Errorf("%+v", s)
+	}
+}
+
+// The report and the effect of a pilot say the same of each arm, and neither counts what
+// comes twice, or a load test.
+func TestReportIsByArm(t *testing.T) {
+	n := startNode(t, "", testPolicy, nil)
+	n.must(200, "PUT", "/v1/policy?pilot=50", "", limit("2")+"  new: {advertiser: acme}\n", nil)
+	for i := range 100 {
+		who := fmt.Sprintf(`"user":{"id":"u-%d"}`, i)
+		n.must(200, "POST", "/v1/decide", "", `{`+who+`,"candidates":[{"campaign":"shoes"},{"campaign":"new"}]}`, nil)
+		for range 2 {
+			n.event(fmt.Sprintf(`{"type":"impression",%s,"campaign":"new","id":"i-%d"}`, who, i))
+			n.event(fmt.Sprintf(`{"type":"click",%s,"campaign":"new","id":"c-%d"}`, who, i))
+			n.event(fmt.Sprintf(`{"type":"purchase",%s,"advertiser":"acme","item":"i","id":"p-%d"}`, who, i))
+		}
+		load := fmt.Sprintf(`"user":{"eids":[{"source":"restraint.load","uids":[{"id":"%d"}]}]}`, i)
+		n.must(200, "POST", "/v1/decide", "", `{`+load+`,"candidates":[{"campaign":"shoes"}]}`, nil)
+		n.event(fmt.Sprintf(`{"type":"impression",%s,"campaign":"shoes","id":"l-%d"}`, load, i))
+	}
+	var report struct {
+		Rows []struct {
+			Arm                                       string
+			Decisions, Impressions, Clicks, Purchases int
+		}
+	}
+	n.must(200, "GET", "/v1/report?by=arm", "", "", &report)
+	said := map[string][4]int{}
+	for _, r := range report.Rows {
+		said[r.Arm] = [4]int{r.Decisions, r.Impressions, r.Clicks, r.Purchases}
+	}
+	all := 0
+	for _, a := range n.pilot().Effect.Arms {
+		if a.Arm == "holdout" {
+			continue
+		}
+		if got := [4]int{a.Decisions, a.Impressions, a.Clicks, a.Purchases}; got != said[a.Arm] || a.Decisions != 2*a.Clicks || a.Clicks != a.Purchases {
+			t.Errorf("%s: %v, by the report %v", a.Arm, got, said[a.Arm])
+		}
+		all += a.Decisions
+	}
+	if all != 200 || len(said) != 2 {
+		t.Errorf("%d decisions; %v", all, said)
+	}
+}
+
+// A campaign that people have dialled back is so in both arms, by whichever version it
+// was shown.
+func TestDialBackIsInBothArms(t *testing.T) {
+	const dial = "dial_back: {window: 1h, min_shown: 10, min_people: 2, hides_per_10k: 1, pause_at: 2}\n"
+	n := startNode(t, "", dial+testPolicy, nil)
+	n.must(200, "PUT", "/v1/policy?pilot=50", "", dial+limit("2")+"  new: {advertiser: acme}\n", nil)
+	arms := map[int]int{}
+	for i := range 40 {
+		who := fmt.Sprintf(`"user":{"id":"u-%d"}`, i)
+		for _, campaign := range []string{"shoes", "new"} {
+			n.event(fmt.Sprintf(`{"type":"impression",%s,"campaign":%q,"id":"i-%d"}`, who, campaign, i))
+			n.event(fmt.Sprintf(`{"type":"complaint",%s,"campaign":%q,"id":"c-%d"}`, who, campaign, i))
+		}
+	}
+	eventually(t, "both are paused", func() bool {
+		var said struct {
+			Campaigns []struct{ Campaign, Level string }
+		}
+		n.must(200, "GET", "/v1/dial-back", "", "", &said)
+		return len(said.Campaigns) == 2 && said.Campaigns[0].Level == "paused" && said.Campaigns[1].Level == "paused"
+	})
+	for i := range 40 {
+		a := n.decide(fmt.Sprintf(`{"user":{"id":"other-%d"},"candidates":[{"campaign":"shoes"},{"campaign":"new"}]}`, i))
+		arms[a.Policy]++
+		if a.Decisions[0].Reason != "dialled_back" || a.Policy == 2 && a.Decisions[1].Reason != "dialled_back" {
+			t.Fatalf("%+v", a)
+		}
+	}
+	if len(arms) != 2 {
+		t.Errorf("decided by %v", arms)
 	}
 }

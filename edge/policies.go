@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -173,8 +172,11 @@ func (n *Node) putPolicyLocked(ctx context.Context, put policyPut) (c policyChan
 	var replaced []*policy.Policy
 	if now != nil {
 		c.before, c.after = now.Policy, now.Policy
-		if expect := cmp.Or(put.expect, put.read); expect != 0 && expect != last.Version {
-			return c, fmt.Errorf("%w: version %d, not %d; look at it and put again", errVersion, last.Version, expect)
+		if put.expect != 0 && put.expect != last.Version {
+			return c, fmt.Errorf("%w: version %d, not %d; look at it and put again", errVersion, last.Version, put.expect)
+		}
+		if put.read != 0 && put.read != last.Version {
+			return c, fmt.Errorf("%w: version %d is the newest, not %d", ErrConflict, last.Version, put.read)
 		}
 		same, err := p.follow(&c.policyVersion, &last, &put)
 		if err != nil {
@@ -298,10 +300,10 @@ func (n *Node) enforce(c compiled, now *rules, keep func() error) error {
 		return err
 	}
 	n.caps.SetRetention(c.policy.Retention.Exposures, c.policy.Retention.Purchases)
-	r := n.inForce(&c)
-	n.dialAll(r)
-	n.rules.Store(r)
-	n.dialAll(r)                                    // what was adopted in between went to the rules before
+	next := n.inForce(&c)
+	n.dialAll(next)
+	n.rules.Store(next)
+	n.dialAll(next)                                 // what was adopted in between went to the rules before
 	if err := n.declare(c.policies()); err != nil { // the policy is in force all the same
 		n.log.Warn("lists of the policy before stay in memory", "error", err.Error())
 	}

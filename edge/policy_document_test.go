@@ -3,6 +3,7 @@ package edge
 import (
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"reflect"
 	"strings"
 	"testing"
@@ -40,6 +41,66 @@ func TestPolicyDocument(t *testing.T) {
 	}
 }
 
+// tried is a version that is tried out.
+func tried() policyVersion {
+	v := someVersion()
+	before := someVersion()
+	before.Version, before.Text = 9, "campaigns: {}\n# before\n"
+	before.SHA256 = sum(before.Text)
+	v.Pilot = &pilotOf{Percent: 10, Draw: 11, Since: v.At, Before: before}
+	return v
+}
+
+// So does that of a pilot, of both its policies; cut short it is none.
+func TestPolicyDocumentPilot(t *testing.T) {
+	v := tried()
+	document, err := v.document()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := parsePolicyDocument(document)
+	if err != nil || !reflect.DeepEqual(got, v) {
+		t.Errorf("%+v, %v; want %+v", got, err, v)
+	}
+	for i := range document {
+		if _, err := parsePolicyDocument(document[:i]); err == nil {
+			t.Fatalf("the first %d of %d bytes are a document", i, len(document))
+		}
+	}
+	kept := v.withoutTexts()
+	if kept.Text != "" || kept.Pilot.Before.Text != "" || v.Pilot.Before.Text == "" {
+		t.Errorf("%+v of %+v", kept, v)
+	}
+}
+
+// Versions of one text that are not for the same people are not the same.
+func TestPilotSame(t *testing.T) {
+	a, none := tried().Pilot, (*pilotOf)(nil)
+	if !a.same(tried().Pilot) || !none.same(nil) || a.same(nil) || none.same(a) {
+		t.Error("the same are not, or others are")
+	}
+	for _, change := range []func(*pilotOf){
+		func(p *pilotOf) { p.Percent++ }, func(p *pilotOf) { p.Draw-- },
+		func(p *pilotOf) { p.Before.Version-- }, func(p *pilotOf) { p.Before.SHA256 = sum("") },
+	} {
+		b := tried().Pilot
+		if change(b); a.same(b) {
+			t.Errorf("%+v is %+v", a, b)
+		}
+	}
+}
+
+// What a node does with the text that it read is refused where another version has come.
+func TestPilotReadBefore(t *testing.T) {
+	n := benchNode(t, 32<<20, []byte(armPolicy))
+	tryOut(t, n, armPolicy+"# tried\n", 50)
+	for read, want := range map[int]error{1: ErrConflict, 2: nil} {
+		if _, err := n.putPolicy(policyPut{text: []byte(armPolicy), from: "test", read: read, dry: true}); !errors.Is(err, want) {
+			t.Errorf("read version %d: %v", read, err)
+		}
+	}
+}
+
 // What no policy asks to be kept is not taken from a document.
 func TestPolicyDocumentHeld(t *testing.T) {
 	for _, change := range []func(*policy.Keep){
@@ -66,6 +127,11 @@ func FuzzPolicyDocument(f *testing.F) {
 	v := someVersion()
 	document, err := v.document()
 	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(document, false)
+	pilot := tried()
+	if document, err = pilot.document(); err != nil {
 		f.Fatal(err)
 	}
 	f.Add(document, false)

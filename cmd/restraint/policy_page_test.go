@@ -30,7 +30,7 @@ func TestPolicyPage(t *testing.T) {
 		{"put --pilot 10", "percent: 10"},
 		{"show --pilot", "limit: 2, within: 2h"},
 		{"policy pilot", "version 2 is tried out on 10 % of people"},
-		{"curl", ""},
+		{"curl -fsS -K", ""},
 		{"diff --effect", "shown of decisions         33.3 %  66.7 %  +33.3"},
 		{"--percent 30", "percent: 30"},
 		{"--promote --dry-run", "dry_run: true"},
@@ -38,7 +38,11 @@ func TestPolicyPage(t *testing.T) {
 		{"history", "promotion of version 3"},
 		{"rollback", "limit 2 becomes 1 per campaign within 2h"},
 		{"put holdout", "0 becomes 5"},
-		{"decide", "you are among the 5 % of people, drawn by lot"},
+		{"decide --user", "you are among the 5 % of people, drawn by lot"},
+		{"policy review  ", "dialled back"},
+		{"policy review spring-shoes", "spring-shoes"},
+		{"v1/report?by=campaign&", `"rows":`},
+		{"format=csv", ""},
 	}
 	met := make([]bool, len(wants))
 	for command := range commandsOf(page) {

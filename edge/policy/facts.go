@@ -28,7 +28,7 @@ func (s *Settings) facts() []fact {
 		{"unknown", s.Markets[s.Unknown].Name, ""},
 		{"sensitive", list(s.Sensitive), ""},
 		{"dial_back", s.DialBack.String(), ""},
-		{"holdout", strconv.Itoa(int(s.HoldoutPercent)), ""},
+		{"holdout", strconv.Itoa(int(s.HoldoutPercent)), "percent of people, by lot, who are shown no retargeting and no acquisition"},
 		{"dsa.domain", stated(s.DSADomain), ""},
 	}
 }

@@ -140,6 +140,7 @@ type rules struct {
 	horizon       Second // floor of every user's exposures, by the retention
 	floor         Second // of this user's exposures: the horizon, or the second after the erasure
 	purchaseFloor Second
+	passingFloor  Second // of choices that pass
 	erased        Second
 }
 
@@ -151,6 +152,7 @@ func (s *Store) rules(now Second) rules {
 		horizon:       horizon,
 		floor:         horizon,
 		purchaseFloor: max(1, before(now, s.purchaseRetention.Load())),
+		passingFloor:  before(now, PassingRetention),
 	}
 }
 

@@ -351,6 +351,9 @@ func (p *modelPerson) purchase(tag uint64) (Second, bool) {
 func (p *modelPerson) choice(field uint64) (best modelChoice, ok bool) {
 	for _, k := range p.keys {
 		c, found := p.m.user(k).choices[field]
+		if found && field&FieldLasts == 0 && c.stamp+PassingRetention < p.m.now {
+			continue // it has passed
+		}
 		if found && (!ok || c.value > best.value || c.value == best.value && c.stamp > best.stamp) {
 			best, ok = c, true
 		}

@@ -368,6 +368,9 @@ func (p *Person) Choice(field uint64) (stamp Second, value uint32, ok bool) {
 	}
 	for _, record := range p.refusals[:p.nrefusals] {
 		e, found := findRefusal(record, field|kindChoice)
+		if found && field&FieldLasts == 0 && e.a < p.rules.passingFloor {
+			continue
+		}
 		if found && (!ok || uint32(e.b) > value || uint32(e.b) == value && e.a > stamp) {
 			stamp, value, ok = e.a, uint32(e.b), true
 		}

@@ -199,6 +199,10 @@ func (w *walker) refuse() {
 		w.model.buy(keys, tag&^1, at, w.now, true)
 	default:
 		value := uint32(w.rand.IntN(3))
+		if w.rand.IntN(2) == 0 { // one that passes, about when it does
+			tag &^= FieldLasts
+			at -= Second(w.rand.IntN(2)) * PassingRetention
+		}
 		err = w.store.Choose(keys, tag, at, value, w.now)
 		w.model.choose(keys, tag|1, at, value, w.now)
 	}
@@ -264,6 +268,9 @@ func (w *walker) check(m *modelPerson) {
 	at, ok := p.Purchase(tag)
 	if wantAt, want := m.purchase(tag &^ 1); at != wantAt || ok != want {
 		w.t.Fatalf("purchase: %d %v, want %d %v", at, ok, wantAt, want)
+	}
+	if w.rand.IntN(2) == 0 {
+		tag &^= FieldLasts
 	}
 	stamp, value, ok := p.Choice(tag)
 	if choice, want := m.choice(tag | 1); stamp != choice.stamp || value != choice.value || ok != want {

@@ -13,7 +13,8 @@ package caps
 //	purchase   last purchase   last return   each the later
 //	choice     stamp           value         later stamp; of equal stamps the larger value
 //
-// Purchases and returns go at their retention. Choices and erasures never go by age, and nothing here is ever evicted.
+// Purchases and returns go at their retention, and choices that pass (see FieldLasts) at PassingRetention. Other choices and erasures
+// never go by age, and nothing here is ever evicted.
 //
 // An erasure at E takes every choice with a stamp of at most E, but for that of FieldOptOut: there it is E-2*ErasureSkew, which is the skew
 // before it was asked for. The skew is there for what comes from clocks that are ahead. Whoever opts out after the erasure, at a node that has not heard
@@ -34,6 +35,14 @@ const ErasureSkew = 3 * 60
 
 // FieldOptOut is the field of the choice to be opted out of everything that is chosen for this person. It is the only field that this package knows.
 const FieldOptOut = ^uint64(0)
+
+// FieldLasts are bits of a field, of which each says that the choice stays until it is changed or the person is erased. A choice whose field
+// has none of them passes: it is let go of when its stamp is more than PassingRetention seconds ago.
+const FieldLasts uint64 = 7 << 1
+
+// PassingRetention is how many seconds a choice that passes is kept: 90 days, for as long as Brave Ads and Google's "mute this ad" take a
+// hide to hold.
+const PassingRetention = 90 * 24 * 60 * 60
 
 type refusal struct {
 	tag  uint64
@@ -117,7 +126,7 @@ func joinRefusal(x, y refusal) (a, b Second) {
 func (d *refusalDraft) add(x, y refusal, r rules) {
 	x.a, x.b = joinRefusal(x, y)
 	if x.tag&1 == kindChoice {
-		if x.a > erasedOf(x.tag, r.erased) {
+		if x.a > erasedOf(x.tag, r.erased) && (x.tag&FieldLasts != 0 || x.a >= r.passingFloor) {
 			d.entries = append(d.entries, x)
 		}
 		return
@@ -139,6 +148,18 @@ func erasedOf(field uint64, erased Second) Second {
 		return before(erased, 2*ErasureSkew)
 	}
 	return erased
+}
+
+// refusalsExpired reports whether the record has anything that is gone by the rules.
+func refusalsExpired(record []uint32, r rules) bool {
+	for i := range refusalCount(record) {
+		switch x := refusalAt(record, i); {
+		case x.tag&1 == kindPurchase && (x.a != 0 && x.a < r.purchaseFloor || x.b != 0 && x.b < r.purchaseFloor),
+			x.tag&(FieldLasts|1) == kindChoice && x.a < r.passingFloor:
+			return true
+		}
+	}
+	return false
 }
 
 // encode returns the record's words, valid until the next use of the draft, or nil when it says nothing.

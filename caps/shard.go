@@ -12,7 +12,7 @@ type shard struct {
 	refusals  table
 	cuts      []uint32 // default cuts of keys without a record, by hash; nil until one is needed
 	next      int      // segment that eviction looked at last
-	sweepAt   [2]int   // segments that Sweep looked at last, of exposures and refusals
+	sweeps    [2]round // of exposures and refusals
 	random    uint64
 	cutOnly   int  // records that are nothing but a cut
 	writing   bool // the tables are being changed: see unlock
@@ -45,6 +45,7 @@ func (sh *shard) init(exposures, refusals int64, p *pool) {
 	sh.exposures.init(sh.exposureBudget, p)
 	sh.refusals.init(max(refusals, MinShardMemory), p)
 	sh.random = 1
+	sh.sweeps[0].at, sh.sweeps[1].at = -1, -1
 }
 
 func (s *Store) shardOf(hash uint64) *shard { return &s.shards[hash>>s.shift] }
@@ -121,7 +122,8 @@ func (sh *shard) evict(r rules, all bool) {
 	if all {
 		idle, oldCut = Never, Never
 	}
-	t.walk(&sh.next, func(record []uint32, ref uint32) {
+	t.advance(&sh.next)
+	t.walk(sh.next, func(record []uint32, ref uint32) {
 		if sh.expire(record, ref, r) {
 			sh.evictRecord(t.at(ref), ref, idle, oldCut, r)
 		}

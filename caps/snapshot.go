@@ -83,7 +83,7 @@ func (sh *shard) appendStep(dst []byte, at *Cursor, limit, shardBits int, r rule
 	defer sh.mu.Unlock()
 	switch at.phase {
 	case phaseRefusals:
-		return sh.refusals.appendFrom(dst, at, limit, wireRefusals, func(w []uint32) []uint32 { return w })
+		return sh.refusals.appendFrom(dst, at, limit, wireRefusals, func(w []uint32) []uint32 { return sh.unexpiredRefusals(w, r) })
 	case phaseExposures:
 		return sh.exposures.appendFrom(dst, at, limit, wireExposures, func(w []uint32) []uint32 { return sh.unexpired(w, r) })
 	}
@@ -137,6 +137,16 @@ func (sh *shard) unexpired(record []uint32, r rules) []uint32 {
 	key := keyWords(record[1:5])
 	sh.out.join(&key, &held, &view{}, r, sh.exposures.maxWords())
 	return sh.out.encode()
+}
+
+// unexpiredRefusals is unexpired of a record of refusals.
+func (sh *shard) unexpiredRefusals(record []uint32, r rules) []uint32 {
+	if !refusalsExpired(record, r) {
+		return record
+	}
+	key := keyWords(record[1:5])
+	sh.refuse.join(record, &refusalDraft{}, r)
+	return sh.refuse.encode(&key)
 }
 
 // slotsBetween appends the slots of the home whose fragment is one of these, by fragment. By linear probing they lie between their home

@@ -18,6 +18,8 @@ type Stats struct {
 	DroppedScopes uint64
 	// Late exposures were older than the retention; Erased ones were of a user who was erased later. They were ignored.
 	Late, Erased uint64
+	// Oldest is what the last full round of Sweep found, before it let go of anything: a round over all that is held lasts some minutes.
+	Oldest Oldest
 	// Refused is how often ErrFull was returned.
 	Refused uint64
 }
@@ -35,6 +37,9 @@ func (s *Store) Stats() (t Stats) {
 func (sh *shard) addTo(t *Stats) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
+	for i := range sh.sweeps {
+		t.Oldest.join(&sh.sweeps[i].last)
+	}
 	t.Users += sh.exposures.used
 	t.CutOnly += sh.cutOnly
 	t.Counters += sh.counts.counters
@@ -134,6 +139,9 @@ func (s *Store) Lookup(key Key, now Second) (h Held) {
 	sh.out.join(&k, &v, &view{}, r, sh.exposures.maxWords())
 	h.Cut, h.Retention = sh.out.cut, sh.out.own
 	for _, e := range sh.out.entries {
+		if e.n == 0 && e.cut == sh.out.cut {
+			continue // all that it had has expired
+		}
 		c := Counter{Tag: e.tag, Keep: int(e.keep), Cut: e.cut}
 		for i := range e.n {
 			at := e.at + 2*i

@@ -21,7 +21,14 @@ func (sh *shard) sweep(r rules) {
 }
 
 func (sh *shard) sweepExposures(r rules) {
-	sh.exposures.walk(&sh.sweepAt[0], func(record []uint32, ref uint32) { sh.expire(record, ref, r) })
+	way := &sh.sweeps[0]
+	way.next(sh.exposures.advance(&way.at))
+	sh.exposures.walk(way.at, func(record []uint32, ref uint32) {
+		var held view
+		held.load(record)
+		way.found.addExposures(&held)
+		sh.expire(record, ref, r)
+	})
 	sh.exposures.tidy()
 }
 
@@ -54,8 +61,13 @@ func (sh *shard) expire(record []uint32, ref uint32, r rules) bool {
 }
 
 func (sh *shard) sweepRefusals(r rules) {
-	t := &sh.refusals
-	t.walk(&sh.sweepAt[1], func(record []uint32, ref uint32) {
+	t, way := &sh.refusals, &sh.sweeps[1]
+	way.next(t.advance(&way.at))
+	t.walk(way.at, func(record []uint32, ref uint32) {
+		way.found.addRefusals(record)
+		if !refusalsExpired(record, r) {
+			return
+		}
 		key := keyWords(record[1:5])
 		sh.refuse.join(record, &refusalDraft{}, r)
 		sh.counts.refusals += len(sh.refuse.entries) - refusalCount(record)
@@ -70,24 +82,29 @@ func (sh *shard) sweepRefusals(r rules) {
 	t.tidy()
 }
 
-// walk visits the records of the next segment in use after *at. visit may shorten or free the record that it is given, no other.
-func (t *table) walk(at *int, visit func(record []uint32, ref uint32)) {
+// advance moves *at to the next segment in use, and reports whether it begins anew.
+func (t *table) advance(at *int) (anew bool) {
 	for range t.segments {
 		if *at++; *at >= len(t.segments) {
-			*at = 0
+			*at, anew = 0, true
 		}
 		if t.segments[*at].words != nil {
-			break
+			return anew
 		}
 	}
-	if *at >= len(t.segments) {
+	return true // none is in use
+}
+
+// walk visits the records of a segment. visit may shorten or free the record that it is given, no other.
+func (t *table) walk(at int, visit func(record []uint32, ref uint32)) {
+	if at < 0 || at >= len(t.segments) {
 		return
 	}
-	g := &t.segments[*at]
+	g := &t.segments[at]
 	for i := 0; i < g.end; {
 		size := int(g.words[i] & sizeMask)
 		if g.words[i]&gapBit == 0 {
-			visit(g.words[i:i+size], uint32(*at)<<t.bits|uint32(i))
+			visit(g.words[i:i+size], uint32(at)<<t.bits|uint32(i))
 		}
 		i += size
 	}

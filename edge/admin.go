@@ -50,6 +50,7 @@ var adminRoutes = []route{
 	{"/v1/policy", "GET, PUT", (*Node).servePolicy},
 	{"/v1/policy/history", "GET", (*Node).getPolicyHistory},
 	{"/v1/policy/rollback", "POST", (*Node).postPolicyRollback},
+	{"/v1/policy/pilot", "GET, POST", (*Node).servePilot},
 	{"/v1/lists", "GET", (*Node).getLists},
 	{"/v1/users/lookup", "POST", (*Node).postLookup},
 	{"/v1/users/erase", "POST", (*Node).postErase},
@@ -83,6 +84,14 @@ func (n *Node) serveAdmin(ctx *fasthttp.RequestCtx) {
 	}
 	if rest, ok := strings.CutPrefix(path, campaignPaths); ok {
 		n.serveCampaign(ctx, rest)
+		return
+	}
+	if name, ok := strings.CutPrefix(path, profilePath); ok {
+		if !allowed("GET", string(ctx.Method())) {
+			notAllowed(ctx, "GET")
+			return
+		}
+		n.getProfile(ctx, name)
 		return
 	}
 	if receipt, ok := strings.CutPrefix(path, "/v1/users/erasures/"); ok {

@@ -1,12 +1,14 @@
 package edge
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/valyala/fasthttp"
 
@@ -28,7 +30,7 @@ func (n *Node) getPolicy(ctx *fasthttp.RequestCtx) {
 		p.send(ctx)
 		return
 	}
-	v, ok, err := n.policies.version(query.version)
+	v, ok, err := n.policies.text(query.version)
 	if err != nil {
 		newProblem(fasthttp.StatusInternalServerError, "the version cannot be read; see the log").send(ctx)
 		n.log.Error("policy not read", "version", query.version, "error", err.Error())
@@ -53,13 +55,29 @@ type policyAnswer struct {
 	Version int             `json:"version"`
 	DryRun  bool            `json:"dry_run,omitempty"`
 	SHA256  string          `json:"sha256"`
+	Pilot   *historyPilot   `json:"pilot,omitempty"` // where it is for some people only
 	Changes []policy.Change `json:"changes"`
 	Notes   []policy.Note   `json:"notes,omitempty"` // what is no fault
 }
 
-// putPolicyText replaces the policy; with dry_run it only says what would change.
+// historyPilot says for whom a version is, or was, that was tried out.
+type historyPilot struct {
+	Percent uint8     `json:"percent"`
+	Before  int       `json:"before"` // the version of the others
+	Since   time.Time `json:"since"`
+}
+
+func (p *pilotOf) history() *historyPilot {
+	if p == nil {
+		return nil
+	}
+	return &historyPilot{p.Percent, p.Before.Version, p.Since}
+}
+
+// putPolicyText replaces the policy, or tries one out; with dry_run it only says what
+// would change.
 func (n *Node) putPolicyText(ctx *fasthttp.RequestCtx) {
-	query, p := readPolicyQuery(ctx, "dry_run")
+	query, p := readPolicyQuery(ctx, "dry_run", "pilot")
 	if p != nil {
 		linger(ctx)
 		p.send(ctx)
@@ -70,13 +88,15 @@ func (n *Node) putPolicyText(ctx *fasthttp.RequestCtx) {
 		p.send(ctx)
 		return
 	}
-	n.changePolicy(ctx, text, "api", query)
+	n.changePolicy(ctx, policyPut{text: text, from: "api", dry: query.dry, pilot: query.percent})
 }
 
 // policyQuery is what the query of a policy path asks for.
 type policyQuery struct {
 	version int
 	dry     bool
+	percent uint8  // pilot or percent; 0: not given
+	end     string // promote or stop
 }
 
 // readPolicyQuery reads the parameters that a path has and refuses others: a
@@ -86,10 +106,14 @@ func readPolicyQuery(ctx *fasthttp.RequestCtx, known ...string) (q policyQuery, 
 		name := string(key)
 		var err error
 		switch {
-		case name == "pilot":
-			err = errors.New("pilot: this version of the node puts a policy in force for everybody; leave the parameter out")
 		case !slices.Contains(known, name):
-			err = fmt.Errorf("%s: there is no such parameter here; there is %s", name, strings.Join(known, ", "))
+			err = fmt.Errorf("%s: there is no such parameter here; there is %s", name, cmp.Or(strings.Join(known, ", "), "none"))
+		case name == "pilot", name == "percent":
+			q.percent, err = readPercent(name, string(value))
+		case name == "end":
+			if q.end = string(value); q.end != "promote" && q.end != "stop" {
+				err = fmt.Errorf("end=%q: write promote or stop", value)
+			}
 		case name == "dry_run":
 			q.dry, err = readBool(name, string(value))
 		default:
@@ -117,17 +141,20 @@ func ifMatch(ctx *fasthttp.RequestCtx) (int, *problem) {
 	return version, nil
 }
 
-// changePolicy checks text and, unless dry, puts it in force; it answers with
-// what changes.
-func (n *Node) changePolicy(ctx *fasthttp.RequestCtx, text []byte, from string, query policyQuery) {
+// changePolicy makes a change of policy and answers with what changes.
+func (n *Node) changePolicy(ctx *fasthttp.RequestCtx, put policyPut) {
 	expect, p := ifMatch(ctx)
 	if p != nil {
 		p.send(ctx)
 		return
 	}
-	c, err := n.putPolicy(text, from, query.dry, expect)
+	put.expect = expect
+	c, err := n.putPolicy(put)
 	var refused PolicyError
 	switch {
+	case errors.Is(err, errPilotRuns), errors.Is(err, errNoTrial):
+		refusedPilot(err).send(ctx)
+		return
 	case errors.As(err, &refused):
 		policyProblem(refused.Faults).send(ctx)
 		return
@@ -148,11 +175,9 @@ func (n *Node) changePolicy(ctx *fasthttp.RequestCtx, text []byte, from string, 
 		diskProblem(err, "the policy in force stays").send(ctx)
 		return
 	}
-	changes := policy.Diff(c.before, c.after)
-	if changes == nil {
-		changes = []policy.Change{}
-	}
-	sendJSON(ctx, fasthttp.StatusOK, policyAnswer{Version: c.Version, DryRun: query.dry, SHA256: c.SHA256, Changes: changes, Notes: c.after.Notes()})
+	sendJSON(ctx, fasthttp.StatusOK, policyAnswer{
+		Version: c.Version, DryRun: put.dry, SHA256: c.SHA256, Pilot: c.Pilot.history(), Changes: changes(c.before, c.after), Notes: c.after.Notes(),
+	})
 }
 
 // notShared is the answer to a change that the cluster did not take.
@@ -191,27 +216,32 @@ func (n *Node) getPolicyHistory(ctx *fasthttp.RequestCtx) {
 	history := make([]map[string]any, 0, len(n.policies.versions))
 	for i := len(n.policies.versions) - 1; i >= 0; i-- {
 		v := &n.policies.versions[i]
-		history = append(history, map[string]any{"version": v.Version, "at": v.At, "from": v.From, "sha256": v.SHA256})
+		version := map[string]any{"version": v.Version, "at": v.At, "from": v.From, "sha256": v.SHA256}
+		if v.Pilot != nil {
+			version["pilot"] = v.Pilot.history()
+		}
+		history = append(history, version)
 	}
 	n.policies.mu.Unlock()
 	sendJSON(ctx, fasthttp.StatusOK, map[string]any{"versions": history})
 }
 
-// postPolicyRollback puts an older text in force again, as a new version; without
-// a number the one before.
+// postPolicyRollback puts an older text in force again for everybody, as a new version;
+// without a number the one before. It ends a pilot.
 func (n *Node) postPolicyRollback(ctx *fasthttp.RequestCtx) {
 	query, p := readPolicyQuery(ctx, "version", "dry_run")
 	if p != nil {
 		p.send(ctx)
 		return
 	}
-	if query.version == 0 {
-		query.version = n.rules.Load().Version - 1
-	}
-	v, ok, err := n.policies.version(query.version)
-	if query.version < 1 || !ok || err != nil {
-		newProblem(fasthttp.StatusNotFound, fmt.Sprintf("there is no version %d to go back to on this node; /v1/policy/history lists them", query.version)).send(ctx)
+	v, ok, err := n.policies.goBack(query.version)
+	if !ok || err != nil {
+		said := "there is no version to go back to on this node"
+		if query.version != 0 {
+			said = fmt.Sprintf("there is no version %d to go back to on this node", query.version)
+		}
+		newProblem(fasthttp.StatusNotFound, said+"; /v1/policy/history lists them").send(ctx)
 		return
 	}
-	n.changePolicy(ctx, []byte(v.Text), fmt.Sprintf("rollback to version %d", v.Version), query)
+	n.changePolicy(ctx, policyPut{text: []byte(v.Text), from: fmt.Sprintf("rollback to version %d", v.Version), dry: query.dry, ends: true})
 }

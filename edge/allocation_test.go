@@ -239,3 +239,37 @@ func overwrite(b []byte) {
 		b[i] = junk
 	}
 }
+
+// In every arm of a pilot, and in the holdout, nothing is allocated.
+func TestArmsDoNotAllocate(t *testing.T) {
+	n := benchNode(t, 32<<20, []byte("holdout: 30\n"+allocationPolicy))
+	if _, err := n.putPolicy(policyPut{text: []byte("holdout: 30\n" + allocationPolicy + "# tried\n"), from: "test", pilot: 50}); err != nil {
+		t.Fatal(err)
+	}
+	x := new(exchange)
+	body := make([]byte, 0, 4096)
+	measured := map[Arm]int{}
+	for i := range 40 {
+		request := fmt.Sprintf(`{"user":{"id":"u-%d","buyeruid":"b-%d"},"want":1,"token":true,"candidates":[{"campaign":"cap"},{"campaign":"choosy"}]}`, i, i)
+		run := func() {
+			body = append(body[:0], request...)
+			if err := x.req.Parse(body); err != nil {
+				t.Fatal(err)
+			}
+			n.decide(x, benchNow)
+			x.out = x.appendAnswer(x.out[:0], x.token)
+			overwrite(body)
+		}
+		run()
+		if allocations := testing.AllocsPerRun(100, run); allocations != 0 {
+			t.Errorf("arm %s: %v allocations", x.arm, allocations)
+		}
+		if held := x.judge.verdicts[0].reason == Holdout; held != (x.arm == ArmHoldout) {
+			t.Errorf("arm %s: %s", x.arm, x.judge.verdicts[0].reason)
+		}
+		measured[x.arm]++
+	}
+	if len(measured) != 3 {
+		t.Errorf("arms %v", measured)
+	}
+}

@@ -44,41 +44,65 @@ var reasonTails = func() (tails [reasonCount]string) {
 // it would tell a customer from somebody who has seen enough.
 const skipTail = `,"show":false,"reason":"skip"`
 
-// appendAnswer appends the full answer: one decision for each candidate judged.
-// because and checks are there when the request asked for them.
+// appendAnswer appends the full answer: one decision for each candidate judged, of
+// which there is at least one. because and checks are there when the request asked
+// for them.
 func (x *exchange) appendAnswer(dst, token []byte) []byte {
-	dst = x.appendHead(dst, token)
-	dst = append(dst, `,"decisions":[`...)
+	dst = append(x.appendHead(dst, token), `,"decisions":`...)
+	opening := len(dst)
 	for i := range x.judge.verdicts {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
 		dst = x.appendDecision(dst, i)
 	}
+	dst[opening] = '[' // for the comma before the first decision
 	return append(dst, "]}\n"...)
 }
 
+// showTail is the end of the decision that shows a candidate, of which nobody asked
+// why.
+const showTail = `,"show":true}`
+
+// appendShown appends the comma and the whole decision that shows a campaign. For
+// those of the policy it is made once: names are most of what an answer holds.
+func appendShown(dst, campaign []byte) []byte {
+	dst = appendJSONString(append(dst, `,{"campaign":`...), campaign)
+	return append(dst, showTail...)
+}
+
+// appendDecision appends a comma and the i-th decision.
 func (x *exchange) appendDecision(dst []byte, i int) []byte {
 	v := &x.judge.verdicts[i]
-	dst = append(dst, `{"campaign":`...)
-	dst = appendJSONString(dst, x.req.Candidates[i].Campaign)
+	if v.campaign != 0 {
+		dst = append(dst, x.judge.rules.shown[v.campaign-1]...)
+	} else {
+		dst = appendShown(dst, x.req.Candidates[i].Campaign)
+	}
 	switch {
+	case v.reason == Shown && !x.explain:
+		return dst
 	case v.reason == Shown:
-		dst = append(dst, `,"show":true`...)
-	case x.withheld:
-		dst = append(dst, skipTail...)
+		dst = dst[:len(dst)-1]
 	default:
-		dst = append(dst, reasonTails[v.reason]...)
-		if v.retry > 0 {
-			dst = append(dst, `,"retry_after":`...)
-			dst = strconv.AppendUint(dst, uint64(v.retry), 10)
-		}
+		dst = x.appendSkip(dst[:len(dst)-len(showTail)], v)
 	}
 	if x.explain {
 		dst = appendExplanation(dst, x.explained[i].because(*v), x.explained[i].checks)
 		dst = x.appendDSA(dst, i)
 	}
 	return append(dst, '}')
+}
+
+// appendSkip appends the verdict of a skipped candidate, as far as the caller may know
+// it.
+func (x *exchange) appendSkip(dst []byte, v *verdict) []byte {
+	if x.withheld {
+		return append(dst, skipTail...)
+	}
+	dst = append(dst, reasonTails[v.reason]...)
+	if v.retry > 0 {
+		dst = append(dst, `,"retry_after":`...)
+		dst = strconv.AppendUint(dst, uint64(v.retry), 10)
+	}
+	return dst
 }
 
 // appendBrief appends only the indexes of the candidates that may be shown.

@@ -29,6 +29,7 @@ func (n *Node) apply(x *exchange) error {
 	}
 	for i := range x.reports {
 		n.metrics.events[x.reports[i].kind].Inc()
+		x.countReport(&x.reports[i])
 	}
 	n.countReports(x)
 	n.countSaid(x.changes)

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -38,14 +39,15 @@ const (
 type patrolled struct {
 	net.Listener
 	failed *vm.Counter   // connections that could not be taken
+	shook  *vm.Counter   // TLS handshakes that failed
 	tick   atomic.Uint64 // patrols so far
 
 	mu          sync.Mutex
 	connections map[*watchedConn]struct{}
 }
 
-func patrol(l net.Listener, failed *vm.Counter) *patrolled {
-	return &patrolled{Listener: l, failed: failed, connections: make(map[*watchedConn]struct{})}
+func patrol(l net.Listener, failed, shook *vm.Counter) *patrolled {
+	return &patrolled{Listener: l, failed: failed, shook: shook, connections: make(map[*watchedConn]struct{})}
 }
 
 // passing are the failures to take a connection that say nothing of the listener: no
@@ -69,6 +71,7 @@ func (l *patrolled) Accept() (net.Conn, error) {
 		return nil, err
 	}
 	w := &watchedConn{Conn: c, listener: l, fresh: true}
+	w.secure, _ = c.(*tls.Conn)
 	l.mu.Lock()
 	l.connections[w] = struct{}{}
 	l.mu.Unlock()
@@ -117,6 +120,8 @@ type watchedConn struct {
 	listener *patrolled
 	state    atomic.Uint64 // what it does, and since when
 
+	secure *tls.Conn // until its handshake is done; nil without TLS
+
 	began    uint64 // tick of the first byte of this request
 	fresh    bool   // no byte of the next request has come
 	deadline bool   // one was set for reading
@@ -150,6 +155,10 @@ func (c *watchedConn) expire(now uint64) {
 
 // Read reads from the connection.
 func (c *watchedConn) Read(b []byte) (n int, err error) {
+	if c.secure != nil && !c.handshake() {
+		c.ended = true
+		return 0, io.EOF // nobody has asked anything
+	}
 	switch {
 	case c.deadline:
 		n, err = c.Conn.Read(b)
@@ -172,6 +181,27 @@ func (c *watchedConn) Read(b []byte) (n int, err error) {
 	}
 	return n, err
 }
+
+// handshake has the time of a request. Who speaks plain HTTP is told so in it.
+func (c *watchedConn) handshake() bool {
+	state := c.listener.tick.Load()<<connBits | connReads
+	c.state.Store(state)
+	err := c.done(state, c.secure.Handshake())
+	c.secure = nil
+	if err == nil {
+		return true
+	}
+	c.listener.shook.Inc()
+	if plain := new(tls.RecordHeaderError); errors.As(err, plain) && plain.Conn != nil {
+		_ = plain.Conn.SetWriteDeadline(time.Now().Add(time.Second))
+		_, _ = plain.Conn.Write([]byte(plainHTTP))
+	}
+	return false
+}
+
+// plainHTTP is the answer to what is not TLS.
+const plainHTTP = "HTTP/1.1 400 Bad Request\r\nContent-Type: application/problem+json\r\nConnection: close\r\n\r\n" +
+	`{"type":"about:blank","title":"Bad Request","status":400,"detail":"this listener speaks TLS: use https://"}` + "\n"
 
 // goOn begins 100 Continue, which asks for the body of a request and answers nothing.
 var goOn = []byte("HTTP/1.1 100 ")

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -21,7 +22,7 @@ func watchedPair(t *testing.T) (*watchedConn, net.Conn, *patrolled) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := patrol(tcp, new(vm.Counter))
+	l := patrol(tcp, new(vm.Counter), new(vm.Counter))
 	caller, err := net.Dial("tcp", tcp.Addr().String())
 	if err != nil {
 		t.Fatal(err)
@@ -258,4 +259,23 @@ func TestCutShortNeedsAWatch(t *testing.T) {
 	}()
 	ctx.Init2(struct{ net.Conn }{c}, nil, false)
 	cutShort(&ctx)
+}
+
+// A caller who begins no handshake, or none to its end, is let go of after the time of a
+// request, which is less than the time of an idle connection.
+func TestSlowHandshake(t *testing.T) {
+	for _, sent := range []string{"", "\x16\x03\x01\x02\x00\x01"} {
+		c, caller, l := watchedPair(t)
+		c.secure = tls.Server(c.Conn, &tls.Config{MinVersion: tls.VersionTLS12})
+		if _, err := caller.Write([]byte(sent)); err != nil {
+			t.Fatal(err)
+		}
+		err := waits(t, c, l, connReads, func() error {
+			_, err := c.Read(make([]byte, 1))
+			return err
+		})
+		if err != io.EOF || l.shook.Get() != 1 {
+			t.Errorf("after %q: %v, %d counted", sent, err, l.shook.Get())
+		}
+	}
 }

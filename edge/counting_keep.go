@@ -151,7 +151,7 @@ func foldCounts(b *traffic.Book, over, floor uint32) (form []byte, lost int) {
 			floor = min(floor, uint32(b.Cells[i].End()))
 		}
 		before := len(b.Cells)
-		b = b.Fold(over, over, floor)
+		b = traffic.Join(b, &traffic.Book{Node: b.Node, From: floor})
 		lost += before - len(b.Cells)
 	}
 	return form, lost

@@ -14,14 +14,11 @@ import (
 // never is the wait of a rule that does not pass by itself.
 const never = 0
 
-// hideSeconds is how long a hide or a complaint counts: 90 days, as Brave Ads
-// and Google's "mute this ad" have it.
-const hideSeconds = 90 * 24 * 60 * 60
-
 // verdict is the judgement of one candidate.
 type verdict struct {
-	campaign uint32 // Campaign.Index and 1; 0: the policy has no such campaign
-	reason   Reason
+	reason Reason
+	// campaign is the candidate's in the policy, by Campaign.Index and 1 more; 0: unknown.
+	campaign uint32
 	// retry is the number of seconds after which every rule of time that failed
 	// has passed; 0 when nothing failed or something never passes by itself.
 	retry uint32
@@ -54,6 +51,7 @@ type judge struct {
 	channel uint16       // number in rules.channels
 	person  *caps.Person // locked
 	known   bool         // the person has at least one identifier
+	holdout bool         // and is in the holdout
 	refused bool         // something is held of what the person refused or bought, or a list of opt-outs has them
 	own     ownChoices   // of what is held then
 	outs    optOutLists
@@ -97,14 +95,15 @@ type subject struct {
 // one judges a single candidate. It sets s, and of v what is not zero.
 func (j *judge) one(c *openrtb.Candidate, s *subject, v *verdict) {
 	s.asked = c
-	if !s.find(j.rules, j.rules.campaign.Tag(c.Campaign)) {
+	at := s.find(j.rules, j.rules.campaign.Tag(c.Campaign))
+	if at < 0 {
 		v.fail(UnknownCampaign, never)
 		if j.because != nil {
 			j.because.add(Check{Rule: "campaign", Campaign: string(c.Campaign)})
 		}
 		return
 	}
-	v.campaign = uint32(s.Index) + 1
+	v.campaign = uint32(at) + 1
 	s.tagNames(c.Creative, c.Item, c.Category)
 	s.fading = fading{}
 
@@ -112,7 +111,7 @@ func (j *judge) one(c *openrtb.Candidate, s *subject, v *verdict) {
 		return
 	}
 	if j.plain && (s.plan.further&isPersonal == 0 || !j.market.maybeWord(c.Category)) {
-		_ = j.suppressed(v, s) && j.purchased(v, s) && j.interest(v, s) && j.dialled(v, s) && j.spacing(v, s) && j.caps(v, s) && j.diversity(v, s)
+		_ = j.suppressed(v, s) && j.purchased(v, s) && j.interest(v, s) && j.dialled(v, s) && j.spacing(v, s) && j.caps(v, s) && j.diversity(v, s) && j.heldOut(v, s)
 		return
 	}
 	if !j.consented(v, s) {
@@ -125,7 +124,7 @@ func (j *judge) one(c *openrtb.Candidate, s *subject, v *verdict) {
 	// In the order of the reasons; each says whether to go on. Each is a test of what
 	// needs no looking up, small enough to be inlined, before the rule itself.
 	_ = j.choice(v, s) && j.sensitive(v, s) && j.notBeside(v, s) && j.precise(v, s) && j.suppressed(v, s) && j.heardOf(v, s) && j.purchased(v, s) &&
-		j.interest(v, s) && j.dialled(v, s) && j.spacing(v, s) && j.caps(v, s) && j.diversity(v, s) && j.awake(v, s)
+		j.interest(v, s) && j.dialled(v, s) && j.spacing(v, s) && j.caps(v, s) && j.diversity(v, s) && j.awake(v, s) && j.heldOut(v, s)
 }
 
 // isPlain sets plain, once everything that it rests on is known.
@@ -134,14 +133,14 @@ func (j *judge) isPlain(explain bool) {
 		j.market.topics == nil && j.market.Precision == policy.PrecisionItem && j.market.QuietFrom == j.market.QuietTo
 }
 
-// find sets the campaign with a tag; false when the policy has none.
-func (s *subject) find(r *rules, tag uint64) bool {
+// find sets the campaign with a tag and returns its index; -1 when the policy has
+// none.
+func (s *subject) find(r *rules, tag uint64) int {
 	i := r.find(tag)
-	if i < 0 {
-		return false
+	if i >= 0 {
+		s.Campaign, s.plan, s.dial = &r.Campaigns[i], &r.plans[i], r.dials[i].Load()
 	}
-	s.Campaign, s.plan, s.dial = &r.Campaigns[i], &r.plans[i], r.dials[i].Load()
-	return true
+	return i
 }
 
 // goOn says whether there is anything left to find out: a rule that can never

@@ -109,7 +109,9 @@ func (n *Node) adopt(tag uint64, s *trust.Standing) {
 	now := before.Join(s)
 	d.standings[tag] = now
 	if r := n.rules.Load(); r != nil {
-		r.dialTo(tag, now)
+		for _, of := range r.both() {
+			of.dialTo(tag, now)
+		}
 	}
 	if !d.opening {
 		n.tellDial(before, now)
@@ -132,13 +134,16 @@ func (n *Node) tellDial(before, now *trust.Standing) {
 	n.metrics.dialChanges[is].Inc()
 }
 
-// dialAll puts all standings into rules that are about to be, or are, in force.
+// dialAll puts all standings into rules that are about to be, or are, in force, and into
+// those that are tried out beside them.
 func (n *Node) dialAll(r *rules) {
 	d := &n.dialling
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for tag, s := range d.standings {
-		r.dialTo(tag, s)
+	for _, of := range r.both() {
+		for tag, s := range d.standings {
+			of.dialTo(tag, s)
+		}
 	}
 }
 

@@ -67,21 +67,27 @@ func (n *Node) judgeCampaign(p *policy.Policy, c *policy.Campaign, now uint32) {
 	}
 }
 
+// judgeTag judges the campaign with a tag by each policy in force that has it: where one
+// is tried out, a campaign is dialled back for everybody once either asks for it.
+func (n *Node) judgeTag(rules *rules, tag uint64, now uint32) {
+	for _, of := range rules.both() {
+		if i := of.find(tag); i >= 0 && of.DialBack.On {
+			n.judgeCampaign(of.Policy, &of.Campaigns[i], now)
+		}
+	}
+}
+
 // judgeReported judges the campaigns that the request has reports about.
 func (n *Node) judgeReported(x *exchange) {
-	rules := n.rules.Load()
-	if _, wrong := n.clock.wrong(); wrong || !rules.DialBack.On {
+	if _, wrong := n.clock.wrong(); wrong {
 		return
 	}
-	var last uint64
+	rules, last := n.rules.Load(), uint64(0)
 	for i := range x.reports {
 		s := &x.reports[i].said
-		if s.kind == 0 || s.campaign == last {
-			continue
-		}
-		last = s.campaign
-		if at := rules.find(s.campaign); at >= 0 {
-			n.judgeCampaign(rules.Policy, &rules.Campaigns[at], x.reports[i].now)
+		if s.kind != 0 && s.campaign != last {
+			last = s.campaign
+			n.judgeTag(rules, s.campaign, x.reports[i].now)
 		}
 	}
 }
@@ -124,16 +130,15 @@ func (n *Node) hearAt(now time.Time) {
 	tags := d.book.Changed(nil)
 	if now.Sub(d.looked) >= judgeEvery {
 		d.looked = now
-		d.book.Fold(second, rules.DialBack.Window)
+		window := uint32(0)
+		for _, of := range rules.both() {
+			window = max(window, of.DialBack.Window)
+		}
+		d.book.Fold(second, window)
 		n.dropStandings(second)
 		tags = d.book.Campaigns(tags[:0])
 	}
-	if !rules.DialBack.On {
-		return
-	}
 	for _, tag := range tags {
-		if at := rules.find(tag); at >= 0 {
-			n.judgeCampaign(rules.Policy, &rules.Campaigns[at], second)
-		}
+		n.judgeTag(rules, tag, second)
 	}
 }

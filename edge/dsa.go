@@ -82,12 +82,11 @@ func (r *rules) dsaParams(c *policy.Campaign, known, interested bool) (params []
 // appendDSA appends the fragment of a decision that was explained. A skipped candidate
 // is no bid and has none.
 func (x *exchange) appendDSA(dst []byte, i int) []byte {
-	j, c := &x.judge, &x.req.Candidates[i]
-	if j.verdicts[i].reason != Shown {
+	j, v := &x.judge, &x.judge.verdicts[i]
+	if v.reason != Shown {
 		return dst
 	}
-	campaign := j.rules.find(j.rules.campaign.Tag(c.Campaign))
-	f := j.rules.dsa(&j.rules.Campaigns[campaign], j.known, c.HasInterestAt)
+	f := j.rules.dsa(&j.rules.Campaigns[v.campaign-1], j.known, x.req.Candidates[i].HasInterestAt)
 	if f == nil {
 		return dst
 	}

@@ -41,6 +41,8 @@ type report struct {
 	beats  span           // impression: the holds it uses up
 	own    caps.Retention // impression: of where it was shown; 0: the policy's
 	said   said           // about its campaign
+	arm    Arm            // of the person
+	part   uint8          // likewise; see exchange
 	tally
 }
 
@@ -65,7 +67,8 @@ func (n *Node) readEvent(x *exchange, e *openrtb.Event, rules *rules, now uint32
 			r.at = e.At
 		}
 	}
-	if err := n.readPerson(x, &r, e, rules, now); err != nil {
+	rules, err := n.readPerson(x, &r, e, rules, now)
+	if err != nil {
 		return err
 	}
 	campaign, err := x.readCampaign(e, rules)
@@ -81,7 +84,7 @@ func (n *Node) readEvent(x *exchange, e *openrtb.Event, rules *rules, now uint32
 	}
 	switch e.Type {
 	case openrtb.Impression:
-		n.readImpression(x, &r, e, rules, campaign)
+		n.readImpression(x, &r, e, campaign)
 		r.own = x.retention(e, rules)
 	case openrtb.Release:
 		if x.grant.HeldSeconds > 0 {
@@ -104,32 +107,34 @@ func (n *Node) readEvent(x *exchange, e *openrtb.Event, rules *rules, now uint32
 }
 
 // readPerson finds whom the event is about: the token's person, else the
-// identifiers of the event. Nobody at all is possible (a contextual showing).
-func (n *Node) readPerson(x *exchange, r *report, e *openrtb.Event, rules *rules, now uint32) error {
+// identifiers of the event. Nobody at all is possible (a contextual showing). It returns
+// the rules that hold for this person.
+func (n *Node) readPerson(x *exchange, r *report, e *openrtb.Event, rules *rules, now uint32) (of *rules, err error) {
 	from := len(x.spans.keys)
 	x.grant.Shown, x.grant.Channel = x.grant.Shown[:0], x.grant.Channel[:0]
 	x.outside, x.grant.Uncounted = false, false
 	if len(e.Token) > 0 {
 		if err := n.tokens.Open(&x.grant, e.Token, now); err != nil {
-			return fmt.Errorf("token: %w", err)
+			return nil, fmt.Errorf("token: %w", err)
 		}
 		x.spans.keys = append(x.spans.keys, x.grant.Keys...)
 		r.issued = x.grant.Issued
 	} else {
 		var dropped int
-		if saidKinds[e.Type] != 0 {
-			sortByRank(e.Identifiers, rules.Policy) // the primary one stands for the person
-		}
+		x.sorts = rules.sorts() || saidKinds[e.Type] != 0 // the primary one stands for the person
 		x.spans.keys, dropped = n.identify(x, x.spans.keys, e.Identifiers, rules.Policy, nil, 0)
 		n.metrics.identifiersDropped.Add(dropped + e.IdentifiersDropped)
 	}
 	r.keys = span{from, len(x.spans.keys)}
-	return nil
+	of = x.sort(rules, x.spans.keys[from:])
+	r.arm, r.part = x.arm, x.part
+	return of, nil
 }
 
 // eventCampaign is the campaign an event names, known to the policy or not.
 type eventCampaign struct {
 	*policy.Campaign        // nil when the policy has no such campaign
+	rules            *rules // that have it: those that hold for the person, else the other version in force
 	Tag              uint64 // 0 when the event names none
 }
 
@@ -137,9 +142,14 @@ func (x *exchange) readCampaign(e *openrtb.Event, rules *rules) (eventCampaign, 
 	if len(e.Campaign) == 0 {
 		return eventCampaign{}, nil
 	}
-	c := eventCampaign{Tag: rules.campaign.Tag(e.Campaign)}
-	if i := rules.find(c.Tag); i >= 0 {
-		c.Campaign = &rules.Campaigns[i]
+	c := eventCampaign{Tag: rules.campaign.Tag(e.Campaign), rules: rules}
+	i := rules.find(c.Tag)
+	if i < 0 && rules.trial != nil {
+		c.rules = rules.trial.other(rules)
+		i = c.rules.find(c.Tag)
+	}
+	if i >= 0 {
+		c.Campaign = &c.rules.Campaigns[i]
 	}
 	if len(e.Token) > 0 && x.ofCampaign(c.Tag) < 0 {
 		return c, fmt.Errorf("campaign: the token does not name %q; report the campaigns that its answer showed", e.Campaign)
@@ -149,10 +159,10 @@ func (x *exchange) readCampaign(e *openrtb.Event, rules *rules) (eventCampaign, 
 
 // readImpression resolves the identities of an impression, the holds it uses up
 // and the scopes it is counted under.
-func (n *Node) readImpression(x *exchange, r *report, e *openrtb.Event, rules *rules, c eventCampaign) {
+func (n *Node) readImpression(x *exchange, r *report, e *openrtb.Event, c eventCampaign) {
 	s := subject{Campaign: c.Campaign}
 	if c.Campaign != nil {
-		s.plan = &rules.plans[c.Index]
+		s.plan = &c.rules.plans[c.Index]
 		s.tagNames(e.Creative, e.Item, e.Category)
 	}
 	candidate := n.tags.Candidate(e.Campaign, e.Creative, e.Item)

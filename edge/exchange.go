@@ -34,6 +34,9 @@ type exchange struct {
 	holds     []caps.Change  // scratch of tellHolds
 
 	arm     Arm    // of the person of this request
+	trial   *trial // what is tried out, in whatever arm; nil: nothing
+	part    uint8  // of all people, or nobodysPart
+	sorts   bool   // somebody asks which of the keys is the primary one: it is to be the first
 	outside bool   // it is a load test's, and stands outside all counts of what happened
 	stripe  uint32 // of the tables in which it counts
 
@@ -49,7 +52,8 @@ type exchange struct {
 
 // identify turns the request's identifiers into at most maxKeys user keys, in
 // the policy's order of sources, and returns how many were left out: those beyond
-// maxKeys, and what is no identifier of its source (an email that is not hashed).
+// maxKeys, and what is no identifier of its source (an email that is not hashed). With
+// x.sorts the first is the primary one.
 //
 // watched are the sources of which it is noted that they were brought at now; nil
 // notes nothing.
@@ -58,6 +62,7 @@ func (n *Node) identify(x *exchange, dst []caps.Key, ids []openrtb.Identifier, p
 		sortByRank(ids, p)
 	}
 	from := len(dst)
+	var most primary
 	for i := range ids {
 		if len(dst)-from == maxKeys {
 			return dst, dropped + len(ids) - i
@@ -77,6 +82,9 @@ func (n *Node) identify(x *exchange, dst []caps.Key, ids []openrtb.Identifier, p
 		}
 		x.outside = x.outside || source == loadSource
 		dst = append(dst, n.hasher.Key(source, id))
+		if x.sorts {
+			most.first(dst[from:], p.Rank(ids[i].Source))
+		}
 	}
 	return dst, dropped
 }
@@ -104,13 +112,12 @@ func sortByRank(ids []openrtb.Identifier, p *policy.Policy) {
 func (n *Node) decide(x *exchange, now uint32) {
 	rules := n.rules.Load()
 	var dropped int
-	x.outside = false
 	withToken := x.req.Token || x.req.Hold
-	if withToken {
-		sortByRank(x.req.Identifiers, rules.Policy) // the primary one stands for the person in what the token reports
-	}
+	x.sorts = rules.sorts() || withToken // it stands for the person in what is reported by the token
+	x.outside = false
 	x.keys, dropped = n.identify(x, x.keys[:0], x.req.Identifiers, rules.Policy, rules.watched, now)
 	n.metrics.identifiersDropped.Add(dropped + x.req.IdentifiersDropped)
+	rules = x.sort(rules, x.keys)
 	if rules.settles {
 		x.begin(n, rules, now)
 		x.judge.settle(x.req.Candidates)
@@ -176,6 +183,7 @@ func (x *exchange) begin(n *Node, rules *rules, now uint32) {
 	j.where(&x.req)
 	j.permits(n.consent, &x.req.Signals, x.explain)
 	j.person, j.known, j.probes = &x.person, len(x.keys) > 0, x.probes
+	j.holdout = x.arm == ArmHoldout
 	j.member = cleared(j.member, len(rules.lists))
 	j.outside = cleared(j.outside, len(rules.sets))
 	j.verdicts = j.verdicts[:0]

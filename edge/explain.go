@@ -53,7 +53,9 @@ type Check struct {
 	Shown  uint64 `json:"shown,omitempty"`
 	People uint64 `json:"people,omitempty"`
 	Full   int    `json:"full,omitempty"`
-	Pass   bool   `json:"pass"`
+	// Percent is the share of people who are in the holdout.
+	Percent int  `json:"percent,omitempty"`
+	Pass    bool `json:"pass"`
 
 	said     bool // of a signal: the person refused, where others only do not say that they agreed
 	ownClock bool // Local is by the person's offset, not by the market's zone
@@ -206,6 +208,8 @@ func (e *explanation) skipped(r Reason) string {
 		return e.dialledBack(c)
 	case QuietHours:
 		return quietSentence(c)
+	case Holdout:
+		return holdoutSentence(c)
 	case Diversity:
 		return fmt.Sprintf("you have seen this very advertisement %s in a row; the limit is %d.", times(c.Limit), c.Limit)
 	}
@@ -244,7 +248,7 @@ var ruleReason = map[string]Reason{
 	"list_age": StaleList, "opt_out_age": StaleList, "purchased": Purchased, "interest_after": TooSoon, "interest": StaleInterest,
 	"interest_least": StaleInterest, "interest_until": StaleInterest, "interest_from": StaleInterest,
 	"spacing": Spacing, "cap": Cap, "diversity": Diversity, "sensitive": Sensitive, "not_beside": NotBeside,
-	"precision": TooSpecific, "quiet_hours": QuietHours, "dial_back": DialledBack, "dial_back_cap": DialledBack,
+	"precision": TooSpecific, "quiet_hours": QuietHours, "dial_back": DialledBack, "dial_back_cap": DialledBack, "holdout": Holdout,
 }
 
 func choiceSentence(e *explanation, c *Check) string {

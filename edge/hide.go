@@ -99,7 +99,7 @@ func (n *Node) answerRefusal(ctx *fasthttp.RequestCtx, x *exchange, e *openrtb.E
 	}
 	e.Token = ctx.QueryArgs().Peek("t")
 	rules, now := n.rules.Load(), n.clock.at(ctx.Time(), 0)
-	r, c, p := n.readToken(x, e, rules, now)
+	r, c, _, p := n.readToken(x, e, rules, now)
 	if p != nil {
 		refuse(p)
 		return

@@ -188,7 +188,7 @@ func TestExplainNeedsRole(t *testing.T) {
 // A path that nobody knows is not there for anybody, and needs no key to be told so.
 func TestKeysAndUnknownPaths(t *testing.T) {
 	k := startKeyed(t, testPolicy, nil)
-	for _, path := range []string{"/nowhere", "/", "/v1/lists/customers/nothing", "/v1/lists/customers/add/", "/v1/decide/", "/v1/decide%3Fexplain=1", "/v1//nothing", "/v1/users/erasures", "/debug/pprof/", "/v1/lists/{name}/nothing"} {
+	for _, path := range []string{"/nowhere", "/", "/v1/lists/customers/nothing", "/v1/lists/customers/add/", "/v1/decide/", "/v1/decide%3Fexplain=1", "/v1//nothing", "/v1/users/erasures", "/debug/pprof", "/v1/lists/{name}/nothing"} {
 		for _, client := range []string{"", "ops"} {
 			for _, base := range []string{k.url, k.bid} {
 				if resp, body := k.exchange(t, base, "GET", path, k.bearer(client), ""); resp.StatusCode != 404 && !(resp.StatusCode == 401 && client == "") {

@@ -36,11 +36,7 @@ func (n *Node) listAnswer(st suppress.Status, nodes []nodeDocument) ListAnswer {
 	a := ListAnswer{Status: st}
 	rules := n.rules.Load()
 	now := n.clock.at(time.Now(), 0)
-	for i := range rules.Lists {
-		l := &rules.Lists[i]
-		if l.Name != st.List {
-			continue
-		}
+	if l := rules.list(st.List); l != nil {
 		a.Kind = l.Kind.String()
 		a.Source, a.Basis, a.MaxAge = l.Source, l.Basis, l.MaxAge
 		if l.MaxAge != 0 {

@@ -128,8 +128,16 @@ func scopeNames(r *rules, keys []caps.Key, held []caps.Held) map[ofRecord]namedS
 	if len(wanted) == 0 {
 		return wanted
 	}
-	for i := range r.Campaigns {
-		c := &r.Campaigns[i]
+	for _, p := range r.policies() {
+		nameScopes(wanted, p, keys)
+	}
+	return wanted
+}
+
+// nameScopes names what is wanted of the scopes of a policy.
+func nameScopes(wanted map[ofRecord]namedScope, p *policy.Policy, keys []caps.Key) {
+	for i := range p.Campaigns {
+		c := &p.Campaigns[i]
 		for k := range c.Scopes {
 			s := &c.Scopes[k]
 			if s.Tag == 0 {
@@ -143,7 +151,6 @@ func scopeNames(r *rules, keys []caps.Key, held []caps.Held) map[ofRecord]namedS
 			}
 		}
 	}
-	return wanted
 }
 
 func nameScope(c *policy.Campaign, s *policy.Scope) heldScope {
@@ -214,8 +221,10 @@ func (s heldScope) compare(b heldScope) int {
 // advertiserNames are the advertisers of the policy by the tag of a purchase.
 func advertiserNames(r *rules) map[uint64]string {
 	names := make(map[uint64]string)
-	for i := range r.Campaigns {
-		names[r.Campaigns[i].AdvertiserTag&^1] = r.Campaigns[i].Advertiser
+	for _, p := range r.policies() {
+		for i := range p.Campaigns {
+			names[p.Campaigns[i].AdvertiserTag&^1] = p.Campaigns[i].Advertiser
+		}
 	}
 	return names
 }
@@ -242,15 +251,14 @@ func (e *everything) addPurchases(held []caps.Held, advertisers map[uint64]strin
 	slices.SortStableFunc(e.Purchases, func(a, b heldPurchase) int { return a.compare(b.heldScope) })
 }
 
-// addHidden adds the campaigns that are hidden, also those of which the time has passed: they
-// are still held.
+// addHidden adds the campaigns that are hidden.
 func (e *everything) addHidden(have *chosen, names map[uint64]string) {
 	for _, field := range have.fields {
 		if kindOfField(field) != chosenCampaign || have.is(field) == 0 {
 			continue
 		}
 		stamp := uint32(have.by[field].Stamp)
-		h := hiddenCampaign{Campaign: names[field], At: stamp, Until: uint32(later(caps.Second(stamp), hideSeconds+1))}
+		h := hiddenCampaign{Campaign: names[field], At: stamp, Until: uint32(later(caps.Second(stamp), caps.PassingRetention+1))}
 		if h.Campaign == "" {
 			h.Tag = fmt.Sprintf("%016x", field)
 		}

@@ -1,6 +1,8 @@
 package edge
 
 import (
+	"slices"
+
 	"restraint/caps"
 	"restraint/edge/policy"
 )
@@ -23,14 +25,29 @@ func (r *rules) heldList(name, detail string) heldList {
 	return held
 }
 
-// list is what the policy says of a list; nil: it does not declare it.
+// list is what the policies in force say of a list, first the one on whose people nothing
+// is tried out; nil: none declares it.
 func (r *rules) list(name string) *policy.List {
-	for i := range r.Lists {
-		if r.Lists[i].Name == name {
-			return &r.Lists[i]
+	for _, of := range r.both() {
+		for i := range of.Lists {
+			if of.Lists[i].Name == name {
+				return &of.Lists[i]
+			}
 		}
 	}
 	return nil
+}
+
+// optOutNames are the lists of opt-outs of the policies in force.
+func (r *rules) optOutNames() (names []string) {
+	for _, of := range r.both() {
+		for _, i := range of.optOuts {
+			if name := of.Lists[i].Name; !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
 }
 
 // addLists adds the lists that contain any of the keys, settled in their key files, whether the
@@ -59,8 +76,7 @@ const unreadList = "its key file cannot be read; see the log"
 // optOutLists are the policy's lists of opt-outs that have any of the keys, settled in their
 // key files, and those of which that cannot be said.
 func (n *Node) optOutLists(rules *rules, keys []caps.Key) (lists []heldList) {
-	for _, i := range rules.optOuts {
-		name := rules.Lists[i].Name
+	for _, name := range rules.optOutNames() {
 		members, err := n.membersOf(name, keys)
 		switch {
 		case err != nil:

@@ -61,6 +61,7 @@ var matrix = []door{
 	{"/v1/policy", "GET, PUT", access.Ops, false},
 	{"/v1/policy/history", "GET", access.Ops, false},
 	{"/v1/policy/rollback", "POST", access.Ops, false},
+	{"/v1/policy/pilot", "GET, POST", access.Ops, false},
 	{"/v1/dial-back", "GET", access.Ops, false},
 	{"/v1/campaigns/{campaign}/review", "GET", access.Ops, false},
 	{"/v1/campaigns/{campaign}/release", "POST", access.Ops, false},
@@ -70,6 +71,7 @@ var matrix = []door{
 	{"/openapi.yaml", "GET", open, false},
 	{"/metrics", "GET", metricsOps, false},
 	{"/v1/status", "GET", access.Ops, false},
+	{"/debug/pprof/{profile}", "GET", access.Ops, false},
 }
 
 // explained is the row of /v1/decide where its answer says why.
@@ -100,6 +102,9 @@ func doorsOf(path []byte) []*door {
 	}
 	if rest, ok := strings.CutPrefix(lent(path), campaignPaths); ok {
 		return doors[campaignPaths+"{campaign}"+rest[max(0, strings.LastIndexByte(rest, '/')):]]
+	}
+	if strings.HasPrefix(lent(path), profilePath) {
+		return doors[profilePath+"{profile}"]
 	}
 	if strings.HasPrefix(lent(path), "/v1/users/erasures/") {
 		return doors["/v1/users/erasures/{receipt}"]

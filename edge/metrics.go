@@ -35,6 +35,7 @@ type metrics struct {
 	listsInstalled     *vm.Counter
 	listsNotInstalled  *vm.Counter
 	listChangesIgnored *vm.Counter
+	handshakesFailed   *vm.Counter // TLS
 	notAccepted        *vm.Counter // connections for which there was no room in the process
 	panics             *vm.Counter
 	responses          map[int]*vm.Counter       // by status class, 2 to 5
@@ -72,6 +73,7 @@ func newMetrics(n *Node) *metrics {
 		listsNotInstalled:  set.NewCounter(`restraint_list_publications_failed_total`),
 		listChangesIgnored: set.NewCounter(`restraint_list_changes_ignored_total`),
 		notAccepted:        set.NewCounter(`restraint_connections_not_accepted_total`),
+		handshakesFailed:   set.NewCounter(`restraint_tls_handshakes_failed_total`),
 		panics:             set.NewCounter(`restraint_panics_total`),
 		keysSlowed:         set.NewCounter(`restraint_keys_slowed_total`),
 		forbidden:          set.NewCounter(`restraint_keys_without_role_total`),
@@ -121,6 +123,11 @@ func (m *metrics) stateGauges(n *Node) {
 		return ahead.Seconds()
 	})
 	m.set.NewGauge(`restraint_policy_version`, func() float64 { return float64(n.rules.Load().Version) })
+	if c := n.options.Certificates; c != nil {
+		m.set.NewGauge(`restraint_tls_certificate_expiry_timestamp_seconds`, func() float64 { return float64(c.Expires().Unix()) })
+	}
+	m.set.NewGauge(`restraint_policy_pilot_version`, func() float64 { return float64(n.pilotNow().version) })
+	m.set.NewGauge(`restraint_policy_pilot_percent`, func() float64 { return float64(n.pilotNow().percent) })
 	m.set.RegisterMetricsWriter(func(w io.Writer) {
 		writeCounters(w, n.caps.Stats())
 		n.counting.writeMetrics(w)
@@ -132,6 +139,9 @@ func (m *metrics) stateGauges(n *Node) {
 		n.writeKeys(w)
 		writeReplication(w, kept.Replication)
 		n.writeDialling(w)
+		for kind, age := range n.oldest() {
+			vm.WriteGaugeFloat64(w, `restraint_oldest_seconds{kind="`+kind+`"}`, float64(age))
+		}
 		writeLists(w, n.lists.StatusAll())
 		now := n.clock.at(time.Now(), 0)
 		for _, s := range n.rules.Load().watched {
@@ -257,4 +267,5 @@ func (n *Node) count(x *exchange) {
 			n.metrics.decisions[r].Add(k)
 		}
 	}
+	x.countDecided(&seen)
 }

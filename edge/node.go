@@ -27,6 +27,8 @@ type Options struct {
 	// Keys say who may ask for what; replaced while the node runs, they are in force
 	// from the next request on. Nil: everybody who reaches the node has every role.
 	Keys *access.Gate
+	// Certificates are the listeners', where they are not unix sockets. Nil: no TLS.
+	Certificates *Certificates
 	// Dir is where the node keeps policies and lists; it is made when missing.
 	Dir string
 	// Secret keys every identifier, tag and token.
@@ -62,6 +64,10 @@ type Options struct {
 	// Keeper keeps what was acknowledged. Nil keeps nothing past the process: for
 	// replays. The caller closes it after Run.
 	Keeper Keeper
+	// DrainWait is how long a node that is told to end goes on answering, not ready, so that
+	// callers see it and go elsewhere. It is the caller's who is told so by readyz; 0: it
+	// does not wait.
+	DrainWait time.Duration
 	// MaxStale is how old what a node knows of the others may be for it to be ready
 	// when it starts without its broker.
 	MaxStale time.Duration
@@ -84,6 +90,7 @@ type Node struct {
 	tokens   *identity.Tokens
 	receipts *identity.Receipts
 	reports  *identity.Reports
+	lots     *identity.Lots
 	consent  *consent.Reader
 	caps     *caps.Store
 	keeper   Keeper
@@ -99,6 +106,8 @@ type Node struct {
 
 	policies policies
 	rules    atomic.Pointer[rules]
+	effects  effects
+	happened armCounts // what the effect of a pilot is told from
 
 	dialling dialling
 
@@ -117,8 +126,8 @@ func Open(o Options) (*Node, error) {
 		switch {
 		case err != nil && o.Keys == nil:
 			return nil, err
-		case err != nil:
-			o.Log.Warn("listening beyond this machine without TLS: keys and identifiers can be read on the way; put a proxy that ends TLS, or a private network, in front", "listen", addr)
+		case err != nil && o.Certificates == nil:
+			o.Log.Warn("listening beyond this machine without TLS: keys and identifiers can be read on the way; set tls.cert and tls.key, or put a proxy that ends TLS, or a private network, in front", "listen", addr)
 		}
 	}
 	n, err := load(o)
@@ -152,6 +161,7 @@ func load(o Options) (*Node, error) {
 		tokens:   identity.NewTokens(o.Secret),
 		receipts: identity.NewReceipts(o.Secret),
 		reports:  identity.NewReports(o.Secret),
+		lots:     identity.NewLots(o.Secret),
 		uploads:  make(uploads, maxUploads),
 		guarding: guarding{failures: access.NewFailures(), hold: time.Sleep},
 	}
@@ -172,6 +182,10 @@ func load(o Options) (*Node, error) {
 	}
 	n.openWatch(n.clock.at(time.Now(), 0))
 	err = n.openDialling()
+	if err == nil {
+		err = n.openEffects()
+	}
+	n.happened = n.counted
 	if err == nil {
 		err = n.openPolicies()
 	}
@@ -203,10 +217,12 @@ func load(o Options) (*Node, error) {
 func (n *Node) Addr() string      { return n.bid.addr() }
 func (n *Node) AdminAddr() string { return n.admin.addr() }
 
-// Run answers requests until ctx ends, then drains: not ready, what is in flight
-// is finished, the lists are closed. It returns nil after a clean end.
+// Run answers requests until ctx ends, then drains: it is not ready, answers for as long
+// as Options.DrainWait says, finishes what is in flight, and closes the lists. It returns
+// nil after a clean end.
 func (n *Node) Run(ctx context.Context) error {
-	ctx, stop := context.WithCancel(ctx)
+	told := ctx.Done()
+	ctx, stop := context.WithCancel(context.WithoutCancel(ctx)) // what goes on while the node drains
 	defer stop()
 	failed, drained := make(chan error, 2), make(chan struct{})
 	var running sync.WaitGroup
@@ -219,17 +235,24 @@ func (n *Node) Run(ctx context.Context) error {
 	running.Go(func() { n.sharePolicy(ctx) })
 	running.Go(func() { n.shareLists(ctx) })
 	running.Go(func() { n.hear(ctx) })
+	running.Go(func() { n.keepEffects(ctx) })
 	running.Go(func() { n.keepCounting(ctx) })
 	running.Go(func() { n.announce(ctx) })
 
 	var err error
 	select {
-	case <-ctx.Done():
+	case <-told:
 	case err = <-failed:
 	}
-	stop()
 	n.draining.Store(true)
-	n.log.Info("draining", "node", n.options.Name)
+	n.log.Info("draining", "node", n.options.Name, "answers_for", n.options.DrainWait.String())
+	if err == nil {
+		select {
+		case <-time.After(n.options.DrainWait):
+		case err = <-failed:
+		}
+	}
+	stop()
 	for _, s := range []*server{n.bid, n.admin} {
 		if e := s.shutdown(); e != nil && err == nil {
 			err = fmt.Errorf("drain %s: %w", s.addr(), e)
@@ -241,6 +264,7 @@ func (n *Node) Run(ctx context.Context) error {
 	n.inside.Lock()
 	defer n.inside.Unlock()
 	n.saveWatch(time.Now())
+	n.saveEffects()
 	n.closeCounting()
 	if e := n.close(); e != nil && err == nil {
 		err = fmt.Errorf("close lists: %w", e)

@@ -91,6 +91,11 @@ func (d *description) checkExamples(t *testing.T) {
 	}
 }
 
+// anyPath is a path with names in it that may be there.
+func anyPath(path string) string {
+	return pathParameter.ReplaceAllString(strings.Replace(path, "{profile}", "heap", 1), "acme-customers")
+}
+
 // Every path that the node routes is described, with exactly the methods it takes,
 // and the other way round; the bid listener serves what is said of it.
 func TestOpenAPIRoutes(t *testing.T) {
@@ -102,7 +107,7 @@ func TestOpenAPIRoutes(t *testing.T) {
 		methods[o.path] = append(methods[o.path], o.method)
 	}
 	for path, described := range methods {
-		at := pathParameter.ReplaceAllString(path, "acme-customers")
+		at := anyPath(path)
 		for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} {
 			resp, _ := n.exchange(t, n.url, method, at, nil, "")
 			switch taken := resp.StatusCode != 404 && resp.StatusCode != 405; {
@@ -114,7 +119,7 @@ func TestOpenAPIRoutes(t *testing.T) {
 		}
 	}
 	for _, o := range d.operations() {
-		resp, _ := n.exchange(t, n.bid, o.method, pathParameter.ReplaceAllString(o.path, "acme-customers"), nil, "")
+		resp, _ := n.exchange(t, n.bid, o.method, anyPath(o.path), nil, "")
 		here := slices.Contains([]string{"decide", "events", "notices"}, o.node["tags"].([]any)[0].(string))
 		if here != (resp.StatusCode != 404) {
 			t.Errorf("%s %s on the bid listener: %d", o.method, o.path, resp.StatusCode)
@@ -292,6 +297,9 @@ func TestOpenAPIExamples(t *testing.T) {
 					if strings.Contains(target, receiptExample) {
 						target = strings.ReplaceAll(target, receiptExample, n.erase(t, `{"user":{"id":"u-77"}}`).Receipt)
 					}
+					if o.path == "/v1/policy/pilot" {
+						n.must(200, "PUT", "/v1/policy?pilot=10", "", string(policy.Example)+"# again", nil)
+					}
 					d.call(t, n, o.success(), o.method, target, header, text)
 				}
 			}
@@ -410,6 +418,19 @@ func TestOpenAPIAnswers(t *testing.T) {
 		{200, "POST", "/v1/policy/rollback", "", ""},
 		{200, "GET", "/v1/policy/history", "", ""},
 		{200, "GET", "/v1/policy?version=2", "", ""},
+		{200, "GET", "/v1/policy/pilot", "", ""},
+		{409, "POST", "/v1/policy/pilot?end=stop", "", ""},
+		{400, "PUT", "/v1/policy?pilot=10", "", "retention: {exposures: 1d}\ncampaigns: {}"},
+		{200, "PUT", "/v1/policy?pilot=50&dry_run=1", "", other},
+		{200, "PUT", "/v1/policy?pilot=50", "", other},
+		{409, "PUT", "/v1/policy", "", other + "# a third"},
+		{200, "POST", "/v1/decide?explain=1", "application/json", ask("u-1")},
+		{200, "GET", "/v1/policy/pilot", "", ""},
+		{200, "GET", "/v1/policy/history", "", ""},
+		{200, "GET", "/readyz", "", ""},
+		{200, "POST", "/v1/policy/pilot?percent=60", "", ""},
+		{400, "POST", "/v1/policy/pilot?percent=60&end=stop", "", ""},
+		{200, "POST", "/v1/policy/pilot?end=stop", "", ""},
 		{200, "GET", "/healthz", "", ""},
 		{200, "GET", "/readyz", "", ""},
 		{200, "GET", "/metrics", "", ""},
@@ -550,6 +571,19 @@ func TestOpenAPIReasonsGiven(t *testing.T) {
 	n.must(200, "POST", "/v1/users/preferences", "", fmt.Sprintf(`{"user":{"id":"o"},"personalisation":false,"at":%d}`, at-60), nil)
 	n.must(200, "POST", "/v1/users/preferences", "", fmt.Sprintf(`{"user":{"id":"u"},"hidden_advertisers":["b"],"at":%d}`, at-60), nil)
 	given, rules := map[string]bool{}, map[string]bool{}
+	ask := func(who, candidates string) {
+		body := fmt.Sprintf(`{%s,"at":%d,"candidates":[%s]}`, who, at, candidates)
+		var a answer
+		if err := json.Unmarshal(d.call(t, n, 200, "POST", "/v1/decide?explain=1", nil, body), &a); err != nil {
+			t.Fatal(err)
+		}
+		for _, decision := range a.Decisions {
+			given[decision.Reason] = true
+			for _, check := range decision.Checks {
+				rules[check["rule"].(string)] = true
+			}
+		}
+	}
 	for who, candidates := range map[string]string{
 		`"user":{}`:                                                 `{"campaign":"plain"}`,
 		`"user":{"id":"n"},"regs":{"coppa":1}`:                      `{"campaign":"plain"}`,
@@ -563,18 +597,10 @@ func TestOpenAPIReasonsGiven(t *testing.T) {
 			fmt.Sprintf(`{"campaign":"interested","interest_at":%d},{"campaign":"interested"},`, at-60) +
 			`{"campaign":"spaced"},{"campaign":"capped"},{"campaign":"diverse","creative":"c"},{"campaign":"unwanted"},{"campaign":"annoying"},{"campaign":"hated"}`,
 	} {
-		body := fmt.Sprintf(`{%s,"at":%d,"candidates":[%s]}`, who, at, candidates)
-		var a answer
-		if err := json.Unmarshal(d.call(t, n, 200, "POST", "/v1/decide?explain=1", nil, body), &a); err != nil {
-			t.Fatal(err)
-		}
-		for _, decision := range a.Decisions {
-			given[decision.Reason] = true
-			for _, check := range decision.Checks {
-				rules[check["rule"].(string)] = true
-			}
-		}
+		ask(who, candidates)
 	}
+	n.must(200, "PUT", "/v1/policy", "", "holdout: 100\n"+reasonsPolicy, nil)
+	ask(`"user":{"id":"n"}`, `{"campaign":"plain"}`)
 	for line := range strings.Lines(d.schema("Reason")["description"].(string)) {
 		cells := strings.Split(line, "|")
 		if len(cells) != 4 || !strings.Contains(cells[1], "_") && !slices.Contains(d.schema("Reason")["enum"].([]any), any(strings.TrimSpace(cells[1]))) {

@@ -17,6 +17,7 @@ type rules struct {
 	campaign identity.Namespace // of campaigns' names
 	index    []slot             // of campaigns by tag: a power of two, at most a quarter full
 	plans    []plan             // by Campaign.Index
+	shown    []string           // by Campaign.Index: the whole decision that shows it, see appendShown
 	limits   []limit            // of all campaigns, those of one together
 	sets     [][]int            // of lists that a campaign suppresses, by indexes of Policy.Lists; no two alike
 	channels map[string]uint16  // that a cap names, numbered from 1
@@ -26,6 +27,8 @@ type rules struct {
 	optOuts  []int              // by indexes of Policy.Lists: the lists of opt-outs
 	choices  []choiceFields     // by Campaign.Index; read only for people of whom refusals are held
 	watched  []*watchedSource   // of which it is noted when a request brought them
+	trial    *trial             // what is tried out beside this version, or is this version; nil: nothing
+	lots     *identity.Lots
 
 	dials   []atomic.Pointer[dial] // by Campaign.Index; nil: not dialled back. All else is immutable
 	lowered [256]uint8             // limits as dial_back lowers them
@@ -113,7 +116,7 @@ func (r *rules) put(tag uint64, campaign int) {
 
 // newRules makes a compiled policy ready for decisions.
 func newRules(p *policy.Policy, tags *identity.Tags) *rules {
-	r := &rules{Policy: p, plans: make([]plan, len(p.Campaigns)), channels: make(map[string]uint16), advertised: make(map[uint64][]int)}
+	r := &rules{Policy: p, plans: make([]plan, len(p.Campaigns)), shown: make([]string, len(p.Campaigns)), channels: make(map[string]uint16), advertised: make(map[uint64][]int)}
 	r.campaign, r.choices = tags.Namespace(identity.KindCampaign, 0), newChoiceFields(p, tags)
 	r.optOuts = p.OptOuts()
 	r.settles = len(r.optOuts) > 0
@@ -123,6 +126,7 @@ func newRules(p *policy.Policy, tags *identity.Tags) *rules {
 	for i := range p.Campaigns {
 		c := &p.Campaigns[i]
 		r.put(c.Tag, i)
+		r.shown[i] = string(appendShown(nil, []byte(c.ID)))
 		r.advertised[c.AdvertiserTag] = append(r.advertised[c.AdvertiserTag], i)
 		r.plans[i] = plan{
 			tag: c.Tag, from: c.From, length: c.To - min(c.From, c.To), spacing: c.Spacing,

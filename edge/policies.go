@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -28,8 +29,21 @@ type policyVersion struct {
 	// alone says how many exposures each scope keeps.
 	Held policy.Keeps `json:"held,omitempty"`
 	// Shared: the cluster has it, or had it, under this number.
-	Shared bool   `json:"shared,omitempty"`
-	Text   string `json:"text"`
+	Shared bool `json:"shared,omitempty"`
+	// Pilot: it is tried out on some people; nil: it is for everybody.
+	Pilot *pilotOf `json:"pilot,omitempty"`
+	Text  string   `json:"text"`
+}
+
+// withoutTexts is v as the history has it.
+func (v policyVersion) withoutTexts() policyVersion {
+	v.Text = ""
+	if v.Pilot != nil {
+		pilot := *v.Pilot
+		pilot.Before.Text, pilot.Before.Held = "", nil
+		v.Pilot = &pilot
+	}
+	return v
 }
 
 // policies keeps the versions of the policy on disk, one file each, and puts new
@@ -76,13 +90,12 @@ func (n *Node) openPolicies() error {
 			continue
 		}
 		newest = v
-		v.Text = ""
-		p.versions = append(p.versions, v)
+		p.versions = append(p.versions, v.withoutTexts())
 	}
 	switch {
 	case len(p.versions) > 0:
 	case n.options.Shared == nil:
-		_, err := n.putPolicy(n.options.FirstPolicy, n.options.FirstPolicyName, false, 0)
+		_, err := n.putPolicy(policyPut{text: n.options.FirstPolicy, from: n.options.FirstPolicyName})
 		return err
 	default: // version 0, under which nothing is decided, until the cluster has said which it is
 		newest = policyVersion{At: time.Now().UTC(), From: n.options.FirstPolicyName, Text: string(n.options.FirstPolicy)}
@@ -117,6 +130,11 @@ func readPolicyVersion(name string) (v policyVersion, err error) {
 	if sum(v.Text) != v.SHA256 {
 		return v, fmt.Errorf("read policy %s: its text does not have the SHA-256 it states", name)
 	}
+	if v.Pilot != nil {
+		if err := v.Pilot.fault(&v); err != nil {
+			return v, fmt.Errorf("read policy %s: %w", name, err)
+		}
+	}
 	return v, nil
 }
 
@@ -125,7 +143,9 @@ func sum(text string) string {
 	return hex.EncodeToString(s[:])
 }
 
-// policyChange is what a change of policy came to.
+// policyChange is what a change of policy came to. before is what held for everybody, or
+// for those on whom nothing was tried out, unless the change is that a pilot was stopped:
+// then it is what was tried out.
 type policyChange struct {
 	policyVersion
 	before, after *policy.Policy
@@ -135,54 +155,81 @@ type policyChange struct {
 // to replace.
 var errVersion = errors.New("another version is in force")
 
-// putPolicy checks text, keeps it as the next version and puts it in force; dry, it
-// only checks. The text in force already is no new version. from says where the
-// text came from. Of expect, unless 0, the policy in force must have that version.
-// Where the policy is shared, nothing changes before the cluster has taken it.
-func (n *Node) putPolicy(text []byte, from string, dry bool, expect int) (c policyChange, err error) {
+// putPolicy checks a text, keeps it as the next version and puts it in force; dry, it
+// only checks. What is in force already is no new version. Where the policy is shared,
+// nothing changes before the cluster has taken it.
+func (n *Node) putPolicy(put policyPut) (c policyChange, err error) {
 	n.policies.changing.Lock()
 	defer n.policies.changing.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), shareTimeout)
 	defer cancel()
-	return n.putPolicyLocked(ctx, text, from, dry, expect)
+	return n.putPolicyLocked(ctx, put)
 }
 
 // putPolicyLocked is putPolicy where policies.changing is held.
-func (n *Node) putPolicyLocked(ctx context.Context, text []byte, from string, dry bool, expect int) (c policyChange, err error) {
-	p := &n.policies
-	c.policyVersion = policyVersion{At: time.Now().UTC(), From: from, SHA256: sum(string(text)), Text: string(text)}
+func (n *Node) putPolicyLocked(ctx context.Context, put policyPut) (c policyChange, err error) {
+	p, now := &n.policies, n.rules.Load()
+	c.policyVersion = policyVersion{At: time.Now().UTC(), From: put.from, SHA256: sum(string(put.text)), Text: string(put.text)}
 	last := p.newest()
-	var previous *policy.Policy
-	if r := n.rules.Load(); r != nil {
-		c.before, c.after = r.Policy, r.Policy
-		if expect != 0 && expect != last.Version {
+	var replaced []*policy.Policy
+	if now != nil {
+		c.before, c.after = now.Policy, now.Policy
+		if expect := cmp.Or(put.expect, put.read); expect != 0 && expect != last.Version {
 			return c, fmt.Errorf("%w: version %d, not %d; look at it and put again", errVersion, last.Version, expect)
 		}
-		if last.SHA256 == c.SHA256 {
+		same, err := p.follow(&c.policyVersion, &last, &put)
+		if err != nil {
+			return c, err
+		}
+		switch t := now.trial; {
+		case t == nil:
+		case put.pilot > 0:
+			c.after = t.tried.Policy
+		case last.Pilot.Before.SHA256 == c.SHA256:
+			c.before = t.tried.Policy // it changes something for those who were in the pilot
+		}
+		if same {
 			c.policyVersion = last
 			return c, nil
 		}
 		if last.Version > 0 {
-			previous = c.before
+			replaced = now.policies()
 		}
 	}
 	if c.Version = max(last.Version, p.sharing.unread) + 1; c.Version > maxPolicyVersion {
 		return c, fmt.Errorf("version %d is beyond %d, the last there is", c.Version, maxPolicyVersion)
 	}
-	if c.after, err = n.compile(&c.policyVersion, previous); err != nil || dry {
+	if c.Pilot != nil && c.Pilot.Draw == 0 {
+		c.Pilot.Draw = c.Version
+	}
+	ready, err := n.compile(&c.policyVersion, replaced)
+	if err != nil {
 		return c, err
+	}
+	c.after = ready.newest()
+	if put.dry {
+		return c, nil
 	}
 	c.Held = c.after.Held
 	keep := func() error { return p.write(&c.policyVersion) }
 	if n.options.Shared != nil {
 		keep = func() error { return n.shareNew(ctx, &c.policyVersion) }
 	}
-	if err := n.enforce(c.after, c.before, keep); err != nil {
+	if err := n.enforce(ready, now, keep); err != nil {
 		return c, err
 	}
 	p.add(c.policyVersion)
-	n.log.Info("policy in force", "version", c.Version, "from", from, "sha256", c.SHA256)
+	n.logPolicy(&c.policyVersion)
 	return c, nil
+}
+
+// logPolicy says which policy came into force, and for whom.
+func (n *Node) logPolicy(v *policyVersion) {
+	if v.Pilot == nil {
+		n.log.Info("policy in force", "version", v.Version, "from", v.From, "sha256", v.SHA256)
+		return
+	}
+	n.log.Info("policy tried out", "version", v.Version, "percent", v.Pilot.Percent, "before", v.Pilot.Before.Version, "from", v.From, "sha256", v.SHA256)
 }
 
 // newest is the version in force without its text; version 0 where there is none.
@@ -197,67 +244,100 @@ func (p *policies) newest() (v policyVersion) {
 
 // add notes v as the newest version; policies.changing is held.
 func (p *policies) add(v policyVersion) {
-	v.Text = ""
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.versions = append(p.versions, v)
+	p.versions = append(p.versions, v.withoutTexts())
 }
 
-// compile makes v ready. before is the version that it replaces; nil where v.Held
+// compile makes v ready. replaced are the policies that it replaces; none where v.Held
 // says what is left of those.
-func (n *Node) compile(v *policyVersion, before *policy.Policy) (*policy.Policy, error) {
-	source, err := policy.Parse([]byte(v.Text), v.From)
+func (n *Node) compile(v *policyVersion, replaced []*policy.Policy) (c compiled, err error) {
+	source, options, err := n.source(v)
 	if err != nil {
-		var faults policy.Faults
-		if errors.As(err, &faults) {
-			return nil, PolicyError{faults}
-		}
-		return nil, err
+		return c, err
 	}
-	return policy.Compile(source, policy.Options{Tagger: n.tags.Tag, Version: v.Version, Now: uint32(v.At.Unix()), Previous: before, Held: v.Held}), nil
+	for _, p := range replaced {
+		options.Held = options.Held.Join(p.Keeps(options.Now))
+	}
+	if v.Pilot == nil {
+		c.policy = policy.Compile(source, options)
+		return c, nil
+	}
+	before, beforeOptions, err := n.source(&v.Pilot.Before)
+	if err != nil {
+		return c, fmt.Errorf("version %d, before the pilot: %w", v.Pilot.Before.Version, err)
+	}
+	c.pilot, c.sha256 = v.Pilot, v.SHA256
+	c.policy, c.tried = policy.CompileBoth(before, source, beforeOptions, options)
+	if faults := policy.PilotFaults(c.policy, c.tried); len(faults) > 0 {
+		return c, PolicyError{faults}
+	}
+	return c, nil
 }
 
-// enforce makes a compiled policy the one that decisions read, once keep has kept
-// it. Until then, lists of both policies are declared: no decision is made under a
-// policy whose lists are gone.
-func (n *Node) enforce(p, before *policy.Policy, keep func() error) error {
-	if err := n.declare(p, before); err != nil {
+// source reads a version's text, and is what it is to be compiled with.
+func (n *Node) source(v *policyVersion) (*policy.Source, policy.Options, error) {
+	source, err := policy.Parse([]byte(v.Text), v.From)
+	var faults policy.Faults
+	if errors.As(err, &faults) {
+		err = PolicyError{faults}
+	}
+	return source, policy.Options{Tagger: n.tags.Tag, Version: v.Version, Now: uint32(v.At.Unix()), Held: v.Held}, err
+}
+
+// enforce makes compiled policies those that decisions read, once keep has kept them, in
+// place of those of now, nil for none. Until then, lists of all of them are declared: no
+// decision is made under a policy whose lists are gone.
+func (n *Node) enforce(c compiled, now *rules, keep func() error) error {
+	if err := n.declare(append(c.policies(), now.policies()...)); err != nil {
 		return err
 	}
 	if err := keep(); err != nil {
-		if before != nil {
-			err = errors.Join(err, n.declare(before, nil))
+		if now != nil {
+			err = errors.Join(err, n.declare(now.policies()))
 		}
 		return err
 	}
-	n.caps.SetRetention(p.Retention.Exposures, p.Retention.Purchases)
-	r := newRules(p, n.tags)
-	view := n.lists.View()
-	for i := range p.Lists {
-		r.lists = append(r.lists, view.List(p.Lists[i].Name))
-		r.listTags = append(r.listTags, n.tags.Tag(identity.KindList, 0, p.Lists[i].Name))
-	}
-	r.watched = n.watched(p)
-	n.dialAll(r)
-	n.rules.Store(r)
-	n.dialAll(r)                              // what was adopted in between went to the rules before
-	if err := n.declare(p, nil); err != nil { // the policy is in force all the same
+	n.caps.SetRetention(c.policy.Retention.Exposures, c.policy.Retention.Purchases)
+	rules := n.inForce(&c)
+	n.dialAll(rules)
+	n.rules.Store(rules)
+	n.dialAll(rules)                                // what was adopted in between went to the rules before
+	if err := n.declare(c.policies()); err != nil { // the policy is in force all the same
 		n.log.Warn("lists of the policy before stay in memory", "error", err.Error())
 	}
 	return nil
 }
 
-// declare declares the lists of a policy, and those of the one before that it does
-// not name.
-func (n *Node) declare(p, before *policy.Policy) error {
+// inForce makes compiled policies ready for decisions, once their lists are declared.
+func (n *Node) inForce(c *compiled) *rules {
+	view, watched := n.lists.View(), n.watched(c.policies()...)
+	var all []*rules
+	for _, p := range c.policies() {
+		r := newRules(p, n.tags)
+		for i := range p.Lists {
+			r.lists = append(r.lists, view.List(p.Lists[i].Name))
+			r.listTags = append(r.listTags, n.tags.Tag(identity.KindList, 0, p.Lists[i].Name))
+		}
+		r.watched, r.lots = watched, n.lots
+		all = append(all, r)
+	}
+	if c.tried != nil {
+		t := &trial{
+			before: all[0], tried: all[1], percent: c.pilot.Percent, draw: c.pilot.Draw, counts: new(armCounters), document: effectDocument(c),
+		}
+		all[0].trial, all[1].trial = t, t
+	}
+	return all[0]
+}
+
+// declare declares the lists of policies; of those with one name the first.
+func (n *Node) declare(policies []*policy.Policy) error {
 	named := make(map[string]bool)
 	var all []suppress.Declaration
-	for _, from := range []*policy.Policy{p, before} {
-		if from == nil {
-			continue
-		}
-		for i := range from.Lists {
-			if l := &from.Lists[i]; !named[l.Name] {
+	for _, p := range policies {
+		for i := range p.Lists {
+			if l := &p.Lists[i]; !named[l.Name] {
 				named[l.Name] = true
 				all = append(all, declare(l))
 			}

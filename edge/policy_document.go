@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"time"
 
 	"restraint/edge/policy"
 )
@@ -61,25 +62,38 @@ func parsePolicyDocument(document []byte) (policyVersion, error) {
 	if err != nil {
 		return policyVersion{}, err
 	}
-	switch at := v.At.Unix(); {
-	case v.Version < 1 || v.Version > maxPolicyVersion:
-		err = fmt.Errorf("its version %d is not from 1 to %d", v.Version, maxPolicyVersion)
-	case at < 0 || at > math.MaxUint32:
-		err = fmt.Errorf("its time %s is not from 1970 to 2106", v.At)
-	case len(v.From) > maxPolicyFrom:
-		err = fmt.Errorf("where it is from has %d bytes, more than %d", len(v.From), maxPolicyFrom)
-	case sum(v.Text) != v.SHA256:
-		err = errors.New("its text does not have the SHA-256 it states")
-	default:
-		err = checkHeld(v.Held)
+	if err = v.fault(); err == nil && v.Pilot != nil {
+		err = v.Pilot.fault(&v)
 	}
 	if err != nil {
 		return policyVersion{}, err
 	}
 	v.Held = v.Held.Join(nil) // sorted, whoever sorted it
 	v.Shared = true
+	if v.Pilot != nil {
+		b := &v.Pilot.Before
+		b.Held, b.Shared = b.Held.Join(nil), true
+	}
 	return v, nil
 }
+
+// fault is what is wrong with a version that somebody else wrote, but for its pilot.
+func (v *policyVersion) fault() error {
+	switch {
+	case v.Version < 1 || v.Version > maxPolicyVersion:
+		return fmt.Errorf("its version %d is not from 1 to %d", v.Version, maxPolicyVersion)
+	case !isPolicyTime(v.At):
+		return fmt.Errorf("its time %s is not from 1970 to 2106", v.At)
+	case len(v.From) > maxPolicyFrom:
+		return fmt.Errorf("where it is from has %d bytes, more than %d", len(v.From), maxPolicyFrom)
+	case sum(v.Text) != v.SHA256:
+		return errors.New("its text does not have the SHA-256 it states")
+	}
+	return checkHeld(v.Held)
+}
+
+// isPolicyTime: it is such as policies are compiled for, in seconds of 32 bits.
+func isPolicyTime(t time.Time) bool { return t.Unix() >= 0 && t.Unix() <= math.MaxUint32 }
 
 // checkHeld refuses what no policy could have asked to be kept.
 func checkHeld(held policy.Keeps) error {

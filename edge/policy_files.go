@@ -105,6 +105,49 @@ func (p *policies) version(number int) (v policyVersion, ok bool, err error) {
 	return v, false, nil
 }
 
+// text is version, but for 0 that of the people on whom nothing is tried out, and for the
+// number of that one also where only the pilot's file has it.
+func (p *policies) text(number int) (v policyVersion, ok bool, err error) {
+	newest, ok, err := p.version(0)
+	if err != nil || !ok {
+		return newest, ok, err
+	}
+	if pilot := newest.Pilot; pilot != nil && (number == 0 || number == pilot.Before.Version) {
+		return pilot.Before, true, nil
+	}
+	if number == 0 || number == newest.Version {
+		return newest, true, nil
+	}
+	return p.version(number)
+}
+
+// goBack is the version with the number, for 0 the one before that in force: the newest
+// that was for everybody and has another text.
+func (p *policies) goBack(number int) (v policyVersion, ok bool, err error) {
+	if number != 0 {
+		return p.text(number)
+	}
+	p.mu.Lock()
+	newest := len(p.versions) - 1
+	for i := newest; i >= 0; i-- {
+		before := &p.versions[i]
+		switch now := &p.versions[newest]; {
+		case i == newest && now.Pilot != nil:
+			number = now.Pilot.Before.Version
+		case before.Pilot == nil && before.SHA256 != now.SHA256:
+			number = before.Version
+		}
+		if number != 0 {
+			break
+		}
+	}
+	p.mu.Unlock()
+	if number == 0 {
+		return v, false, nil
+	}
+	return p.text(number)
+}
+
 func (p *policies) file(version int) string {
 	return filepath.Join(p.dir, fmt.Sprintf("%08d.json", version))
 }

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"sync"
 	"time"
-
-	"restraint/edge/policy"
 )
 
 // Times of sharing. Chosen.
@@ -187,7 +185,7 @@ func (n *Node) settlePolicy(ctx context.Context) {
 func (n *Node) proposePolicy(ctx context.Context) error {
 	p := &n.policies
 	if p.newest().Version == 0 {
-		_, err := n.putPolicyLocked(ctx, n.options.FirstPolicy, n.options.FirstPolicyName, false, 0)
+		_, err := n.putPolicyLocked(ctx, policyPut{text: n.options.FirstPolicy, from: n.options.FirstPolicyName})
 		return err
 	}
 	v, _, err := p.version(0)
@@ -254,7 +252,7 @@ func (n *Node) followed(name string, document []byte, revision uint64) {
 			s.revision = revision
 		}
 		n.proposeOver(revision)
-	case own.Shared && v.Version == own.Version && v.SHA256 == own.SHA256:
+	case own.Shared && v.Version == own.Version && v.SHA256 == own.SHA256 && v.Pilot.same(own.Pilot):
 		p.joined(revision)
 	default:
 		n.takePolicy(&v, revision)
@@ -291,18 +289,14 @@ func (n *Node) ignorePolicy(v *policyVersion, revision uint64, err error) {
 // it were put by hand.
 func (n *Node) takePolicy(v *policyVersion, revision uint64) {
 	p := &n.policies
-	compiled, err := n.compile(v, nil)
+	ready, err := n.compile(v, nil)
 	if err != nil {
 		n.ignorePolicy(v, revision, err)
 		return
 	}
 	own := p.newest()
 	replaced := func(old *policyVersion) bool { return !own.Shared && !old.Shared || old.Version >= v.Version }
-	var before *policy.Policy
-	if r := n.rules.Load(); r != nil {
-		before = r.Policy
-	}
-	err = n.enforce(compiled, before, func() error { return n.keepTaken(v, replaced) })
+	err = n.enforce(ready, n.rules.Load(), func() error { return n.keepTaken(v, replaced) })
 	if err != nil {
 		p.sharing.waiting, p.sharing.waitingRevision, p.sharing.propose = v, revision, false
 		n.policyFault(fmt.Sprintf("version %d of the cluster cannot be kept", v.Version), err)
@@ -316,7 +310,7 @@ func (n *Node) takePolicy(v *policyVersion, revision uint64) {
 	case own.Version == 0:
 		n.log.Info("the cluster's policy is in force, not this node's first", "version", v.Version, "from", v.From, "sha256", v.SHA256, "first", n.options.FirstPolicyName)
 	default:
-		n.log.Info("policy in force", "version", v.Version, "from", v.From, "sha256", v.SHA256)
+		n.logPolicy(v)
 	}
 }
 
@@ -336,8 +330,12 @@ func (n *Node) keepTaken(v *policyVersion, replaced func(*policyVersion) bool) e
 
 // policyCondition says whether a policy is in force that the node can answer for.
 func (n *Node) policyCondition() condition {
-	version := n.rules.Load().Version
+	rules := n.rules.Load()
+	version := rules.Version
 	c := condition{Name: "policy", Detail: fmt.Sprintf("version %d", version)}
+	if t := rules.trial; t != nil {
+		c.Detail += fmt.Sprintf(", and version %d for %d %% of people", t.tried.Version, t.percent)
+	}
 	if n.options.Shared == nil {
 		c.Ready = true
 		return c

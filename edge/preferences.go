@@ -50,12 +50,14 @@ func (c *chosen) is(field uint64) uint32 { return c.by[field].Value }
 // choiceNames are the names that a policy gives to registers, by field.
 func (r *rules) choiceNames() map[uint64]string {
 	names := make(map[uint64]string)
-	for i := range r.Campaigns {
-		c, fields := &r.Campaigns[i], &r.choices[i]
-		names[choiceField(chosenCampaign, c.Tag)] = c.ID
-		names[fields.advertiser] = c.Advertiser
-		for k, field := range fields.topics {
-			names[field] = c.Topics[k]
+	for _, of := range r.both() {
+		for i := range of.Campaigns {
+			c, fields := &of.Campaigns[i], &of.choices[i]
+			names[choiceField(chosenCampaign, c.Tag)] = c.ID
+			names[fields.advertiser] = c.Advertiser
+			for k, field := range fields.topics {
+				names[field] = c.Topics[k]
+			}
 		}
 	}
 	return names

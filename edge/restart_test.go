@@ -106,10 +106,13 @@ func TestPolicyQueries(t *testing.T) {
 	}
 	n.refused(t, 400, "PUT", "/v1/policy?dryrun=1", "application/yaml", changed, "dryrun")
 	n.refused(t, 400, "PUT", "/v1/policy?dry_run=maybe", "application/yaml", changed, "maybe")
-	n.refused(t, 400, "PUT", "/v1/policy?pilot=10", "application/yaml", changed, "pilot")
+	for _, share := range []string{"0", "101", "ten", "5.5", ""} {
+		n.refused(t, 400, "PUT", "/v1/policy?pilot="+share, "application/yaml", changed, share)
+	}
+	n.refused(t, 400, "PUT", "/v1/policy?pilot=10", "application/yaml", testPolicy, "version 1, which is in force for everybody")
 	n.refused(t, 400, "POST", "/v1/policy/rollback?version=abc", "", "", "abc")
 	n.refused(t, 404, "POST", "/v1/policy/rollback?version=7", "", "", "7")
-	n.refused(t, 404, "POST", "/v1/policy/rollback", "", "", "0")
+	n.refused(t, 404, "POST", "/v1/policy/rollback", "", "", "no version")
 	for _, c := range []struct {
 		match string
 		want  int

@@ -2,10 +2,12 @@ package edge
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/valyala/fasthttp"
 
+	"restraint/caps"
 	"restraint/edge/identity"
 	"restraint/edge/trust"
 )
@@ -23,26 +25,60 @@ type retained struct {
 	Detail  string `json:"detail"`
 }
 
+// heldNow is one kind, and how old what is held of it is.
+type heldNow struct {
+	retained
+	// Oldest is how many seconds ago the oldest is from, as far as this node knows; absent
+	// where there is none, or none is known.
+	Oldest *uint32 `json:"oldest_seconds,omitempty"`
+}
+
 // getRetention answers GET /v1/retention: what is kept and how long, under the policy
-// in force.
+// in force, and how old the oldest is.
 func (n *Node) getRetention(ctx *fasthttp.RequestCtx) {
-	rules := n.rules.Load()
+	rules, oldest := n.rules.Load(), n.oldest()
+	var kept []heldNow
+	for _, kind := range rules.retained() {
+		k := heldNow{retained: kind}
+		if age, known := oldest[kind.Kind]; known && !strings.HasPrefix(kind.Setting, "markets.") {
+			k.Oldest = &age
+		}
+		kept = append(kept, k)
+	}
 	sendJSON(ctx, fasthttp.StatusOK, struct {
-		Policy int        `json:"policy"`
-		Kept   []retained `json:"kept"`
-	}{rules.Version, rules.retained()})
+		Policy int       `json:"policy"`
+		Kept   []heldNow `json:"kept"`
+	}{rules.Version, kept})
+}
+
+// oldest is how many seconds ago the oldest of each kind is from that is held. What goes
+// by age is looked for in rounds of some minutes, and is found that much later than it
+// was in its last decision, look-up or snapshot.
+func (n *Node) oldest() map[string]uint32 {
+	now, o := n.caps.Now(), n.caps.Stats().Oldest
+	ages := make(map[string]uint32)
+	for kind, at := range map[string]caps.Second{
+		"exposures": o.Exposure, "purchases": o.Purchase, "holds": o.Hold, "hidden_campaigns": o.Passing, "preferences": o.Lasting,
+	} {
+		if at != 0 {
+			ages[kind] = uint32(max(now, at) - at)
+		}
+	}
+	return ages
 }
 
 func (r *rules) retained() []retained {
 	hold := uint32(0)
-	for i := range r.Campaigns {
-		hold = max(hold, r.Campaigns[i].Hold)
+	for _, p := range r.policies() {
+		for i := range p.Campaigns {
+			hold = max(hold, p.Campaigns[i].Hold)
+		}
 	}
 	kept := []retained{
 		{"exposures", true, r.Retention.Exposures, "retention.exposures", "When what was shown. Older ones are in no decision and no look-up from that second on, and are swept out of memory, with what they were counted under, soon after. Where memory is short, those of the users idle longest go earlier."},
 		{"purchases", true, r.Retention.Purchases, "retention.purchases", "What was bought or given back, by tags of item, category and advertiser, and when."},
 		{"holds", true, hold, "campaigns.*.hold", "Places held for showings that are about to come, in memory only; the longest of the campaigns' times."},
-		{"hidden_campaigns", true, 0, "", "Hides and complaints. They count for 90 days; that they were made is kept until an erasure."},
+		{"hidden_campaigns", true, caps.PassingRetention, "", "Hides and complaints: for as long as they count."},
 		{"reports", true, trust.KeptSeconds(r.DialBack.Window), "dial_back.window", "What people say about campaigns (hides, complaints, feedback, opt-outs by an advertisement): kind, second, and a keyed hash that stands for the person in that campaign on that day only. For the window of dial_back, up to its next midnight (UTC) and a day more; then only numbers are left. An erasure takes the person out at once."},
 		{"report_numbers", false, trust.KeptDays * 24 * 60 * 60, "", "How many of each kind were reported about a campaign in a day."},
 		{"dial_backs", false, 0, "", "Which campaigns are dialled back, since when and by which numbers, until they are released; the last release, with who and why, for 91 days."},
@@ -56,7 +92,8 @@ func (r *rules) retained() []retained {
 		{"refusal_stream", true, 0, "", "Messages between the nodes, of choices, erasures and changes of lists: without end, so that a node that joins knows all of them."},
 		{"outbox", true, 0, "node:nats.sync_interval", "Changes on this node's disk until NATS has them, and for twice nats.sync_interval and 10 s after."},
 		{"snapshots", true, 0, "node:snapshot.every", "Copies of the memory on disk, the last and the one before; a new one is made when something has happened. What has gone since is left out when one is read, and is not in the next. For nodes that join, a copy of one lies in NATS: it is replaced about every twelfth of nats.max_age, and that of a node that is gone is deleted after nats.max_age."},
-		{"counts", false, countsKept, "", "How often what was decided and reported, by hour, campaign, arm and market, for /v1/report. There are no people in it. Hours become days after 48 hours and days months after 62 days."},
+		{"pilot_counts", false, 0, "", "While a policy is tried out: how often what was decided and reported in each arm, in sixteen parts of all people; no count is of a single person. Until the share is changed or the pilot ended."},
+		{"counts", false, countsKept, "", "How often what was decided and reported, by hour, campaign, arm and market, for /v1/report. There are no people in it. Hours become days after 48 hours and days months after 62 days. So that a report counts once, each node remembers those it counted for 12 to 24 hours, in memory, under a keyed hash that ends with the process."},
 		{"policies", false, 0, "", "Every version, with the second it came into force: without end."},
 	}
 	return slices.Insert(kept, 1, r.retainedInMarkets()...)

@@ -52,7 +52,7 @@ func TestRetention(t *testing.T) {
 	for kind, want := range map[string]int64{
 		"reports": 3 * day, "report_numbers": 400 * day, "dial_backs": 0,
 		"exposures": 10 * day, "purchases": 20 * day, "holds": 90, "tokens": day, "idempotency_answers": day,
-		"preferences": 0, "hidden_campaigns": 0, "erasures": 0, "lists": 0, "event_stream": 0, "refusal_stream": 0, "policies": 0,
+		"preferences": 0, "hidden_campaigns": 90 * day, "erasures": 0, "lists": 0, "event_stream": 0, "refusal_stream": 0, "policies": 0,
 	} {
 		if got := r.seconds(t, kind); got != want {
 			t.Errorf("%s: %d seconds, want %d", kind, got, want)
@@ -64,15 +64,19 @@ func TestRetention(t *testing.T) {
 	}
 	n.prefer(t, fmt.Sprintf(`{%s,"personalisation":false,"at":%d}`, who, peopleStart))
 	for _, c := range []struct {
-		after                int64
-		exposures, purchases bool
-	}{{10*day - 1, true, true}, {10*day + 1, false, true}, {20*day - 1, false, true}, {20*day + 1, false, false}, {4000 * day, false, false}} {
+		after                        int64
+		exposures, purchases, hidden bool
+	}{
+		{10*day - 1, true, true, true},
+		{10*day + 1, false, true, true},
+		{20*day - 1, false, true, true},
+		{20*day + 1, false, false, true},
+		{90 * day, false, false, true},
+		{90*day + 1, false, false, false},
+		{4000 * day, false, false, false},
+	} {
 		h := n.lookUp(t, fmt.Sprintf(`{%s,"at":%d}`, who, peopleStart+c.after))
-		times := 0 // an emptied scope stands until it is swept
-		for _, x := range h.Exposures {
-			times += len(x.At)
-		}
-		if times > 0 != c.exposures || len(h.Purchases) > 0 != c.purchases || len(h.Hidden) != 1 || h.Preferences.Personalisation {
+		if len(h.Exposures) > 0 != c.exposures || len(h.Purchases) > 0 != c.purchases || len(h.Hidden) > 0 != c.hidden || h.Preferences.Personalisation {
 			t.Errorf("after %d s: %+v", c.after, h)
 		}
 	}

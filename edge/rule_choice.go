@@ -63,7 +63,7 @@ func (j *judge) chose(v *verdict, field uint64, check Check) bool {
 func (j *judge) hid(v *verdict, s *subject) bool {
 	stamp, value, _ := j.person.Choice(choiceField(chosenCampaign, s.plan.tag))
 	hid := value != 0
-	pass := !hid || j.now-uint32(stamp) > hideSeconds && j.now > uint32(stamp)
+	pass := !hid || j.now-uint32(stamp) > caps.PassingRetention && j.now > uint32(stamp)
 	if j.because != nil {
 		check := Check{Rule: "hidden", Pass: pass, Within: "90d"}
 		if hid {
@@ -72,7 +72,7 @@ func (j *judge) hid(v *verdict, s *subject) bool {
 		j.because.add(check)
 	}
 	if !pass {
-		v.fail(Hidden, wait(j.now, uint32(stamp)+hideSeconds+1))
+		v.fail(Hidden, wait(j.now, uint32(stamp)+caps.PassingRetention+1))
 	}
 	return j.goOn(v)
 }

@@ -120,7 +120,7 @@ func (j *judge) settle(candidates []openrtb.Candidate) {
 	var s subject
 	for i := range candidates {
 		c := &candidates[i]
-		if !s.find(j.rules, j.rules.campaign.Tag(c.Campaign)) || s.plan.further&hasExactLists == 0 {
+		if s.find(j.rules, j.rules.campaign.Tag(c.Campaign)) < 0 || s.plan.further&hasExactLists == 0 {
 			continue
 		}
 		for _, list := range s.Suppress {

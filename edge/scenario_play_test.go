@@ -57,6 +57,7 @@ type played struct {
 	n         *node
 	inProcess bool
 	policy    string
+	tried     string            // of a pilot
 	body, dst []byte            // used again for each request, and overwritten in between
 	tokens    map[string]string // by the name under which they are kept
 	secrets   []string          // tokens and receipts, which are other ones each time
@@ -185,6 +186,15 @@ func (p *played) step(s *step, at int64, where string) {
 		p.decide(s, at, where)
 	case s.Put != nil:
 		p.put(s, where)
+	case s.End != "":
+		answer := p.ask(200, "POST", "/v1/policy/pilot?end="+s.End, "", "")
+		p.note(answer)
+		if s.End == "promote" {
+			p.policy = p.tried
+		}
+		if got := p.ask(200, "GET", "/v1/policy", "", ""); string(got) != p.policy {
+			p.t.Errorf("%s: in force is\n%s\nwant\n%s", where, got, p.policy)
+		}
 	case s.Prefer != nil, s.LookUp != nil, s.Erase != nil:
 		p.person(s, at, where)
 	case s.Why != nil, s.Press != nil:
@@ -312,9 +322,17 @@ func (p *played) refused(s *step, where string, refused *problem) bool {
 // put puts a policy; one that is refused leaves the policy in force.
 func (p *played) put(s *step, where string) {
 	text := strings.Join(s.Put, "\n")
-	status, answer := p.n.do("PUT", "/v1/policy", "application/yaml", text)
+	path := "/v1/policy"
+	if s.Pilot != 0 {
+		path += fmt.Sprintf("?pilot=%d", s.Pilot)
+	}
+	status, answer := p.n.do("PUT", path, "application/yaml", text)
 	p.said.Write(answer)
-	p.note(answer)
+	if s.Pilot == 0 {
+		p.note(answer)
+	} else {
+		p.note(nil) // it tells the time
+	}
 	var refused *problem
 	if status != 200 {
 		refused = new(problem)
@@ -322,7 +340,11 @@ func (p *played) put(s *step, where string) {
 			p.t.Fatalf("%s: %d %v %s", where, status, err, answer)
 		}
 	}
-	if !p.refused(s, where, refused) {
+	switch {
+	case p.refused(s, where, refused):
+	case s.Pilot != 0:
+		p.tried = text
+	default:
 		p.policy = text
 	}
 	if got := p.ask(200, "GET", "/v1/policy", "", ""); string(got) != p.policy {

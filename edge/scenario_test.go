@@ -36,6 +36,7 @@ type step struct {
 	Event  map[string]any `json:"event"`   // POST /v1/events
 	Decide map[string]any `json:"decide"`  // POST /v1/decide?explain=1
 	Put    []string       `json:"put"`     // lines of a new policy
+	End    string         `json:"end"`     // POST /v1/policy/pilot: promote or stop
 	Prefer map[string]any `json:"prefer"`  // POST /v1/users/preferences
 	LookUp map[string]any `json:"look_up"` // POST /v1/users/lookup
 	Erase  map[string]any `json:"erase"`   // POST /v1/users/erase
@@ -46,6 +47,7 @@ type step struct {
 	Get     string            `json:"get"`    // a path of the admin listener
 	People  []string          `json:"people"` // just what `restraint check --people` prints of the policy, by lines
 
+	Pilot   int             `json:"pilot"`   // put: it is tried out on so many percent of people
 	File    string          `json:"file"`    // decide: a file of ../shared/data, to which what Decide has is added
 	Keep    string          `json:"keep"`    // decide: the name under which the token is kept
 	Want    []expectation   `json:"want"`    // decide: of each candidate that was judged
@@ -124,13 +126,13 @@ func (s *step) checks() bool {
 func (s *step) fault() error {
 	does := 0
 	for _, given := range []bool{
-		s.Event != nil, s.Decide != nil, s.Put != nil, s.Prefer != nil, s.LookUp != nil, s.Erase != nil, s.Why != nil, s.Press != nil, s.Get != "", s.People != nil, s.Release != nil,
+		s.Event != nil, s.Decide != nil, s.Put != nil, s.End != "", s.Prefer != nil, s.LookUp != nil, s.Erase != nil, s.Why != nil, s.Press != nil, s.Get != "", s.People != nil, s.Release != nil,
 	} {
 		if given {
 			does++
 		}
 	}
-	state := s.Event != nil || s.Put != nil || s.Prefer != nil || s.Erase != nil || s.Release != nil // may be there for what comes later
+	state := s.Event != nil || s.Put != nil || s.End != "" || s.Prefer != nil || s.Erase != nil || s.Release != nil // may be there for what comes later
 	asJSON := s.Release != nil || s.Prefer != nil || s.LookUp != nil || s.Erase != nil || s.Get != ""
 	asText := asJSON || s.Why != nil || s.Press != nil
 	switch {
@@ -145,6 +147,8 @@ func (s *step) fault() error {
 		return errors.New("it is both answered and refused")
 	case len(s.Lacks) > 0 && len(s.Has)+len(s.Answer) == 0:
 		return errors.New("lacks without has or answer: an empty answer would do")
+	case s.Pilot != 0 && s.Put == nil || s.End != "" && s.End != "promote" && s.End != "stop":
+		return errors.New("pilot belongs to put, and end is promote or stop")
 	case s.Press != nil && s.Press.Button != "hide" && s.Press.Button != "opt-out" || s.Why != nil && s.Why.Button != "":
 		return errors.New("press: the buttons are hide and opt-out; why has none")
 	}
@@ -239,6 +243,8 @@ func TestScenarioFaults(t *testing.T) {
 		file(policy, `{"press":{"token":"$t","campaign":"c"},"has":["x"]}`):    "buttons",
 		file(policy, `{"put":["x"],"faults":["a: b"],"has":["x"]}`):            "does not have",
 		file(policy, `{`+decide+`,`+shown+`,"faults":["a: b"]}`):               "both",
+		file(policy, `{"end":"now"}`):                                          "promote or stop",
+		file(policy, `{`+decide+`,`+shown+`,"pilot":10}`):                      "belongs to put",
 		file(policy, `{"people":[]}`):                                          "states nothing",
 		file(policy+`"nowhere":["u-1"],`, `{`+decide+`,`+shown+`}`):            "no step brings",
 	} {

@@ -3,6 +3,7 @@ package edge
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -67,7 +68,10 @@ func (n *Node) newServer(addr string, handler fasthttp.RequestHandler, limits fu
 	if err != nil {
 		return nil, err
 	}
-	s := &server{listener: patrol(listener, n.metrics.notAccepted), network: network, most: int32(n.options.Connections)}
+	if n.options.Certificates != nil && network == "tcp" {
+		listener = tls.NewListener(listener, n.options.Certificates.config())
+	}
+	s := &server{listener: patrol(listener, n.metrics.notAccepted, n.metrics.handshakesFailed), network: network, most: int32(n.options.Connections)}
 	s.http = &fasthttp.Server{
 		Handler:                            n.guard(s, handler),
 		ErrorHandler:                       n.transportError,
@@ -167,6 +171,9 @@ func (n *Node) guard(s *server, handler fasthttp.RequestHandler) fasthttp.Reques
 			}
 			if unread(ctx) {
 				linger(ctx)
+			}
+			if n.draining.Load() {
+				ctx.SetConnectionClose() // the caller's next request goes to another node
 			}
 			if c := n.metrics.responses[ctx.Response.StatusCode()/100]; c != nil {
 				c.Inc()

@@ -89,9 +89,10 @@ func (n *Node) clockCondition() condition {
 }
 
 // PutPolicy checks a policy and puts it in force; name says where it came from.
-// A text that is in force already changes nothing. On an error the policy in force
+// A text that is in force already changes nothing, also where it is for some people only:
+// a pilot is not ended by reading a file again. On an error the policy in force
 // stays: ErrConflict, ErrAway where the cluster has to take it first.
 func (n *Node) PutPolicy(text []byte, name string) error {
-	_, err := n.putPolicy(text, name, false, 0)
+	_, err := n.putPolicy(policyPut{text: text, from: name, keeps: true})
 	return err
 }

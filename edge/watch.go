@@ -97,23 +97,25 @@ func (n *Node) openWatch(now uint32) {
 	}
 }
 
-// watched are the sources of the lists of a policy.
-func (n *Node) watched(p *policy.Policy) (all []*watchedSource) {
+// watched are the sources of the lists of policies.
+func (n *Node) watched(policies ...*policy.Policy) (all []*watchedSource) {
 	now := n.clock.at(time.Now(), 0)
 	w := &n.watch
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	named := make(map[string]bool)
-	for i := range p.Lists {
-		for _, name := range p.Lists[i].IDs {
-			if named[name] {
-				continue
+	for _, p := range policies {
+		for i := range p.Lists {
+			for _, name := range p.Lists[i].IDs {
+				if named[name] {
+					continue
+				}
+				named[name] = true
+				if w.sources[name] == nil {
+					w.sources[name] = &watchedSource{name: name, since: now}
+				}
+				all = append(all, w.sources[name])
 			}
-			named[name] = true
-			if w.sources[name] == nil {
-				w.sources[name] = &watchedSource{name: name, since: now}
-			}
-			all = append(all, w.sources[name])
 		}
 	}
 	for name := range w.sources {

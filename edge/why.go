@@ -68,10 +68,13 @@ func (n *Node) getWhy(ctx *fasthttp.RequestCtx, x *exchange) {
 
 // why judges the campaign of a token again, for the token's person, now.
 func (n *Node) why(ctx *fasthttp.RequestCtx, x *exchange, e *openrtb.Event) (*whyAnswer, *problem) {
-	rules, now := n.rules.Load(), n.clock.at(ctx.Time(), 0)
-	r, c, p := n.readToken(x, e, rules, now)
+	now := n.clock.at(ctx.Time(), 0)
+	r, c, rules, p := n.readToken(x, e, n.rules.Load(), now)
 	if p != nil {
 		return nil, p
+	}
+	if c.rules != rules { // of those that do not hold for this person
+		c.Campaign = nil
 	}
 	found := len(x.spans.keys)
 	x.keys = append(x.keys[:0], n.unerased(x.spans.keys, r.issued)...)
@@ -92,8 +95,8 @@ func (n *Node) why(ctx *fasthttp.RequestCtx, x *exchange, e *openrtb.Event) (*wh
 }
 
 // readToken opens the token of a query, into x.grant and x.spans.keys, and finds its
-// campaign where the event names one.
-func (n *Node) readToken(x *exchange, e *openrtb.Event, rules *rules, now uint32) (r report, c eventCampaign, p *problem) {
+// campaign where the event names one, and the rules that hold for its person.
+func (n *Node) readToken(x *exchange, e *openrtb.Event, rules *rules, now uint32) (r report, c eventCampaign, of *rules, p *problem) {
 	x.reports = x.reports[:0]
 	x.spans.reset()
 	r = report{kind: e.Type, now: now, at: now}
@@ -102,15 +105,15 @@ func (n *Node) readToken(x *exchange, e *openrtb.Event, rules *rules, now uint32
 		err = errors.New("this node takes the time from the requests (--clock=request), and none has said one yet")
 	}
 	if err == nil {
-		err = n.readPerson(x, &r, e, rules, now)
+		of, err = n.readPerson(x, &r, e, rules, now)
 	}
 	if err == nil {
-		c, err = x.readCampaign(e, rules)
+		c, err = x.readCampaign(e, of)
 	}
 	if err != nil {
-		return r, c, newProblem(fasthttp.StatusBadRequest, err.Error())
+		return r, c, nil, newProblem(fasthttp.StatusBadRequest, err.Error())
 	}
-	return r, c, nil
+	return r, c, of, nil
 }
 
 // judgeAgain judges by the rules for which a token is enough: those of the person's
@@ -138,7 +141,7 @@ func (x *exchange) judgeAgain(n *Node, rules *rules, name []byte, tag uint64, no
 	var v verdict
 	s := &x.subject
 	s.asked, s.fading = &asked[0], fading{}
-	if !s.find(rules, tag) {
+	if s.find(rules, tag) < 0 {
 		v.fail(UnknownCampaign, never)
 		because.add(Check{Rule: "campaign", Campaign: string(name)})
 	} else {
@@ -170,10 +173,10 @@ func (j *judge) again(v *verdict, s *subject, partly bool) {
 		return
 	}
 	if partly {
-		_ = j.optOut(v, s) && j.chosen(v, s) && j.hid(v, s) && j.dialled(v, s) && j.spacing(v, s) && j.caps(v, s) && j.diversity(v, s)
+		_ = j.optOut(v, s) && j.chosen(v, s) && j.hid(v, s) && j.dialled(v, s) && j.spacing(v, s) && j.caps(v, s) && j.diversity(v, s) && j.heldOut(v, s)
 		return
 	}
-	_ = j.choice(v, s) && j.suppressed(v, s) && j.heardOf(v, s) && j.purchased(v, s) && j.dialled(v, s) && j.spacing(v, s) && j.caps(v, s) && j.diversity(v, s)
+	_ = j.choice(v, s) && j.suppressed(v, s) && j.heardOf(v, s) && j.purchased(v, s) && j.dialled(v, s) && j.spacing(v, s) && j.caps(v, s) && j.diversity(v, s) && j.heldOut(v, s)
 }
 
 // mildest is the market that allows the most, so that a limit said under it holds for

@@ -51,7 +51,7 @@ func (r *rules) kept(c *policy.Campaign, mayStore bool, own caps.Retention) []ke
 		})
 	}
 	return append(kinds, keptKind{
-		Kind: "choices", Detail: "What you refuse here: a hidden campaign counts for 90 days, an opt-out without end. Both are kept until you ask to be forgotten.",
+		Kind: "choices", Detail: "What you refuse here: a hidden campaign for 90 days, an opt-out until you ask to be forgotten.",
 	})
 }
 

@@ -25,16 +25,12 @@ type checkCmd struct {
 // Run reports every fault of both files at once.
 func (c *checkCmd) Run(p *process) error {
 	cfg, configErr := loadConfig(c.Config, c.keys.given(), false, p.lookup)
-	var config configFaults
-	for _, err := range []error{configErr, notBuilt(&cfg)} {
-		var found configFaults
-		if errors.As(err, &found) {
-			config = append(config, found...)
-		}
-	}
 	var faults checkFaults
-	if len(config) > 0 {
-		faults = append(faults, config)
+	if configErr != nil {
+		faults = append(faults, configErr)
+	}
+	if _, err := openCertificates(&cfg); err != nil {
+		faults = append(faults, err)
 	}
 	if cfg.KeysFile != "" {
 		if _, err := access.Read(cfg.KeysFile); err != nil {

@@ -2,12 +2,15 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"syscall"
@@ -16,8 +19,11 @@ import (
 
 // nodeFlags are the flags of every command that talks to a node.
 type nodeFlags struct {
-	Addr string `help:"Admin listener of the node: host:port, URL or unix:/path (default 127.0.0.1:8081)." default:"127.0.0.1:8081" placeholder:"ADDR"`
-	Key  string `help:"Access key; better in RESTRAINT_KEY, where other users of this machine cannot see it." placeholder:"KEY"`
+	Addr    string `help:"Admin listener of the node: host:port, URL or unix:/path (default 127.0.0.1:8081)." default:"127.0.0.1:8081" placeholder:"ADDR"`
+	CA      string `help:"PEM file of the authorities of a node that has TLS; not given: those of this machine." placeholder:"FILE"`
+	Cert    string `help:"PEM file of the certificate to show a node that asks for one." placeholder:"FILE"`
+	CertKey string `help:"PEM file of the key of --cert." placeholder:"FILE"`
+	Key     string `help:"Access key; better in RESTRAINT_KEY, where other users of this machine cannot see it." placeholder:"KEY"`
 }
 
 // client talks to one node. Identifiers of people go into bodies only, never
@@ -72,6 +78,13 @@ func (f *nodeFlags) open(p *process) (*client, error) {
 			return nil, wrongUse("--addr %q is not the address of a node: write host:port, a URL, or unix:/path", f.Addr)
 		}
 		c.base = "http://" + f.Addr
+		if f.CA != "" || f.Cert != "" {
+			c.base = "https://" + f.Addr
+		}
+	}
+	var err error
+	if transport.TLSClientConfig, err = f.tls(); err != nil {
+		return nil, err
 	}
 	c.http = &http.Client{
 		Transport: transport,
@@ -79,6 +92,32 @@ func (f *nodeFlags) open(p *process) (*client, error) {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return c, nil
+}
+
+// tls is what the files say; nil where none is given.
+func (f *nodeFlags) tls() (*tls.Config, error) {
+	if f.CA == "" && f.Cert == "" && f.CertKey == "" {
+		return nil, nil
+	}
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if f.CA != "" {
+		pem, err := os.ReadFile(f.CA)
+		config.RootCAs = x509.NewCertPool()
+		if err == nil && !config.RootCAs.AppendCertsFromPEM(pem) {
+			err = errors.New("there is no certificate in it")
+		}
+		if err != nil {
+			return nil, wrongUse("--ca %q: %w: give a PEM file of the authorities of the node's certificate", f.CA, err)
+		}
+	}
+	if f.Cert != "" || f.CertKey != "" {
+		pair, err := tls.LoadX509KeyPair(f.Cert, f.CertKey)
+		if err != nil {
+			return nil, wrongUse("--cert %q, --cert-key %q: %w: give a certificate and its key as PEM files", f.Cert, f.CertKey, err)
+		}
+		config.Certificates = []tls.Certificate{pair}
+	}
+	return config, nil
 }
 
 // request is one request to a node.
@@ -148,7 +187,14 @@ func (c *client) unreachable(err error) error {
 	if u := (*url.Error)(nil); errors.As(err, &u) {
 		err = u.Err // without the URL, which says nothing new
 	}
+	var alert *net.OpError
 	switch {
+	case errors.As(err, new(*tls.CertificateVerificationError)):
+		return fmt.Errorf("the node at %s cannot be believed: %w: give --ca with the authority of its certificate, and the name in it as --addr", c.addr, err)
+	case errors.As(err, &alert) && alert.Op == "remote error":
+		return fmt.Errorf("the node at %s refuses the connection: %w: it may ask for a certificate of an authority that it knows (--cert, --cert-key)", c.addr, err)
+	case errors.Is(err, http.ErrSchemeMismatch):
+		return fmt.Errorf("the node at %s has no TLS: write http:// in --addr, and leave --ca and --cert out: %w", c.addr, err)
 	case errors.Is(err, context.Canceled):
 		return errors.New("interrupted")
 	case errors.Is(err, context.DeadlineExceeded):

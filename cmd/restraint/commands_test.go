@@ -103,7 +103,11 @@ func TestPolicyCommands(t *testing.T) {
 		{"put --dry-run --pilot 10 " + jsonFile, changed, "PUT", "/v1/policy", "dry_run=1&pilot=10", "application/json", "{}", nil},
 		{
 			"history", `{"versions":[{"version":2,"at":"2027-01-15T08:00:00Z","from":"api","sha256":"0123456789abcdef0123"},{"version":1}]}`, "GET", "/v1/policy/history", "", "", "",
-			[]string{"VERSION  SINCE                 FROM  SHA-256\n", "2        2027-01-15T08:00:00Z  api   0123456789abcdef\n"},
+			[]string{"VERSION  SINCE                 FOR        FROM  SHA-256\n", "2        2027-01-15T08:00:00Z  everybody  api   0123456789abcdef\n"},
+		},
+		{
+			"history", `{"versions":[{"version":3,"at":"2027-01-15T08:00:00Z","from":"api","sha256":"01","pilot":{"percent":10,"before":2}}]}`, "GET", "/v1/policy/history", "", "", "",
+			[]string{"3        2027-01-15T08:00:00Z  10 % of people  api   01\n"},
 		},
 		{"rollback", changed, "POST", "/v1/policy/rollback", "", "", "", []string{"version: 13"}},
 		{"rollback --number 3 --dry-run", changed, "POST", "/v1/policy/rollback", "dry_run=1&version=3", "", "", nil},
@@ -171,7 +175,7 @@ campaigns: {a: {advertiser: b, caps: [{per: campaign, limit: 1, within: 31d}]}}`
 		must(t, 0, "without fault\n", "note: campaigns.a.caps[0]: 1 per campaign within 31d looks further back than is kept of what is shown in de (30d, also where no country is said)")
 	// What serve refuses, check refuses too.
 	config = writeFile(t, "restraint.yaml", "node: n\ntls: {cert: a, key: b}\n")
-	inProcess(t, nil, "", "check", "--config", config).must(t, 2, "has 1 fault\n", "tls: this version of the node does not obey it yet")
+	inProcess(t, nil, "", "check", "--config", config).must(t, 2, `tls.cert "a", tls.key "b": open a: no such file or directory: give a certificate and its key as PEM files`)
 	config = writeFile(t, "restraint.yaml", "node: n\nkeys_file: no-such-keys\n")
 	inProcess(t, nil, "", "check", "--config", config).must(t, 2, `there is no file of keys "no-such-keys"`, "restraint keys new --keys-file no-such-keys")
 	keys := writeFile(t, "keys", "restraint-keys 1\nid=x\n")

@@ -36,6 +36,7 @@ type Config struct {
 		MaxStale  time.Duration
 		AcceptGap string // names of gaps, with commas between them
 	}
+	Drain  struct{ Wait time.Duration }
 	Limits struct {
 		Upload      Bytes
 		UploadTime  time.Duration
@@ -77,6 +78,7 @@ func defaultConfig() Config {
 	c.Lists.MaxShrink = 0.5
 	c.Snapshot.Every = 30 * time.Second
 	c.Ready.MaxStale = time.Hour
+	c.Drain.Wait = 2 * time.Second
 	c.Limits.Upload = 20 * gib
 	c.Limits.UploadTime = 6 * time.Hour
 	c.Limits.Connections = 10_000
@@ -124,6 +126,7 @@ func (c *Config) keys() []configKey {
 		{"snapshot.every", &span{&c.Snapshot.Every, time.Second, 0}, "Time between two snapshots; at least 1s."},
 		{"ready.max_stale", &span{&c.Ready.MaxStale, time.Second, 0}, "Age up to which a snapshot makes a node ready without NATS; at least 1s."},
 		{"ready.accept_gap", (*text)(&c.Ready.AcceptGap), "Names of gaps, as /readyz gives them, with commas between them, that the node goes on without for good: no node has what is missing."},
+		{"drain.wait", &span{&c.Drain.Wait, 0, 10 * time.Minute}, "How long a node that is told to end (SIGTERM) goes on answering, not ready, so that callers see it and go elsewhere. A second signal ends it at once."},
 		{"limits.upload", &sized{&c.Limits.Upload, 1}, "Longest upload of a list, such as 20GiB."},
 		{"limits.upload_time", &span{&c.Limits.UploadTime, time.Second, 0}, "Time that the bytes of one upload of a list may take; at least 1s."},
 		{"limits.connections", &count{&c.Limits.Connections, 1, 1_000_000}, "Connections of each listener at once."},

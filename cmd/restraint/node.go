@@ -25,7 +25,8 @@ const refusalShare = 8
 // serve runs a node until ctx ends.
 func serve(ctx context.Context, cfg Config) (err error) {
 	log := newLog(os.Stderr, cfg.Log.Level)
-	if err := notBuilt(&cfg); err != nil {
+	certificates, err := openCertificates(&cfg)
+	if err != nil {
 		return err
 	}
 	keys, err := openKeys(&cfg, log)
@@ -36,7 +37,7 @@ func serve(ctx context.Context, cfg Config) (err error) {
 	if err != nil {
 		return err
 	}
-	options.Keys = keys
+	options.Keys, options.Certificates = keys, certificates
 	kept, err := openKeeper(&cfg, options.Secret.Fingerprint(), made, log)
 	if err != nil {
 		return err
@@ -56,6 +57,7 @@ func serve(ctx context.Context, cfg Config) (err error) {
 	}
 	stop := onHangup(func() {
 		reloadKeys(keys, cfg.KeysFile, log) // first: a policy may wait for the cluster, and a key that got out must not
+		reloadCertificates(certificates, log)
 		reloadPolicy(node, cfg.Policy, log)
 	})
 	defer stop()
@@ -112,28 +114,6 @@ func openKeeper(cfg *Config, fingerprint string, secretMade bool, log *slog.Logg
 	return &keeper{k}, nil
 }
 
-// notBuilt refuses settings that this version would not obey: a node that starts
-// without what it was told to do is worse than one that does not start.
-func notBuilt(cfg *Config) error {
-	var faults configFaults
-	for _, setting := range []struct {
-		key string
-		set bool
-	}{
-		{"tls", cfg.TLS.Cert+cfg.TLS.Key+cfg.TLS.ClientCA != ""},
-	} {
-		if setting.set {
-			faults = append(faults, configFault{
-				where: "configuration", key: setting.key, what: "this version of the node does not obey it yet: leave it out",
-			})
-		}
-	}
-	if len(faults) > 0 {
-		return faults
-	}
-	return nil
-}
-
 // nodeOptions also says whether this start made the secret.
 func nodeOptions(cfg *Config, log *slog.Logger) (o edge.Options, made bool, err error) {
 	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
@@ -166,6 +146,7 @@ func nodeOptions(cfg *Config, log *slog.Logger) (o edge.Options, made bool, err 
 		FirstPolicyName: name,
 		RequestClock:    cfg.RequestClock,
 		MaxStale:        cfg.Ready.MaxStale,
+		DrainWait:       cfg.Drain.Wait,
 		Version:         programVersion(),
 		Log:             log,
 	}, made, nil

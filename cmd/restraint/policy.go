@@ -21,13 +21,15 @@ type policyCmd struct {
 	Put      policyPutCmd      `cmd:"" help:"Put a policy in force; every fault is named, and with one nothing changes."`
 	History  policyHistoryCmd  `cmd:"" help:"List the versions."`
 	Rollback policyRollbackCmd `cmd:"" help:"Put an older version in force again."`
-	Diff     policyDiffCmd     `cmd:"" help:"Compare a file with the policy in force, line by line."`
+	Diff     policyDiffCmd     `cmd:"" help:"Compare a file with the policy in force, line by line; or both policies of a pilot, with what each does."`
+	Pilot    policyPilotCmd    `cmd:"" help:"Say how the policy that is tried out does; promote it, stop it, or change on how many."`
 	Review   policyReviewCmd   `cmd:"" help:"Show how a campaign stands with people, and release it where they had it dialled back."`
 }
 
 type policyShowCmd struct {
 	nodeFlags
-	Number int `name:"number" help:"Version to show; not given: the one in force." placeholder:"N"`
+	Number int  `name:"number" help:"Version to show; not given: the one in force." placeholder:"N" xor:"which"`
+	Pilot  bool `help:"Show the policy that is tried out." xor:"which"`
 }
 
 // Run prints the text as it was put.
@@ -35,6 +37,13 @@ func (c *policyShowCmd) Run(ctx context.Context, p *process) error {
 	node, err := c.open(p)
 	if err != nil {
 		return err
+	}
+	if c.Pilot {
+		running, err := node.pilot(ctx)
+		if err != nil {
+			return err
+		}
+		c.Number = running.Version
 	}
 	text, err := node.policyText(ctx, c.Number)
 	if err != nil {
@@ -112,15 +121,22 @@ func (c *policyHistoryCmd) Run(ctx context.Context, p *process) error {
 			At      time.Time `json:"at"`
 			From    string    `json:"from"`
 			SHA256  string    `json:"sha256"`
+			Pilot   *struct {
+				Percent int `json:"percent"`
+			} `json:"pilot"`
 		} `json:"versions"`
 	}
 	if err := json.Unmarshal(body, &answer); err != nil {
 		return fmt.Errorf("read the node's answer: %w", err)
 	}
 	t := newTable(p.stdout)
-	t.row("VERSION", "SINCE", "FROM", "SHA-256")
+	t.row("VERSION", "SINCE", "FOR", "FROM", "SHA-256")
 	for _, v := range answer.Versions {
-		t.row(strconv.Itoa(v.Version), v.At.UTC().Format(time.RFC3339), v.From, v.SHA256[:min(16, len(v.SHA256))])
+		whom := "everybody"
+		if v.Pilot != nil {
+			whom = fmt.Sprintf("%d %% of people", v.Pilot.Percent)
+		}
+		t.row(strconv.Itoa(v.Version), inUTC(v.At), whom, v.From, v.SHA256[:min(16, len(v.SHA256))])
 	}
 	return t.flush()
 }
@@ -157,14 +173,24 @@ func (c *policyRollbackCmd) Run(ctx context.Context, p *process) error {
 type policyDiffCmd struct {
 	nodeFlags
 	Number int    `name:"number" help:"Version to compare with; not given: the one in force." placeholder:"N"`
-	File   string `arg:"" help:"The policy, YAML or JSON; - for standard input."`
+	Effect bool   `help:"Compare the policy that is tried out with the one before, and what each does. Without a file."`
+	File   string `arg:"" optional:"" help:"The policy, YAML or JSON; - for standard input."`
 }
 
-// Run prints the lines that differ: - in force, + in the file.
+// Run prints the lines that differ: - in force, + in the file or in what is tried out.
 func (c *policyDiffCmd) Run(ctx context.Context, p *process) error {
+	switch {
+	case c.Effect && (c.File != "" || c.Number != 0):
+		return wrongUse("--effect compares the policy that is tried out with the one before: leave file and --number out")
+	case !c.Effect && c.File == "":
+		return wrongUse("give the path of a policy to compare with the one in force, or --effect for what is tried out")
+	}
 	node, err := c.open(p)
 	if err != nil {
 		return err
+	}
+	if c.Effect {
+		return node.printPilotDiff(ctx, p.stdout)
 	}
 	text, err := readPolicy(c.File, p.stdin)
 	if err != nil {

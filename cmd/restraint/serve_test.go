@@ -28,7 +28,7 @@ type served struct {
 func startServed(t testing.TB, dir string, args ...string) *served {
 	t.Helper()
 	s := &served{lines: make(chan map[string]any, 1000), exited: make(chan error, 1)}
-	s.cmd = exec.Command(binary, append([]string{"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"}, args...)...)
+	s.cmd = exec.Command(binary, append([]string{"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--drain-wait", "0s"}, args...)...)
 	s.cmd.Dir = dir
 	stderr, err := s.cmd.StderrPipe()
 	if err != nil {

@@ -20,6 +20,8 @@ type Options struct {
 	// compiled with Previous, a node that never saw Previous compiles the same.
 	Previous *Policy
 	Held     Keeps
+	// beside are the scopes that a version in force at the same time reads.
+	beside []namedScope
 }
 
 // Compile makes the form that the decision reads.
@@ -36,6 +38,9 @@ func Compile(src *Source, o Options) *Policy {
 			p.Held = append(p.Held, keep)
 			read.add(keep.ScopeName, keep.Limit)
 		}
+	}
+	for _, s := range o.beside {
+		read.add(s.ScopeName, s.keep)
 	}
 	p.Campaigns = make([]Campaign, len(src.campaigns))
 	p.index = newIndex(len(src.campaigns))

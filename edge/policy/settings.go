@@ -17,7 +17,10 @@ type Settings struct {
 	Sensitive       []string // topics, or content categories as cat:286
 	Lists           []List   // in the order written
 	DialBack        DialBack
-	HoldoutPercent  uint8 // of users who see no advertisement of any campaign, by hash
+	// HoldoutPercent is the share of people, by lot, who are shown no retargeting and no
+	// acquisition campaign, so that what those do can be told. Contextual campaigns use
+	// nothing that is known of a person, and are shown to them as to anybody.
+	HoldoutPercent uint8
 	// DSADomain is the domain that the transparency fragment names as of whoever
 	// applied what is known of the person; "": not stated.
 	DSADomain string

@@ -44,7 +44,7 @@ func newNode(t testing.TB, dir, name string, flags ...string) *node {
 	}
 	n.argv = append([]string{
 		program, "serve", "--node", name, "--data", n.data(), "--policy", policyFile,
-		"--listen", fmt.Sprintf("127.0.0.1:%d", freePort(t)), "--admin-listen", admin, "--snapshot-every", "1s",
+		"--listen", fmt.Sprintf("127.0.0.1:%d", freePort(t)), "--admin-listen", admin, "--snapshot-every", "1s", "--drain-wait", "0s",
 	}, flags...)
 	t.Cleanup(func() {
 		n.end()

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestPolicyPage runs the commands of the page for campaign managers, in their order,
+// against a node with the built-in example policy.
+func TestPolicyPage(t *testing.T) {
+	page, dir := pageOf(t, "policy.md"), t.TempDir()
+	s := startServed(t, dir)
+	host := strings.TrimPrefix(s.url, "http://")
+	standIn(t, dir, "case $1 in check) exec "+binary+" \"$@\";; esac\nexec "+binary+" \"$@\" --addr "+host+"\n")
+	deploy, err := filepath.Abs("../../deploy")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(deploy, filepath.Join(dir, "deploy")); err != nil {
+		t.Fatal(err)
+	}
+	// What each command must say; those of one command in the order of the page.
+	wants := []struct{ part, want string }{
+		{"policy show >", ""},
+		{"check", `You can see "brand-x" of brand-x up to twice in an hour`},
+		{"policy diff new", "-      - {per: campaign, limit: 1, within: 2h}\n+      - {per: campaign, limit: 2, within: 2h}\n"},
+		{"put --dry-run", "limit 1 becomes 2 per campaign within 2h"},
+		{"put --pilot 10", "percent: 10"},
+		{"show --pilot", "limit: 2, within: 2h"},
+		{"policy pilot", "version 2 is tried out on 10 % of people"},
+		{"curl", ""},
+		{"diff --effect", "shown of decisions         33.3 %  66.7 %  +33.3"},
+		{"--percent 30", "percent: 30"},
+		{"--promote --dry-run", "dry_run: true"},
+		{"--promote", "version: 4"},
+		{"history", "promotion of version 3"},
+		{"rollback", "limit 2 becomes 1 per campaign within 2h"},
+		{"put holdout", "0 becomes 5"},
+		{"decide", "you are among the 5 % of people, drawn by lot"},
+	}
+	met := make([]bool, len(wants))
+	for command := range commandsOf(page) {
+		out, err := shell(dir, strings.NewReplacer("127.0.0.1:8081", host, "127.0.0.1:8080", host).Replace(command))
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", command, err, out)
+		}
+		for i, w := range wants {
+			if !met[i] && strings.Contains(command, w.part) {
+				if met[i] = true; !strings.Contains(out, w.want) {
+					t.Errorf("%s\nsays\n%s\nand not %q", command, out, w.want)
+				}
+				break
+			}
+		}
+	}
+	for i, w := range wants {
+		if !met[i] {
+			t.Errorf("the page has no command with %q", w.part)
+		}
+	}
+}

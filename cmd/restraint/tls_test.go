@@ -1,0 +1,78 @@
+package main
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// issueOwn writes a certificate for 127.0.0.1 that is its own authority, and its key, to
+// dir.
+func issueOwn(t *testing.T, dir string, number int64) (cert, key string) {
+	t.Helper()
+	secret, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(number), Subject: pkix.Name{CommonName: "test"}, IsCA: true, BasicConstraintsValid: true,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &secret.PublicKey, secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	for name, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "PRIVATE KEY", Bytes: private}} {
+		if err := os.WriteFile(name, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return cert, key
+}
+
+// The commands talk to a node that has TLS and asks for certificates, are told what they
+// lack, and SIGHUP puts a new certificate in force.
+func TestTLS(t *testing.T) {
+	dir, theirs := t.TempDir(), t.TempDir()
+	cert, key := issueOwn(t, dir, 1)
+	own, ownKey := issueOwn(t, theirs, 2)
+	s := startServed(t, dir, "--tls-cert", cert, "--tls-key", key, "--tls-client-ca", own)
+	addr := strings.TrimPrefix(s.url, "http://")
+	inProcess(t, nil, "", "lists", "--addr", addr, "--ca", cert, "--cert", own, "--cert-key", ownKey).must(t, 0, "")
+	inProcess(t, nil, "", "lists", "--addr", "https://"+addr, "--ca", cert, "--cert", own, "--cert-key", ownKey).must(t, 0, "")
+	inProcess(t, nil, "", "lists", "--addr", addr).must(t, 1, "this listener speaks TLS: use https://")
+	inProcess(t, nil, "", "lists", "--addr", addr, "--ca", cert).must(t, 1, "it may ask for a certificate of an authority that it knows (--cert, --cert-key)")
+	inProcess(t, nil, "", "lists", "--addr", addr, "--ca", own, "--cert", own, "--cert-key", ownKey).must(t, 1, "cannot be believed", "give --ca")
+	inProcess(t, nil, "", "lists", "--addr", addr, "--ca", key).must(t, 2, "--ca", "there is no certificate in it")
+	inProcess(t, nil, "", "lists", "--addr", addr, "--cert", own).must(t, 2, "give a certificate and its key")
+
+	issueOwn(t, dir, 3)
+	s.cmd.Process.Signal(syscall.SIGHUP)
+	s.wait(t, "certificates in force")
+	inProcess(t, nil, "", "lists", "--addr", addr, "--ca", cert, "--cert", own, "--cert-key", ownKey).must(t, 0, "")
+	if err := os.Truncate(cert, 0); err != nil {
+		t.Fatal(err)
+	}
+	s.cmd.Process.Signal(syscall.SIGHUP)
+	s.wait(t, "certificates not reloaded, those in force stay")
+
+	plain := startServed(t, t.TempDir())
+	inProcess(t, nil, "", "lists", "--addr", strings.Replace(plain.url, "http:", "https:", 1)).must(t, 1, "has no TLS: write http://")
+}

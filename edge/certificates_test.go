@@ -1,0 +1,219 @@
+package edge_test
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"restraint/edge"
+)
+
+// authority issues certificates for a test.
+type authority struct {
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+	pool *x509.CertPool
+	last int64
+}
+
+func newAuthority(t *testing.T) *authority {
+	t.Helper()
+	a := &authority{pool: x509.NewCertPool()}
+	a.key, _ = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	der, err := x509.CreateCertificate(rand.Reader, a.template(time.Hour, true), a.template(time.Hour, true), &a.key.PublicKey, a.key)
+	if err == nil {
+		a.cert, err = x509.ParseCertificate(der)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.pool.AddCert(a.cert)
+	return a
+}
+
+func (a *authority) template(good time.Duration, ca bool) *x509.Certificate {
+	a.last++
+	return &x509.Certificate{
+		SerialNumber: big.NewInt(a.last), Subject: pkix.Name{CommonName: "test"}, IsCA: ca, BasicConstraintsValid: true,
+		NotBefore: time.Now().Add(-2 * time.Hour), NotAfter: time.Now().Add(good), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+}
+
+// issue writes a certificate that is good for so long, and its key, to DIR/cert.pem and
+// DIR/key.pem, and the authority's to DIR/ca.pem, and returns the pair and its number.
+func (a *authority) issue(t *testing.T, dir string, good time.Duration) (tls.Certificate, *big.Int) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := a.template(good, false)
+	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, &key.PublicKey, a.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, block := range map[string]*pem.Block{
+		"cert.pem": {Type: "CERTIFICATE", Bytes: der}, "key.pem": {Type: "PRIVATE KEY", Bytes: secret}, "ca.pem": {Type: "CERTIFICATE", Bytes: a.cert.Raw},
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, template.SerialNumber
+}
+
+func filesIn(dir string, clients bool) edge.CertificateFiles {
+	f := edge.CertificateFiles{Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem")}
+	if clients {
+		f.ClientCA = filepath.Join(dir, "ca.pem")
+	}
+	return f
+}
+
+// Both listeners speak TLS, with what the files say at the time of the connection; a
+// connection that is open goes on.
+func TestCertificates(t *testing.T) {
+	mine, dir := newAuthority(t), t.TempDir()
+	_, first := mine.issue(t, dir, time.Hour)
+	certificates, err := edge.ReadCertificates(filesIn(dir, false))
+	if err != nil {
+		t.Fatal(err)
+	}
+	socket := filepath.Join(t.TempDir(), "s")
+	plain := startNode(t, "", leastPolicy, func(o *edge.Options) { o.Certificates, o.Listen = certificates, "unix:"+socket })
+	local := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, Dial: func(_, _ string) (net.Conn, error) { return net.Dial("unix", socket) }}}
+	if r, err := local.Get("http://node/v1/decide?user=u&campaign=a"); err != nil || r.StatusCode != 200 {
+		t.Errorf("over a unix socket: %v %v", r, err)
+	}
+	plain.stop()
+	n := startNode(t, "", leastPolicy, func(o *edge.Options) { o.Certificates = certificates })
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: mine.pool}}
+	defer transport.CloseIdleConnections()
+	client := &http.Client{Transport: transport}
+	ask := func(addr string) (number *big.Int) {
+		t.Helper()
+		r, err := client.Post("https://"+addr+"/v1/decide", "application/json", strings.NewReader(`{"user":{"id":"u"},"candidates":[{"campaign":"a"}]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Body.Close()
+		body, err := io.ReadAll(r.Body)
+		if err != nil || r.StatusCode != 200 || !bytes.Contains(body, []byte(`"show":true`)) {
+			t.Fatalf("%s: %d %s %v", addr, r.StatusCode, body, err)
+		}
+		return r.TLS.PeerCertificates[0].SerialNumber
+	}
+	for _, addr := range []string{n.running.Addr(), n.running.AdminAddr()} {
+		if ask(addr).Cmp(first) != 0 {
+			t.Errorf("%s shows another certificate", addr)
+		}
+	}
+	// Files that are wrong change nothing; a new certificate is shown to new connections.
+	if err := os.WriteFile(filepath.Join(dir, "cert.pem"), []byte("none"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := certificates.Reload(); err == nil || !strings.Contains(err.Error(), "cert.pem") || ask(n.running.Addr()).Cmp(first) != 0 {
+		t.Errorf("a certificate that cannot be read: %v", err)
+	}
+	_, second := mine.issue(t, dir, time.Hour)
+	if err := certificates.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	if ask(n.running.Addr()).Cmp(first) != 0 {
+		t.Error("an open connection was ended")
+	}
+	transport.CloseIdleConnections()
+	if ask(n.running.Addr()).Cmp(second) != 0 {
+		t.Error("a new connection is shown the certificate of before")
+	}
+}
+
+// leastPolicy is the least policy.
+const leastPolicy = "markets: [{name: all, require: none}]\ncampaigns: {a: {advertiser: acme}}\n"
+
+// Callers without a certificate of the authority do not reach a handler.
+func TestClientCertificates(t *testing.T) {
+	mine, foreign, dir := newAuthority(t), newAuthority(t), t.TempDir()
+	pair, _ := mine.issue(t, dir, time.Hour)
+	stranger, _ := foreign.issue(t, t.TempDir(), time.Hour)
+	certificates, err := edge.ReadCertificates(filesIn(dir, true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := startNode(t, "", leastPolicy, func(o *edge.Options) { o.Certificates = certificates })
+	for _, c := range []struct {
+		name  string
+		shown []tls.Certificate
+		in    bool
+	}{{"none", nil, false}, {"of another authority", []tls.Certificate{stranger}, false}, {"of the authority", []tls.Certificate{pair}, true}} {
+		shown := new(tls.Certificate)
+		if c.shown != nil {
+			shown = &c.shown[0]
+		}
+		config := &tls.Config{RootCAs: mine.pool, GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return shown, nil }}
+		client := &http.Client{Transport: &http.Transport{TLSClientConfig: config, DisableKeepAlives: true}}
+		for _, addr := range []string{n.running.Addr(), n.running.AdminAddr()} {
+			r, err := client.Get("https://" + addr + "/v1/decide?user=u&campaign=a")
+			if err == nil {
+				r.Body.Close()
+			}
+			if (err == nil) != c.in {
+				t.Errorf("a certificate %s: %v", c.name, err)
+			}
+		}
+	}
+	// Who speaks plain HTTP is told.
+	r, err := http.Get("http://" + n.running.Addr() + "/v1/decide?user=u&campaign=a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	if body, err := io.ReadAll(r.Body); err != nil || r.StatusCode != 400 || !bytes.Contains(body, []byte("https://")) {
+		t.Errorf("plain HTTP: %d %s %v", r.StatusCode, body, err)
+	}
+}
+
+// What is wrong with the files is named.
+func TestCertificateFaults(t *testing.T) {
+	mine, dir := newAuthority(t), t.TempDir()
+	for _, c := range []struct {
+		name  string
+		spoil func()
+		says  string
+	}{
+		{"expired", func() { mine.issue(t, dir, -time.Minute) }, "cert.pem\": it expired on "},
+		{"no key", func() { os.Remove(filepath.Join(dir, "key.pem")) }, "key.pem"},
+		{"another's key", func() {
+			other := t.TempDir()
+			mine.issue(t, other, time.Hour)
+			os.Rename(filepath.Join(other, "key.pem"), filepath.Join(dir, "key.pem"))
+		}, "does not match"},
+		{"no authority", func() { os.WriteFile(filepath.Join(dir, "ca.pem"), []byte("x"), 0o600) }, "there is no certificate in it"},
+		{"authority missing", func() { os.Remove(filepath.Join(dir, "ca.pem")) }, "tls.client_ca"},
+	} {
+		mine.issue(t, dir, time.Hour)
+		c.spoil()
+		if got, err := edge.ReadCertificates(filesIn(dir, true)); err == nil || !strings.Contains(err.Error(), c.says) || got != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}

@@ -38,6 +38,13 @@ func TestPolicyPage(t *testing.T) {
 		{"history", "promotion of version 3"},
 		{"rollback", "limit 2 becomes 1 per campaign within 2h"},
 		{"put holdout", "0 becomes 5"},
+		{"> dial.yaml", ""},
+		{"policy put dial", "dial_back"},
+		{"impression", `"accepted":1`},
+		{"complaint", `"accepted":1`},
+		{"--release", "spring-shoes is not dialled back"},
+		{"review spring-shoes", "spring-shoes is paused: it is shown to nobody until it is released"},
+		{"policy review", "2 reports by 2 people in 4 showings within 24h; 5,000 in 10,000 are enough"},
 		{"decide", "you are among the 5 % of people, drawn by lot"},
 	}
 	met := make([]bool, len(wants))

@@ -67,28 +67,28 @@ func (n *Node) judgeCampaign(p *policy.Policy, c *policy.Campaign, now uint32) {
 	}
 }
 
-// judgeReported judges the campaigns that the request has reports about.
-func (n *Node) judgeReported(x *exchange) {
-	rules := n.rules.Load()
-	if _, wrong := n.clock.wrong(); wrong {
-		return
-	}
-	var last uint64
-	for i := range x.reports {
-		s := &x.reports[i].said
-		if s.kind == 0 || s.campaign == last {
-			continue
+// judgeTag judges the campaign with a tag by each policy in force that has it: where one
+// is tried out, a campaign is dialled back for everybody once either asks for it.
+func (n *Node) judgeTag(rules *rules, tag uint64, now uint32) {
+	for _, of := range rules.both() {
+		if i := of.find(tag); i >= 0 && of.DialBack.On {
+			n.judgeCampaign(of.Policy, &of.Campaigns[i], now)
 		}
-		last = s.campaign
-		n.judgeBy(rules, s.campaign, x.reports[i].now)
 	}
 }
 
-// judgeBy judges a campaign by the thresholds of the version in force that has it, first
-// of the one on whose people nothing is tried out.
-func (n *Node) judgeBy(rules *rules, tag uint64, now uint32) {
-	if of, at := rules.having(tag); at >= 0 && of.DialBack.On {
-		n.judgeCampaign(of.Policy, &of.Campaigns[at], now)
+// judgeReported judges the campaigns that the request has reports about.
+func (n *Node) judgeReported(x *exchange) {
+	if _, wrong := n.clock.wrong(); wrong {
+		return
+	}
+	rules, last := n.rules.Load(), uint64(0)
+	for i := range x.reports {
+		s := &x.reports[i].said
+		if s.kind != 0 && s.campaign != last {
+			last = s.campaign
+			n.judgeTag(rules, s.campaign, x.reports[i].now)
+		}
 	}
 }
 
@@ -131,14 +131,14 @@ func (n *Node) hearAt(now time.Time) {
 	if now.Sub(d.looked) >= judgeEvery {
 		d.looked = now
 		window := uint32(0)
-		for _, p := range rules.policies() {
-			window = max(window, p.DialBack.Window)
+		for _, of := range rules.both() {
+			window = max(window, of.DialBack.Window)
 		}
 		d.book.Fold(second, window)
 		n.dropStandings(second)
 		tags = d.book.Campaigns(tags[:0])
 	}
 	for _, tag := range tags {
-		n.judgeBy(rules, tag, second)
+		n.judgeTag(rules, tag, second)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"restraint/edge"
 )
@@ -132,6 +133,35 @@ func TestWhoWeighsAgain(t *testing.T) {
 	hide("p-1", midnight+day+100)
 	if r := n.review("shoes"); r.Window.Weighing != 1 || r.Level != "none" || r.Released.Why != "looked at it" || r.Released.From != "lowered" {
 		t.Fatalf("after the release: %+v", r)
+	}
+}
+
+// While a policy is tried out, people of both arms complain about one campaign, and it is
+// dialled back for both, by whichever policy asks for it first.
+func TestDialBackDuringPilot(t *testing.T) {
+	n := dialNode(t, nil)
+	n.must(200, "PUT", "/v1/policy?pilot=50", "application/yaml", strings.Replace(dialPolicy, "pause_at: 5000", "pause_at: 2000", 1), nil)
+	now := time.Now().Unix()
+	for i := range 10 {
+		n.event(fmt.Sprintf(`{"type":"impression","user":{"id":"q-%d"},"campaign":"shoes","at":%d}`, i, now))
+	}
+	for i := range 5 {
+		n.event(fmt.Sprintf(`{"type":"complaint","user":{"id":"q-%d"},"campaign":"shoes","at":%d}`, i, now))
+	}
+	if r := n.review("shoes"); r.Level != "paused" || r.Window.Weighing != 5 {
+		t.Fatalf("%+v", r)
+	}
+	for i := range 20 { // of whom some are in the pilot, and some are not
+		d := n.decide(fmt.Sprintf(`{"user":{"id":"r-%d"},"candidates":[{"campaign":"shoes"}]}`, i)).Decisions[0]
+		if d.Reason != "dialled_back" {
+			t.Fatalf("r-%d: %+v", i, d)
+		}
+	}
+	n.must(200, "POST", "/v1/campaigns/shoes/release", "", "", nil)
+	for i := range 20 {
+		if d := n.decide(fmt.Sprintf(`{"user":{"id":"r-%d"},"candidates":[{"campaign":"shoes"}]}`, i)).Decisions[0]; !d.Show {
+			t.Fatalf("r-%d after the release: %+v", i, d)
+		}
 	}
 }
 

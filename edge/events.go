@@ -121,10 +121,7 @@ func (n *Node) readPerson(x *exchange, r *report, e *openrtb.Event, rules *rules
 		r.issued = x.grant.Issued
 	} else {
 		var dropped int
-		x.sorts = rules.sorts()
-		if saidKinds[e.Type] != 0 {
-			sortByRank(e.Identifiers, rules.Policy) // the primary one stands for the person
-		}
+		x.sorts = rules.sorts() || saidKinds[e.Type] != 0 // the primary one stands for the person
 		x.spans.keys, dropped = n.identify(x, x.spans.keys, e.Identifiers, rules.Policy, nil, 0)
 		n.metrics.identifiersDropped.Add(dropped + e.IdentifiersDropped)
 	}

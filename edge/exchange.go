@@ -112,12 +112,9 @@ func sortByRank(ids []openrtb.Identifier, p *policy.Policy) {
 func (n *Node) decide(x *exchange, now uint32) {
 	rules := n.rules.Load()
 	var dropped int
-	x.sorts = rules.sorts()
-	x.outside = false
 	withToken := x.req.Token || x.req.Hold
-	if withToken {
-		sortByRank(x.req.Identifiers, rules.Policy) // the primary one stands for the person in what the token reports
-	}
+	x.sorts = rules.sorts() || withToken // it stands for the person in what is reported by the token
+	x.outside = false
 	x.keys, dropped = n.identify(x, x.keys[:0], x.req.Identifiers, rules.Policy, rules.watched, now)
 	n.metrics.identifiersDropped.Add(dropped + x.req.IdentifiersDropped)
 	rules = x.sort(rules, x.keys)

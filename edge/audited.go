@@ -56,12 +56,12 @@ func (n *Node) openRecord() (err error) {
 		return err
 	}
 	r.heads, err = openJoined(filepath.Join(dir, "joined"), headsPrefix, n.options.Shared, n.log, n.joinHeads, n.noteHeads)
-	if err == nil {
-		r.heard = nil // what this disk has kept is for verify to look at
-		err = n.settleHeads(0)
-	}
 	if err != nil {
 		return fmt.Errorf("open the audit record: %w", err)
+	}
+	r.heard = nil // what this disk has kept is for verify to look at
+	if err := n.settleHeads(0); err != nil {
+		n.recordState(err) // decisions do not wait for it
 	}
 	return nil
 }
@@ -228,6 +228,9 @@ func (n *Node) closeRecord() error {
 		return nil
 	}
 	if n.record.heads != nil {
+		if err := n.payOwed(); err != nil {
+			n.log.Error("changes that were made are not on record", "changes", len(n.record.owed)+n.record.lost, "error", err.Error())
+		}
 		if err := n.settleHeads(0); err != nil {
 			n.log.Warn("the audit record's last head is not on disk", "error", err.Error())
 		}

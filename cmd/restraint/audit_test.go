@@ -312,6 +312,19 @@ func TestAuditDiskFull(t *testing.T) {
 	if status, body := s.send(t, "PUT", "/v1/policy", "", fmt.Sprintf(auditPolicy, 9)); status != 200 {
 		t.Errorf("%d %s", status, body)
 	}
+	fill()
+	s.stop(t)
+	s = startServed(t, dir) // which is ready while the disk is full
+	if _, body := s.get(t, "/v1/status"); !strings.Contains(body, `"owed":1`) {
+		t.Error(body)
+	}
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	untilSo(t, "what is owed is written", func() bool {
+		_, body := s.get(t, "/v1/status")
+		return strings.Contains(body, `"owed":0`) && !strings.Contains(body, "no space left")
+	})
 	s.stop(t)
 	auditRun(t, dir, "verify").must(t, 0, "the record is whole")
 	entries := entriesOf(t, dir)

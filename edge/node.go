@@ -93,6 +93,7 @@ type Node struct {
 	uploads  uploads
 	watch    watch
 	guarding guarding
+	sweeps   sweeps
 	metrics  *metrics
 
 	policies policies

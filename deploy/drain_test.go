@@ -13,7 +13,7 @@ import (
 func drain(t testing.TB) time.Duration {
 	t.Helper()
 	seconds := func(file, name string) time.Duration {
-		found := regexp.MustCompile(`\b`+name+` += (\d+) \* time\.Second\b`).FindStringSubmatch(read(t, file))
+		found := regexp.MustCompile(`\b` + name + ` += (\d+) \* time\.Second\b`).FindStringSubmatch(read(t, file))
 		if found == nil {
 			t.Fatalf("%s has no %s in seconds", file, name)
 		}
@@ -26,8 +26,8 @@ func drain(t testing.TB) time.Duration {
 	return time.Minute + 2*seconds("../edge/server.go", "drainTimeout") + seconds("../edge/replica/keeper.go", "drainWithin") + 10*time.Second
 }
 
-// memory is what a node needs by the formula of the page "Capacity", without lists.
-func memory(caps int64) int64 { return caps + caps/8 + 300<<20 }
+// memory is what GOMEMLIMIT has to be by the formula of the page "Capacity", without lists.
+func memory(caps int64) int64 { return (caps*9/8 + 300<<20) * 13 / 10 }
 
 // size is a size as the configuration, systemd or Kubernetes has it, in bytes.
 func size(t testing.TB, s string) int64 {

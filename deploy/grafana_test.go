@@ -28,7 +28,7 @@ func TestDashboard(t *testing.T) {
 	if d.Title == "" || d.UID == "" || d.SchemaVersion < 36 || len(d.Panels) < 8 || len(d.Panels) > 16 {
 		t.Errorf("%d panels: it is to be taken in at a glance", len(d.Panels))
 	}
-	metrics := scrape(t)
+	metrics := scraped(t)
 	look := func(where, expr string) {
 		q, err := parseQuery(strings.ReplaceAll(expr, "$__rate_interval", "5m"))
 		if err != nil {

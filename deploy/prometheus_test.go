@@ -49,6 +49,17 @@ var (
 	labelPattern  = regexp.MustCompile(`([a-zA-Z_]+)="((?:[^"\\]|\\.)*)"`)
 )
 
+var scrapedOnce series
+
+// scraped is what scrape returns, read once.
+func scraped(t *testing.T) series {
+	t.Helper()
+	if scrapedOnce == nil {
+		scrapedOnce = scrape(t)
+	}
+	return scrapedOnce
+}
+
 // scrape starts a node with TLS, keys and lists, and reads its /metrics with a key for that.
 func scrape(t *testing.T) series {
 	t.Helper()
@@ -155,7 +166,7 @@ var alertName = regexp.MustCompile(`^Restraint[A-Z][A-Za-z]+$`)
 // Every alert asks for metrics that nodes have, says how bad it is, and leads to what to do
 // about it; and every runbook has its alert.
 func TestAlerts(t *testing.T) {
-	metrics, anchors := scrape(t), headings(read(t, "README.md"))
+	metrics, anchors := scraped(t), headings(read(t, "README.md"))
 	names, runbooks := map[string]bool{}, []string{}
 	all := readRules(t)
 	if len(all) < 30 {

@@ -20,7 +20,7 @@ import (
 // running is the program, and what it has logged.
 type running struct {
 	cmd   *exec.Cmd
-	ended chan error
+	ended chan error // gets one value, and is closed
 
 	mu  sync.Mutex
 	log bytes.Buffer
@@ -47,9 +47,14 @@ func start(t testing.TB, dir string, env []string, args ...string) *running {
 	if err := r.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	go func() { r.ended <- r.cmd.Wait() }()
+	go func() {
+		r.ended <- r.cmd.Wait()
+		close(r.ended)
+	}()
 	t.Cleanup(func() {
 		_ = r.cmd.Process.Kill()
+		for range r.ended { // it writes nothing from here on
+		}
 		if t.Failed() {
 			t.Logf("%s %s\n%s", args[0], strings.Join(env, " "), r.logged())
 		}

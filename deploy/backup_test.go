@@ -49,7 +49,9 @@ func TestRestore(t *testing.T) {
 			}
 			ready := func() *running {
 				n := start(t, dir, nil, args...)
-				poll(t, "the node is ready", func() bool { return strings.Contains(ask("GET", "/readyz", ""), `"ready":true,"conditions"`) || strings.Contains(ask("GET", "/v1/status", ""), `"ready":true`) })
+				poll(t, "the node is ready", func() bool {
+					return strings.Contains(ask("GET", "/readyz", ""), `"ready":true,"conditions"`) || strings.Contains(ask("GET", "/v1/status", ""), `"ready":true`)
+				})
 				return n
 			}
 			shell := func(command string) {

@@ -86,6 +86,10 @@ func TestUnit(t *testing.T) {
 	}
 	layOut(t, read(t, "systemd/restraint.yaml"), map[string]string{"/etc/restraint/": "etc/", "/var/lib/restraint/": "var/"})
 
+	// A wrong configuration ends with the code that is not tried again.
+	if _, code := call(t, t.TempDir(), nil, "serve", "--config", "none.yaml"); strconv.Itoa(code) != one(t, u, "RestartPreventExitStatus") {
+		t.Errorf("exit code %d", code)
+	}
 	n := unit(t, "systemd/restraint-nats.service")
 	if got := one(t, n, "ExecStart"); got != "/usr/local/bin/restraint nats --config /etc/restraint-nats/server.conf" {
 		t.Error(got)
@@ -148,6 +152,28 @@ func layOut(t *testing.T, config string, moved map[string]string) (dir, file str
 		t.Errorf("%s\n%s", said, config)
 	}
 	return dir, file
+}
+
+// The example of a server's environment, with its paths moved, is one with which a server starts.
+func TestNATSEnvironment(t *testing.T) {
+	dir := t.TempDir()
+	pki := filepath.Join(dir, "etc")
+	issue(t, pki, "server", "127.0.0.1", "server.restraint")
+	addrs := freeAddrs(t, 2)
+	var env []string
+	for line := range strings.Lines(read(t, "systemd/restraint-nats.env")) {
+		if line[0] == '#' {
+			continue
+		}
+		name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+		value = strings.Trim(value, "'") // as systemd reads it
+		for from, to := range map[string]string{"/etc/restraint-nats/": pki + "/", "/var/lib/restraint-nats/": dir + "/", "10.0.0.11:4222": addrs[0], "10.0.0.11:6222": addrs[1]} {
+			value = strings.ReplaceAll(value, from, to)
+		}
+		env = append(env, name+"="+value)
+	}
+	s := start(t, dir, env, "nats", "--config", abs(t, "nats/cluster/server.conf"))
+	poll(t, "the server listens for others", func() bool { return strings.Contains(s.logged(), "Listening for route connections on "+addrs[1]) })
 }
 
 // Where systemd is installed it finds no fault with the units, and little that they could

@@ -91,6 +91,9 @@ var (
 func TestPage(t *testing.T) {
 	page := read(t, "README.md")
 	script := strings.ReplaceAll(commands(page), "\\\n", " ")
+	for _, inline := range regexp.MustCompile("`(restraint [^`]+)`").FindAllStringSubmatch(page, -1) {
+		script += "\n" + inline[1]
+	}
 	helps, checked := map[string]string{}, 0
 	for _, found := range commandPattern.FindAllStringSubmatch(script, -1) {
 		words := append([]string{found[1]}, strings.Fields(found[2])...)

@@ -8,9 +8,11 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"restraint/edge"
@@ -22,11 +24,14 @@ type manager struct {
 	socket   string        // $NOTIFY_SOCKET: a path, or @ and an abstract name; "": there is nobody
 	watchdog time.Duration // $WATCHDOG_USEC: the node is killed when it is not heard of for so long; 0: it is not
 	log      *slog.Logger
+
+	mu   sync.Mutex
+	conn *net.UnixConn // kept, since there may be no file left for one when it matters; nil: none
 }
 
 // newManager reads the environment that systemd gives a service of Type=notify.
-func newManager(lookup func(string) (string, bool), pid int, log *slog.Logger) manager {
-	m := manager{log: log}
+func newManager(lookup func(string) (string, bool), pid int, log *slog.Logger) *manager {
+	m := &manager{log: log}
 	m.socket, _ = lookup("NOTIFY_SOCKET")
 	micros, _ := lookup("WATCHDOG_USEC")
 	if of, ok := lookup("WATCHDOG_PID"); ok && of != strconv.Itoa(pid) {
@@ -38,23 +43,45 @@ func newManager(lookup func(string) (string, bool), pid int, log *slog.Logger) m
 	return m
 }
 
-// tell sends the lines of a state. Whether it arrives changes nothing here: systemd acts on silence.
+// tell sends the lines of a state, over a new connection where the one kept fails. Whether
+// it arrives changes nothing here: systemd acts on silence.
 func (m *manager) tell(lines ...string) {
 	if m.socket == "" {
 		return
 	}
-	c, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: m.socket, Net: "unixgram"})
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	state := []byte(strings.Join(lines, "\n"))
+	if m.conn != nil && send(m.conn, state) == nil {
+		return
+	}
+	conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: m.socket, Net: "unixgram"})
 	if err == nil {
-		err = errors.Join(c.SetDeadline(time.Now().Add(time.Second)), writeAll(c, strings.Join(lines, "\n")), c.Close())
+		if m.conn != nil {
+			_ = m.conn.Close()
+		}
+		m.conn = conn
+		err = send(conn, state)
 	}
 	if err != nil {
 		m.log.Warn("the service manager cannot be told", "what", lines[0], "error", err.Error())
 	}
 }
 
-func writeAll(w io.Writer, s string) error {
-	_, err := io.WriteString(w, s)
+func send(c *net.UnixConn, state []byte) error {
+	_ = c.SetWriteDeadline(time.Now().Add(time.Second))
+	_, err := c.Write(state)
 	return err
+}
+
+// close is to be called last.
+func (m *manager) close() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.conn != nil {
+		_ = m.conn.Close()
+		m.conn = nil
+	}
 }
 
 // reloading tells that the node reads its files again, until the function it returns is
@@ -105,6 +132,7 @@ func (m *manager) run(ctx context.Context, w supervised) (stop func()) {
 	return func() {
 		close(over)
 		running.Wait()
+		m.close()
 	}
 }
 
@@ -160,16 +188,23 @@ func supervisedNode(node *edge.Node, secure *tls.Config) supervised {
 // sweepSlack is what the sweeper, which comes round every second, may be late on a busy machine. Chosen.
 const sweepSlack = 3 * time.Second
 
+// noRoom are the failures to ask because callers hold as many connections as the process
+// may have: they would after a restart, too.
+var noRoom = []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL}
+
 // answers asks a listener of this process for /healthz over a new connection, as a caller
 // would, and returns an error where no answer comes in time. Any answer is one, also that
 // all connections are taken, or that TLS asks for a certificate of another authority: a
-// restart mends neither. A node that waits for NATS, or is not ready, answers.
+// restart mends neither, nor that there is no room to ask. A node that waits for NATS, or is not ready, answers.
 func answers(addr string, secure *tls.Config, within time.Duration) error {
 	network, address := "tcp", addr
 	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
 		network, address, secure = "unix", path, nil
 	}
 	c, err := net.DialTimeout(network, address, within)
+	if slices.ContainsFunc(noRoom, func(e syscall.Errno) bool { return errors.Is(err, e) }) {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("ask %s for /healthz: %w", addr, err)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -84,7 +85,7 @@ func TestManagerEnvironment(t *testing.T) {
 func TestManager(t *testing.T) {
 	name := "@restraint-test-" + strconv.Itoa(os.Getpid()) // an abstract socket
 	told := listenManager(t, name)
-	m := manager{socket: name, watchdog: 40 * time.Millisecond, log: slog.New(slog.DiscardHandler)}
+	m := &manager{socket: name, watchdog: 40 * time.Millisecond, log: slog.New(slog.DiscardHandler)}
 	var ready, stuck atomic.Bool
 	var asked atomic.Int64
 	ctx, cancel := context.WithCancel(t.Context())
@@ -209,5 +210,77 @@ func TestNotifyOfNode(t *testing.T) {
 	heard(t, told, "STOPPING=1")
 	if err := cmd.Wait(); err != nil {
 		t.Error(err)
+	}
+}
+
+// A node whose callers hold every file that it may have takes nobody, and goes on living.
+func TestNotifyWithoutFiles(t *testing.T) {
+	dir := t.TempDir()
+	socket := filepath.Join(dir, "notify")
+	told := listenManager(t, socket)
+	bid := filepath.Join(dir, "bid")
+	cmd := exec.Command("sh", "-c", `ulimit -n 64 && exec "$0" serve --listen unix:`+bid+` --admin-listen 127.0.0.1:0`, binary)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+socket, "WATCHDOG_USEC=1000000")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	heard(t, told, "READY=1")
+	var held []net.Conn
+	defer func() {
+		for _, c := range held {
+			c.Close()
+		}
+	}()
+	for range 80 {
+		c, err := net.Dial("unix", bid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		held = append(held, c)
+	}
+	files := func() int {
+		open, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", cmd.Process.Pid))
+		return len(open)
+	}
+	poll(t, "it has no file left", func() bool { return files() >= 64 })
+	for len(told) > 0 { // of before
+		<-told
+	}
+	for range 4 {
+		heard(t, told, "WATCHDOG=1")
+	}
+	if files() < 64 {
+		t.Error("it had files left")
+	}
+}
+
+// A service manager that was started anew is told over a new connection.
+func TestManagerAnew(t *testing.T) {
+	m := &manager{socket: filepath.Join(t.TempDir(), "notify"), log: slog.New(slog.DiscardHandler)}
+	defer m.close()
+	for range 3 {
+		c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: m.socket, Net: "unixgram"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.tell("STATUS=a", "READY=1")
+		buffer := make([]byte, 100)
+		if err := c.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		n, err := c.Read(buffer)
+		if err != nil || string(buffer[:n]) != "STATUS=a\nREADY=1" {
+			t.Errorf("%q, %v", buffer[:n], err)
+		}
+		c.Close()
+		if err := os.Remove(m.socket); err != nil && !errors.Is(err, os.ErrNotExist) {
+			t.Fatal(err)
+		}
+		m.tell("STATUS=nobody hears")
 	}
 }

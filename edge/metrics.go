@@ -4,6 +4,7 @@ import (
 	"io"
 	"runtime"
 	"strconv"
+	"strings"
 	"time"
 
 	vm "github.com/VictoriaMetrics/metrics"
@@ -149,6 +150,11 @@ func (m *metrics) stateGauges(n *Node) {
 			vm.WriteGaugeFloat64(w, `restraint_oldest_seconds{kind="`+kind+`"}`, float64(age))
 		}
 		n.writeDialling(w)
+		for _, kind := range n.rules.Load().retained() {
+			if kind.Person && kind.Seconds > 0 && kind.Kind != "tokens" && !strings.HasPrefix(kind.Setting, "markets.") { // what oldest has, and goes by age
+				vm.WriteGaugeFloat64(w, `restraint_retention_seconds{kind="`+kind.Kind+`"}`, float64(kind.Seconds))
+			}
+		}
 		writeLists(w, n.lists.StatusAll())
 		now := n.clock.at(time.Now(), 0)
 		for _, s := range n.rules.Load().watched {

@@ -103,6 +103,7 @@ type Node struct {
 	watch    watch
 	record   auditing
 	guarding guarding
+	sweeps   sweeps
 	metrics  *metrics
 	counting counting
 	heard    heardOf // nil: nobody says it exactly

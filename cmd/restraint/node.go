@@ -25,6 +25,8 @@ const refusalShare = 8
 // serve runs a node until ctx ends.
 func serve(ctx context.Context, cfg Config) (err error) {
 	log := newLog(os.Stderr, cfg.Log.Level)
+	manager, stopTelling := newManager(os.LookupEnv, os.Getpid(), log), func() {}
+	defer func() { stopTelling() }() // last: what is kept takes its time to close
 	certificates, err := openCertificates(&cfg)
 	if err != nil {
 		return err
@@ -56,12 +58,14 @@ func serve(ctx context.Context, cfg Config) (err error) {
 		return fmt.Errorf("start node: %w", err)
 	}
 	stop := onHangup(func() {
+		defer manager.reloading(node.Ready)()
 		reloadKeys(keys, cfg.KeysFile, log) // first: a policy may wait for the cluster, and a key that got out must not
 		node.KeysReloaded(cfg.KeysFile)
 		reloadCertificates(certificates, log)
 		reloadPolicy(node, cfg.Policy, log)
 	})
 	defer stop()
+	stopTelling = manager.run(ctx, supervisedNode(node, toItself(&cfg)))
 	return node.Run(ctx)
 }
 

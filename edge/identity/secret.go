@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // SecretSize is the length of a secret and of its file, in bytes.
@@ -80,7 +81,8 @@ func ParseSecret(b []byte) (Secret, error) {
 // (mode 0700), and says so by made. Two processes that start at once agree on
 // one secret: whichever file is linked into place first, both read.
 //
-// It refuses a file that group or others have any right on (ErrSecretMode), one
+// It refuses a file that group or others have any right on (ErrSecretMode; the group of
+// one that is root's may read, where the process is not), one
 // of another length (ErrSecretSize) and what is no regular file (ErrSecretFile).
 // The file is on disk (fsync of file and folder) when OpenSecret returns.
 func OpenSecret(path string) (s Secret, made bool, err error) {
@@ -113,7 +115,7 @@ func readSecret(path string) (Secret, error) {
 	if info, err = f.Stat(); err != nil {
 		return Secret{}, fmt.Errorf("read secret file: %w", err)
 	}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 {
+	if mode := info.Mode().Perm(); mode&openToOthers(info) != 0 {
 		return Secret{}, fmt.Errorf("read secret file %q: %w (mode %#o): chmod 600 %q", path, ErrSecretMode, mode, path)
 	}
 	b, err := io.ReadAll(io.LimitReader(f, SecretSize+1))
@@ -129,6 +131,16 @@ func readSecret(path string) (Secret, error) {
 		return Secret{}, fmt.Errorf("read secret file %q: %w: copy the file of another node", path, err)
 	}
 	return s, nil
+}
+
+// openToOthers are the rights that nobody but its owner may have on a secret. The group
+// may read one that is root's, where this process is not root: so a secret is handed to a
+// service (Kubernetes, with fsGroup). PostgreSQL has the same rule for its keys.
+func openToOthers(info fs.FileInfo) fs.FileMode {
+	if of, ok := info.Sys().(*syscall.Stat_t); ok && of.Uid == 0 && os.Geteuid() != 0 {
+		return 0o037
+	}
+	return 0o077
 }
 
 // makeSecret links a whole new file to path unless there is one by then.

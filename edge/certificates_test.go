@@ -2,6 +2,7 @@ package edge_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -100,7 +101,9 @@ func TestCertificates(t *testing.T) {
 	}
 	socket := filepath.Join(t.TempDir(), "s")
 	plain := startNode(t, "", leastPolicy, func(o *edge.Options) { o.Certificates, o.Listen = certificates, "unix:"+socket })
-	local := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, Dial: func(_, _ string) (net.Conn, error) { return net.Dial("unix", socket) }}}
+	local := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", socket)
+	}}}
 	if r, err := local.Get("http://node/v1/decide?user=u&campaign=a"); err != nil || r.StatusCode != 200 {
 		t.Errorf("over a unix socket: %v %v", r, err)
 	}

@@ -138,7 +138,10 @@ func (j *judge) isPlain(explain bool) {
 func (s *subject) find(r *rules, tag uint64) int {
 	i := r.find(tag)
 	if i >= 0 {
-		s.Campaign, s.plan, s.dial = &r.Campaigns[i], &r.plans[i], r.dials[i].Load()
+		s.Campaign, s.plan, s.dial = &r.Campaigns[i], &r.plans[i], nil
+		if r.dialled.Load() > 0 {
+			s.dial = r.dials[i].Load()
+		}
 	}
 	return i
 }

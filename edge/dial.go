@@ -163,17 +163,22 @@ func (r *rules) dialTo(tag uint64, s *trust.Standing) {
 	if i < 0 {
 		return
 	}
+	was := r.dials[i].Load()
 	level, by := s.Level()
 	if level == trust.None || !r.DialBack.On {
-		r.dials[i].Store(nil)
+		if r.dials[i].Store(nil); was != nil {
+			r.dialled.Add(-1)
+		}
 		return
 	}
-	r.dials[i].Store(&dial{level, *by})
+	if r.dials[i].Store(&dial{level, *by}); was == nil {
+		r.dialled.Add(1)
+	}
 }
 
 // newDials makes the rules ready for dialTo.
 func (r *rules) newDials() {
-	r.dials = make([]atomic.Pointer[dial], len(r.Campaigns))
+	r.dials, r.dialled = make([]atomic.Pointer[dial], len(r.Campaigns)), new(atomic.Int32)
 	for limit := range r.lowered {
 		r.lowered[limit] = r.DialBack.Limit(uint8(limit))
 	}

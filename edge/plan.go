@@ -31,6 +31,7 @@ type rules struct {
 	lots     *identity.Lots
 
 	dials   []atomic.Pointer[dial] // by Campaign.Index; nil: not dialled back. All else is immutable
+	dialled *atomic.Int32          // how many of dials there are: mostly none, and nothing is read for each candidate
 	lowered [256]uint8             // limits as dial_back lowers them
 
 	tallies      ruleTallies

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -274,4 +276,21 @@ func useNodes(t *testing.T, pki string, addrs []string) (nodes []*running) {
 	}
 	told(2)
 	return nodes
+}
+
+// The nodes know how often the servers sync their files.
+func TestSyncInterval(t *testing.T) {
+	of := regexp.MustCompile(`(?m)^  sync_interval: (\S+)$`).FindStringSubmatch(read(t, "nats/cluster/server.conf"))
+	if of == nil {
+		t.Fatal("server.conf does not say")
+	}
+	config := filepath.Join(t.TempDir(), "restraint.yaml")
+	if err := os.WriteFile(config, []byte(readManifests(t).configs["restraint"].Data["restraint.yaml"]), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{config, abs(t, "systemd/restraint.yaml")} {
+		if got := printed(t, nil, "--config", file)["nats.sync_interval"]; got != of[1] {
+			t.Errorf("%s: nats.sync_interval %s, the servers have %s", file, got, of[1])
+		}
+	}
 }

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -129,6 +131,33 @@ func TestAccounts(t *testing.T) {
 		t.Errorf("a node wants what its user may not do:\n%s", v)
 	}
 
+	mayAsk(t, pki, addrs[0])
+	if !strings.Contains(violations(), "observer.restraint") {
+		t.Error("violations are not logged as they are looked for above")
+	}
+
+	if _, err := dialNATS(addrs[0], secured(t, pki, "observer"), "_INBOX.spy"); err == nil || !strings.Contains(err.Error(), "Permissions Violation for Subscription") {
+		t.Errorf("an observer listens to the inboxes of nodes: %v", err)
+	}
+	for _, who := range []string{"stranger", "server"} {
+		if _, err := dialNATS(addrs[0], secured(t, pki, who), "_INBOX.x"); err == nil {
+			t.Errorf("%s is let in", who)
+		}
+	}
+	nobody := secured(t, pki, "node")
+	nobody.Certificates = nil
+	if _, err := dialNATS(addrs[0], nobody, "_INBOX.x"); err == nil {
+		t.Error("somebody without a certificate is let in")
+	}
+	for _, n := range nodes {
+		n.stop(t)
+	}
+	notARoute(t, pki)
+}
+
+// mayAsk sends requests as each user, and looks whether the server takes or refuses them.
+func mayAsk(t *testing.T, pki, addr string) {
+	t.Helper()
 	const denied, stream = "Permissions Violation for Publish", "$JS.API.STREAM."
 	for _, c := range []struct{ who, subject, body, want string }{
 		{"node", stream + "INFO.RESTRAINT_EVENTS", "", `"subjects":["restraint.events.`},
@@ -153,7 +182,7 @@ func TestAccounts(t *testing.T) {
 		if c.who == "observer" {
 			inbox = "_INBOX_observer"
 		}
-		conn, err := dialNATS(addrs[0], secured(t, pki, c.who), inbox)
+		conn, err := dialNATS(addr, secured(t, pki, c.who), inbox)
 		if err != nil {
 			t.Errorf("%s: %v", c.who, err)
 			continue
@@ -163,27 +192,6 @@ func TestAccounts(t *testing.T) {
 		}
 		conn.Close()
 	}
-	if !strings.Contains(violations(), "observer.restraint") {
-		t.Error("violations are not logged as they are looked for above")
-	}
-
-	if _, err := dialNATS(addrs[0], secured(t, pki, "observer"), "_INBOX.spy"); err == nil || !strings.Contains(err.Error(), "Permissions Violation for Subscription") {
-		t.Errorf("an observer listens to the inboxes of nodes: %v", err)
-	}
-	for _, who := range []string{"stranger", "server"} {
-		if _, err := dialNATS(addrs[0], secured(t, pki, who), "_INBOX.x"); err == nil {
-			t.Errorf("%s is let in", who)
-		}
-	}
-	nobody := secured(t, pki, "node")
-	nobody.Certificates = nil
-	if _, err := dialNATS(addrs[0], nobody, "_INBOX.x"); err == nil {
-		t.Error("somebody without a certificate is let in")
-	}
-	for _, n := range nodes {
-		n.stop(t)
-	}
-	notARoute(t, pki)
 }
 
 // notARoute starts a server with the certificate of a node: it does not become one of the cluster.
@@ -274,4 +282,21 @@ func useNodes(t *testing.T, pki string, addrs []string) (nodes []*running) {
 	}
 	told(2)
 	return nodes
+}
+
+// The nodes know how often the servers sync their files.
+func TestSyncInterval(t *testing.T) {
+	of := regexp.MustCompile(`(?m)^  sync_interval: (\S+)$`).FindStringSubmatch(read(t, "nats/cluster/server.conf"))
+	if of == nil {
+		t.Fatal("server.conf does not say")
+	}
+	config := filepath.Join(t.TempDir(), "restraint.yaml")
+	if err := os.WriteFile(config, []byte(readManifests(t).configs["restraint"].Data["restraint.yaml"]), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{config, abs(t, "systemd/restraint.yaml")} {
+		if got := printed(t, nil, "--config", file)["nats.sync_interval"]; got != of[1] {
+			t.Errorf("%s: nats.sync_interval %s, the servers have %s", file, got, of[1])
+		}
+	}
 }

@@ -149,6 +149,13 @@ func TestKubernetesFitsTogether(t *testing.T) {
 			}
 		}
 	}
+	m.checkPolicies(t)
+}
+
+// checkPolicies looks whether network policies let in and out what pods have, and nobody
+// to anything else.
+func (m *manifests) checkPolicies(t *testing.T) {
+	t.Helper()
 	for _, p := range m.policies {
 		own := m.selected(t, "policy", p.Spec.PodSelector.MatchLabels)
 		open := map[string]int{}

@@ -168,9 +168,9 @@ func (e *Epochs) Subkey(fingerprint, purpose string, salt []byte) ([]byte, error
 	found := e.now.Load().find(fingerprint)
 	switch {
 	case found == nil:
-		return nil, fmt.Errorf("%w: %s: copy the newest secret file of the cluster and send SIGHUP", ErrEpoch, fingerprint)
+		return nil, fmt.Errorf("%w: copy the newest one of the cluster and send SIGHUP", ErrEpoch)
 	case found.Retired:
-		return nil, fmt.Errorf("%w: %d, %s", ErrRetired, found.Number, fingerprint)
+		return nil, fmt.Errorf("%w: number %d", ErrRetired, found.Number)
 	case found.Number == 0:
 		return nil, nil
 	}

@@ -89,7 +89,7 @@ func parseFingerprint(hex string) (uint64, error) {
 func (s *sealer) key(fingerprint uint64, purpose string, salt []byte) (cipher.AEAD, error) {
 	key, err := s.seals.Subkey(hexOf(fingerprint), purpose, salt)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrEpoch, err)
+		return nil, fmt.Errorf("%w: %s: %w", ErrEpoch, hexOf(fingerprint), err)
 	}
 	if key == nil {
 		return nil, nil
@@ -145,7 +145,7 @@ func (s *sealer) opener(id sealID) (cipher.AEAD, error) {
 	if aead := s.opened[id]; aead != nil {
 		return aead, nil
 	}
-	aead, err := s.key(id.fingerprint, "batch", id.salt[:])
+	aead, err := s.key(id.fingerprint, "batch", append([]byte(nil), id.salt[:]...)) // a copy, or each id would be on the heap
 	if err != nil || aead == nil {
 		return nil, err
 	}
@@ -174,7 +174,7 @@ func (c *Codec) reads(fingerprint uint64, sealed bool) error {
 		return nil
 	}
 	if _, err := c.sealer.seals.Subkey(hexOf(fingerprint), "", nil); err != nil {
-		return fmt.Errorf("%w: %w", ErrEpoch, err)
+		return fmt.Errorf("%w: %s: %w", ErrEpoch, hexOf(fingerprint), err)
 	}
 	return nil
 }

@@ -37,7 +37,7 @@ func serve(ctx context.Context, cfg Config) (err error) {
 		return err
 	}
 	options.Keys = keys
-	kept, err := openKeeper(&cfg, options.Secret.Fingerprint(), made, log)
+	kept, err := openKeeper(&cfg, options.Secret, made, log)
 	if err != nil {
 		return err
 	}
@@ -56,6 +56,7 @@ func serve(ctx context.Context, cfg Config) (err error) {
 	}
 	stop := onHangup(func() {
 		reloadKeys(keys, cfg.KeysFile, log) // first: a policy may wait for the cluster, and a key that got out must not
+		reloadSecret(options.Secret, cfg.SecretFile, log)
 		reloadPolicy(node, cfg.Policy, log)
 	})
 	defer stop()
@@ -92,14 +93,15 @@ func replication(c *replica.ClusterStats) *edge.Replication {
 
 // openKeeper opens what keeps the counters of a node past its process; nil under the
 // requests' clock, where each replay begins anew.
-func openKeeper(cfg *Config, fingerprint string, secretMade bool, log *slog.Logger) (*keeper, error) {
+func openKeeper(cfg *Config, secret identity.Secret, secretMade bool, log *slog.Logger) (*keeper, error) {
 	if cfg.RequestClock {
 		return nil, nil
 	}
 	broker := brokerOptions(cfg, log)
 	k, err := replica.Open(replica.Options{
 		Dir:           filepath.Join(cfg.Data, "counters"),
-		Fingerprint:   fingerprint,
+		Fingerprint:   secret.Fingerprint(),
+		Seals:         seals{secret.Epochs()},
 		SecretMade:    secretMade,
 		RoutingSeed:   0, // one node has every partition
 		SnapshotEvery: cfg.Snapshot.Every,

@@ -104,6 +104,16 @@ func (e *Epochs) All() []Epoch {
 	return all
 }
 
+// Readable are the fingerprints of the epochs that are not retired, by number.
+func (e *Epochs) Readable() (all []string) {
+	for _, of := range e.All() {
+		if !of.Retired {
+			all = append(all, of.Fingerprint)
+		}
+	}
+	return all
+}
+
 // Find is the epoch with a fingerprint.
 func (e *Epochs) Find(fingerprint string) (Epoch, bool) {
 	found := e.now.Load().find(fingerprint)

@@ -112,7 +112,7 @@ func FuzzReceived(f *testing.F) {
 	f.Add([]byte(manifestMagic))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		// Without the sum of the whole file, as where that was made to fit.
-		keys := newShipmentKeys(bytes.NewReader(b), &e.Shipment, sha256.New())
+		keys := newShipmentKeys(bytes.NewReader(b), &e.Shipment, sha256.New(), vault{fingerprint: e.Fingerprint})
 		keys.unsealed = true
 		n := 0
 		for {

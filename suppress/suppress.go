@@ -102,10 +102,13 @@ var (
 	ErrTooSlow     = errors.New("upload takes too long")
 	ErrNoPrevious  = errors.New("no previous generation")
 	ErrFingerprint = errors.New("file was made with another identifier secret")
-	ErrDamaged     = errors.New("file is damaged")
-	ErrFull        = errors.New("list has too many changes")
-	ErrClosed      = errors.New("store is closed")
-	ErrName        = errors.New("list cannot be called so")
+	// ErrEpoch says that something is sealed in an epoch of which this node has not the
+	// secret: it can be read once the node has the newest secret file of its cluster.
+	ErrEpoch   = errors.New("sealed in an epoch of the secret that this node cannot read")
+	ErrDamaged = errors.New("file is damaged")
+	ErrFull    = errors.New("list has too many changes")
+	ErrClosed  = errors.New("store is closed")
+	ErrName    = errors.New("list cannot be called so")
 	// ErrOlder says that a newer publication of the list is in use: see Publication.
 	ErrOlder = errors.New("a newer publication is in use")
 	// ErrReplay is wrapped by every ReplayError.

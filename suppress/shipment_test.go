@@ -61,7 +61,7 @@ func TestShipmentForm(t *testing.T) {
 			}
 		}
 	}
-	if _, err := ParseShipment(appendSealed(nil, map[string]any{"version": 3, "parts": 3})); !errors.Is(err, ErrVersion) {
+	if _, err := ParseShipment(appendSealed(nil, map[string]any{"version": 4, "parts": 3})); !errors.Is(err, ErrVersion) {
 		t.Fatalf("a version of the future: %v", err)
 	}
 	if _, err := ParseShipment(appendSealed(nil, map[string]any{"version": 1, "parts": 3})); !errors.Is(err, ErrDamaged) {

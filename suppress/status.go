@@ -39,10 +39,10 @@ type Status struct {
 	Bytes             int64   `json:"bytes"`      // memory: filter, block index, changes
 	DiskBytes         int64   `json:"disk_bytes"` // key files and journal
 	// Epoch is the fingerprint of the epoch of the secret in which its files are
-	// written, those of an earlier one until they are written anew; SealedBefore says
+	// written, those of an earlier one until they are written anew; EarlierEpoch says
 	// that some are of another epoch than the one in use.
 	Epoch        string `json:"epoch,omitempty"`
-	SealedBefore bool   `json:"sealed_before,omitempty"`
+	EarlierEpoch bool   `json:"earlier_epoch,omitempty"`
 	// Work is what is under way: what makes a generation of the list, else a change
 	// that is read; nil: nothing.
 	Work *Work `json:"work,omitempty"`
@@ -117,7 +117,7 @@ func (s *Store) status(l *list) Status {
 	if l.log != nil {
 		st.DiskBytes += l.log.size
 	}
-	st.Epoch, st.SealedBefore = s.epochLocked(l)
+	st.Epoch, st.EarlierEpoch = s.epochLocked(l)
 	now := s.o.Now().Unix()
 	if since != 0 {
 		st.AgeSeconds = max(0, now-int64(since))

@@ -1,0 +1,322 @@
+package suppress_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"restraint/suppress"
+)
+
+// epochs are those of a secret, of which the keys are hashes. The first is that of
+// options.
+type epochs struct {
+	mu      sync.Mutex
+	known   int // 0 to known
+	active  int
+	retired int // those below it are
+}
+
+func epochName(number int) string {
+	if number == 0 {
+		return options("").Fingerprint
+	}
+	return fmt.Sprintf("e%015d", number)
+}
+
+func (e *epochs) use(active int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.active, e.known = active, max(e.known, active)
+}
+
+func (e *epochs) Active() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return epochName(e.active)
+}
+
+var errNoEpoch = errors.New("no such epoch")
+
+func (e *epochs) Subkey(fingerprint, purpose string, salt []byte) ([]byte, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for i := range e.known + 1 {
+		switch {
+		case epochName(i) != fingerprint:
+		case i < e.retired:
+			return nil, fmt.Errorf("%w: retired", suppress.ErrDamaged)
+		case i == 0:
+			return nil, nil
+		default:
+			key := sha256.Sum256(fmt.Appendf(nil, "%s %s %x", fingerprint, purpose, salt))
+			return key[:], nil
+		}
+	}
+	return nil, errNoEpoch
+}
+
+// wantSealed fails where a key of u0 to u(n-1) stands in a file under the folder.
+func wantSealed(t *testing.T, dir string, n int) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		for id := range n {
+			key := testHash("user.id", fmt.Appendf(nil, "u%d", id))
+			if bytes.Contains(b, key[:8]) || bytes.Contains(b, key[8:]) {
+				t.Errorf("%s has the key of u%d", filepath.Base(path), id)
+				break
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The files of a list go over to another epoch as they are: the same members, numbers
+// and ends, and no key in clear; and nothing is done twice.
+func TestReseal(t *testing.T) {
+	dir, e, clock := t.TempDir(), &epochs{}, newTestClock()
+	o := options(dir)
+	o.Seals, o.Now = e, clock.now
+	s := open(t, o)
+	d := people("l")
+	d.Exact = true
+	declare(t, s, d)
+	until := plain
+	until.Until = uint32(clock.at) + 1000
+	for _, up := range []string{"u1\nu2\nu3\n", "u2\nu3\nu4\nu5\n"} {
+		if _, err := s.Replace("l", strings.NewReader(up), plain); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.Change("l", suppress.Add, strings.NewReader("u7\n"), until); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Compact("l", s.Sequence()); err != nil { // u7 leaves at a second of its own
+		t.Fatal(err)
+	}
+	if _, err := s.Change("l", suppress.Remove, strings.NewReader("u2\n"), plain); err != nil {
+		t.Fatal(err)
+	}
+	check := func(when string) {
+		t.Helper()
+		var got []int
+		v := s.View()
+		var p suppress.Probe
+		for id := range 9 {
+			key := testHash("user.id", fmt.Appendf(nil, "u%d", id))
+			p.Reset(key)
+			in := v.Contains(v.List("l"), &p, uint32(clock.at))
+			if settled, err := s.Member("l", key); err != nil || settled != in {
+				t.Errorf("%s: u%d: %v, settled %v, %v", when, id, in, settled, err)
+			}
+			if in {
+				got = append(got, id)
+			}
+			if id == 7 && v.Contains(v.List("l"), &p, uint32(clock.at)+1000) {
+				t.Errorf("%s: u7 does not leave", when)
+			}
+		}
+		if fmt.Sprint(got) != "[3 4 5 7]" {
+			t.Errorf("%s: members %v", when, got)
+		}
+	}
+	reopen := func() {
+		t.Helper()
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if s = open(t, o); len(s.Notices()) > 0 {
+			t.Fatalf("%v", s.Notices())
+		}
+		declare(t, s, d)
+	}
+	check("epoch 0")
+	for epoch := 1; epoch <= 3; epoch++ {
+		e.use(epoch)
+		before, err := s.Status("l")
+		if err != nil || !before.EarlierEpoch || before.Epoch != epochName(epoch-1) {
+			t.Fatalf("%+v, %v", before, err)
+		}
+		check("active, and not sealed anew")
+		if epoch == 2 {
+			reopen()
+			check("opened between")
+		}
+		if err := s.Reseal(); err != nil {
+			t.Fatal(err)
+		}
+		after, err := s.Status("l")
+		if err != nil || after.EarlierEpoch || after.Epoch != epochName(epoch) || after.Generation != before.Generation || after.Previous != before.Previous || after.Start != before.Start || after.Keys != before.Keys {
+			t.Fatalf("%+v, before %+v, %v", after, before, err)
+		}
+		check("sealed anew")
+		wantSealed(t, dir, 9)
+		files, _ := filepath.Glob(filepath.Join(dir, "lists", "*", "*"))
+		was := make([][]byte, len(files))
+		for i, f := range files {
+			was[i], _ = os.ReadFile(f)
+		}
+		if err := s.Reseal(); err != nil {
+			t.Fatal(err)
+		}
+		for i, f := range files {
+			if b, _ := os.ReadFile(f); !bytes.Equal(b, was[i]) {
+				t.Errorf("%s was written again for nothing", filepath.Base(f))
+			}
+		}
+		reopen()
+		check("opened again")
+	}
+	if _, err := s.Rollback("l"); err != nil {
+		t.Fatal(err)
+	}
+	if st, _ := s.Status("l"); st.Keys != 3 { // u1, u3, u7 of u1 u2 u3, by the changes since
+		t.Errorf("%d keys after the rollback", st.Keys)
+	}
+}
+
+// A store without the secret of an epoch does not open and changes nothing; a list of an
+// epoch that was retired says that it has to be uploaded again.
+func TestSealedWithoutSecret(t *testing.T) {
+	dir := t.TempDir()
+	o := options(dir)
+	o.Seals = &epochs{known: 1, active: 1}
+	s := open(t, o)
+	declare(t, s, people("l"))
+	if _, err := s.Replace("l", strings.NewReader("u1\nu2\n"), plain); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Change("l", suppress.Add, strings.NewReader("u3\n"), plain); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for name, seals := range map[string]suppress.Seals{"no epochs": nil, "without this one": &epochs{}} {
+		o.Seals = seals
+		if _, err := suppress.Open(o); !errors.Is(err, suppress.ErrEpoch) || !strings.Contains(err.Error(), epochName(1)) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	o.Seals = &epochs{known: 2, active: 2, retired: 2}
+	s = open(t, o)
+	declare(t, s, people("l"))
+	st, err := s.Status("l")
+	if err != nil || st.State != suppress.StateDamaged || len(s.Notices()) == 0 || !strings.Contains(s.Notices()[0].Detail, "upload it again") {
+		t.Fatalf("%+v, %v, %v", st, s.Notices(), err)
+	}
+	if _, err := s.Replace("l", strings.NewReader("u1\nu2\n"), plain); err != nil {
+		t.Fatal(err)
+	}
+	if st, _ = s.Status("l"); st.State != suppress.StateReady || st.EarlierEpoch {
+		t.Errorf("uploaded again: %+v", st)
+	}
+}
+
+// Every byte of a sealed change counts; it shows no key, and only who has the secret opens it.
+func TestSealedChange(t *testing.T) {
+	e := &epochs{known: 1, active: 1}
+	o := options(t.TempDir())
+	o.Seals = e
+	s := open(t, o)
+	key := testHash("user.id", []byte("u1"))
+	for _, c := range []suppress.Change{
+		{List: "l", Op: suppress.Add, Until: 1_900_000_000, Keys: []suppress.Key{key, {2}}},
+		{List: "list of orders", Op: suppress.Remove, Items: true, Keys: []suppress.Key{key}},
+	} {
+		b, err := s.AppendChange([]byte("x"), &c)
+		if err != nil || b[0] != 'x' || c.Fingerprint != epochName(1) {
+			t.Fatal(err)
+		}
+		b = b[1:]
+		if bytes.Contains(b, key[:8]) || bytes.Contains(b, key[8:]) {
+			t.Error("a key stands in it")
+		}
+		got, err := s.ParseChange(b)
+		if err != nil || fmt.Sprint(got) != fmt.Sprint(c) {
+			t.Errorf("%v, %v", got, err)
+		}
+		if _, err := suppress.ParseChange(b); !errors.Is(err, suppress.ErrEpoch) {
+			t.Errorf("without the secret: %v", err)
+		}
+		other := open(t, options(t.TempDir()))
+		if _, err := other.ParseChange(b); !errors.Is(err, suppress.ErrEpoch) {
+			t.Errorf("in a store without epochs: %v", err)
+		}
+		if err := other.ApplyChange(5, &c); !errors.Is(err, suppress.ErrFingerprint) && !errors.Is(err, suppress.ErrEpoch) {
+			t.Errorf("applied where its epoch is not known: %v", err)
+		}
+		for n := range b {
+			flipped := bytes.Clone(b)
+			flipped[n] ^= 1
+			for _, wrong := range [][]byte{b[:n], flipped} {
+				if _, err := s.ParseChange(wrong); !errors.Is(err, suppress.ErrDamaged) && !errors.Is(err, suppress.ErrVersion) {
+					t.Fatalf("byte %d: %v", n, err)
+				}
+			}
+		}
+		clear := c
+		clear.Fingerprint = epochName(0)
+		plainForm, err := suppress.AppendChange(nil, &clear)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := s.ParseChange(plainForm); err != nil || s.ApplyChange(9, &got) != nil {
+			t.Errorf("one from before: %v", err)
+		}
+	}
+	// A full one is not too large.
+	most := suppress.Change{List: strings.Repeat("n", 128), Op: suppress.Add, Until: 1, Keys: make([]suppress.Key, suppress.MaxChangeKeys)}
+	b, err := s.AppendChange(nil, &most)
+	if err != nil || len(b) > suppress.MaxChangeBytes {
+		t.Fatalf("%d bytes, %v", len(b), err)
+	}
+	if _, err := s.ParseChange(b); err != nil {
+		t.Error(err)
+	}
+}
+
+// Whatever bytes: an error, or a change that is written and read again.
+func FuzzSealedChange(f *testing.F) {
+	dir, err := os.MkdirTemp(f.TempDir(), "")
+	if err != nil {
+		f.Fatal(err)
+	}
+	o := options(dir)
+	o.Seals = &epochs{known: 1, active: 1}
+	s := open(f, o)
+	b, err := s.AppendChange(nil, &suppress.Change{List: "l", Op: suppress.Add, Until: 9, Keys: []suppress.Key{{1}, {2}}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		c, err := s.ParseChange(b)
+		if err != nil {
+			if !errors.Is(err, suppress.ErrDamaged) && !errors.Is(err, suppress.ErrVersion) && !errors.Is(err, suppress.ErrEpoch) {
+				t.Fatal(err)
+			}
+			return
+		}
+		again, err := s.AppendChange(nil, &c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if back, err := s.ParseChange(again); err != nil || fmt.Sprint(back.Keys, back.Until, back.Op, back.List) != fmt.Sprint(c.Keys, c.Until, c.Op, c.List) {
+			t.Fatalf("%v, %v", back, err)
+		}
+	})
+}

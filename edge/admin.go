@@ -193,6 +193,7 @@ func (n *Node) getStatus(ctx *fasthttp.RequestCtx) {
 		"lists":              n.lists.StatusAll(),
 		"counters":           countersOf(n.caps.Stats()),
 		"secret_fingerprint": n.options.Secret.Fingerprint(),
+		"secret":             n.epochStatus(),
 	}
 	if r := n.keeper.Kept().Replication; r != nil {
 		status["replication"] = r

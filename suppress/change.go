@@ -201,6 +201,10 @@ func keysOf(b []byte) []Key {
 	return keys
 }
 
+// Foreign says that a change, which ParseChange could read, was made under another
+// identifier secret.
+func (s *Store) Foreign(c *Change) bool { return s.vault.reads(c.Fingerprint) != nil }
+
 // ApplyChange joins in a change that came with a sequence of the stream: see
 // Apply. A change that was made under another identifier secret is refused with
 // ErrFingerprint or ErrEpoch, and one of keys of another form than the members have with

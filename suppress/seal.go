@@ -18,8 +18,7 @@ type Seals interface {
 	// Active is the fingerprint of the epoch in which files and changes are written.
 	Active() string
 	// Subkey is the key of 32 bytes of an epoch for one purpose and salt; nil where the
-	// epoch seals nothing. The error wraps ErrDamaged where the epoch was retired: what
-	// is sealed in it is then as good as lost.
+	// epoch seals nothing. The error says that this node has not its secret.
 	Subkey(fingerprint, purpose string, salt []byte) ([]byte, error)
 }
 

@@ -17,10 +17,9 @@ import (
 // epochs are those of a secret, of which the keys are hashes. The first is that of
 // options.
 type epochs struct {
-	mu      sync.Mutex
-	known   int // 0 to known
-	active  int
-	retired int // those below it are
+	mu     sync.Mutex
+	known  int // 0 to known
+	active int
 }
 
 func epochName(number int) string {
@@ -50,8 +49,6 @@ func (e *epochs) Subkey(fingerprint, purpose string, salt []byte) ([]byte, error
 	for i := range e.known + 1 {
 		switch {
 		case epochName(i) != fingerprint:
-		case i < e.retired:
-			return nil, fmt.Errorf("%w: retired", suppress.ErrDamaged)
 		case i == 0:
 			return nil, nil
 		default:
@@ -188,8 +185,7 @@ func TestReseal(t *testing.T) {
 	}
 }
 
-// A store without the secret of an epoch does not open and changes nothing; a list of an
-// epoch that was retired says that it has to be uploaded again.
+// A store without the secret of an epoch does not open, and nothing is lost by trying.
 func TestSealedWithoutSecret(t *testing.T) {
 	dir := t.TempDir()
 	o := options(dir)
@@ -211,17 +207,58 @@ func TestSealedWithoutSecret(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	o.Seals = &epochs{known: 2, active: 2, retired: 2}
+	o.Seals = &epochs{known: 2, active: 2}
 	s = open(t, o)
 	declare(t, s, people("l"))
-	st, err := s.Status("l")
-	if err != nil || st.State != suppress.StateDamaged || len(s.Notices()) == 0 || !strings.Contains(s.Notices()[0].Detail, "upload it again") {
-		t.Fatalf("%+v, %v, %v", st, s.Notices(), err)
+	if st, err := s.Status("l"); err != nil || st.Keys != 3 || st.State != suppress.StateReady || len(s.Notices()) > 0 {
+		t.Errorf("with it again: %+v, %v, %v", st, s.Notices(), err)
+	}
+}
+
+// A list of which a file is damaged is not written anew, and says that it has to be uploaded
+// again; then it is of the epoch in use.
+func TestResealDamaged(t *testing.T) {
+	dir, e := t.TempDir(), &epochs{}
+	o := options(dir)
+	o.Seals = e
+	s := open(t, o)
+	declare(t, s, people("l"), people("m"))
+	for _, list := range []string{"l", "m"} {
+		if _, err := s.Replace(list, strings.NewReader("u1\nu2\n"), plain); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	files, _ := filepath.Glob(filepath.Join(dir, "lists", "l", "*.keys"))
+	if len(files) != 1 {
+		t.Fatalf("%q", files)
+	}
+	b, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[len(b)-1] ^= 1
+	if err := os.WriteFile(files[0], b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	e.use(1)
+	s = open(t, o)
+	declare(t, s, people("l"), people("m"))
+	if err := s.Reseal(); err != nil {
+		t.Fatal(err)
+	}
+	damaged, _ := s.Status("l")
+	whole, _ := s.Status("m")
+	if damaged.State != suppress.StateDamaged || whole.EarlierEpoch || whole.State != suppress.StateReady ||
+		len(s.Notices()) == 0 || !strings.Contains(s.Notices()[0].Detail, "upload it again") {
+		t.Fatalf("%+v, %+v, %v", damaged, whole, s.Notices())
 	}
 	if _, err := s.Replace("l", strings.NewReader("u1\nu2\n"), plain); err != nil {
 		t.Fatal(err)
 	}
-	if st, _ = s.Status("l"); st.State != suppress.StateReady || st.EarlierEpoch {
+	if st, _ := s.Status("l"); st.State != suppress.StateReady || st.Epoch != epochName(1) || st.EarlierEpoch {
 		t.Errorf("uploaded again: %+v", st)
 	}
 }

@@ -173,6 +173,31 @@ func (s *Store) Export(name string) (*Export, error) {
 	return e, nil
 }
 
+// ExportPrevious gives the generation that Rollback would make current, as Export does;
+// ErrNoPrevious where there is none. Its Order is its own number.
+func (s *Store) ExportPrevious(name string) (*Export, error) {
+	s.mu.Lock()
+	l := s.lists[name]
+	s.mu.Unlock()
+	if l == nil {
+		return nil, fmt.Errorf("export list: %w: there is no list %q", ErrUnknownList, name)
+	}
+	l.mu.Lock()
+	k, decl := l.prev, l.decl
+	if l.previousLocked() == 0 {
+		k = nil
+	}
+	l.mu.Unlock()
+	if k == nil {
+		return nil, fmt.Errorf("export what list %q was before: %w", name, ErrNoPrevious)
+	}
+	e, err := exportOf(name, k, k.generation, decl, s.vault)
+	if err != nil {
+		return nil, outward(fmt.Errorf("export what list %q was before: %w", name, err))
+	}
+	return e, nil
+}
+
 // exportOf reads the whole key file for its sum.
 func exportOf(name string, k *keyFile, order uint64, decl Declaration, v vault) (*Export, error) {
 	e := &Export{keys: k, Shipment: Shipment{

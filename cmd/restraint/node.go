@@ -84,7 +84,7 @@ func replication(c *replica.ClusterStats) *edge.Replication {
 		broker = "embedded"
 	}
 	return &edge.Replication{
-		Broker: broker, Connected: c.Connected, Problem: c.Problem, BrokerStuck: c.Stuck, BrokerRestarts: c.Restarts, Fault: c.Fault, ClockAsked: c.ClockAsked, ClockServers: c.ClockServers, Degraded: !c.Connected && !(c.Events.Reached && c.Refusals.Reached),
+		Broker: broker, Connected: c.Connected, Problem: c.Problem, BrokerStuck: c.Stuck, BrokerRestarts: c.Restarts, Fault: c.Fault, ClockAsked: c.ClockAsked, EpochAwaits: c.EpochAwaits, ClockServers: c.ClockServers, Degraded: !c.Connected && !(c.Events.Reached && c.Refusals.Reached),
 		Events: edge.Stream(c.Events), Refusals: edge.Stream(c.Refusals),
 		AppliedRecords: c.Records, SentMessages: c.Sent, Resent: c.Resent, Refused: c.Refused,
 		ForeignBatches: c.Foreign, Unusable: c.Unusable, Ahead: c.Ahead, HoldMessages: c.HoldsSent, HoldsDropped: c.HoldsDropped,

@@ -80,19 +80,16 @@ func (c *secretShowCmd) Run(p *process) error {
 		return secretFault(err, path)
 	}
 	t := newTable(p.stdout)
-	t.row("EPOCH", "FINGERPRINT", "MADE", "SEALS", "STATE")
+	t.row("EPOCH", "FINGERPRINT", "MADE", "SEALS")
 	for _, e := range s.Epochs().All() {
-		made, seals, state := "-", "yes", "kept"
+		made, seals := "-", "yes"
 		if !e.Made.IsZero() {
 			made = e.Made.Format(time.RFC3339)
 		}
 		if e.Number == 0 {
 			seals = "no"
 		}
-		if e.Retired {
-			state = "retired"
-		}
-		t.row(fmt.Sprint(e.Number), e.Fingerprint, made, seals, state)
+		t.row(fmt.Sprint(e.Number), e.Fingerprint, made, seals)
 	}
 	return t.flush()
 }

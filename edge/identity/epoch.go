@@ -26,8 +26,11 @@ import (
 //     copied before, and does nothing about somebody who still reads the new file.
 //   - Names of campaigns, items and lists, numbers and times in heads are no people
 //     and stay as they are. The memory of a running node is not protected.
-//   - Tokens and receipts of an old epoch open until it is retired: so nobody's count
-//     is lost, and a thief of the old secret can make them until then.
+//   - Old epochs are read for good: choices, erasures and changes of lists are in a
+//     stream without an age limit, in the epoch in which they were made, and a node
+//     that starts anew reads it from its start. So tokens of an old epoch open for as
+//     long as any, nobody's count is lost, and a thief of the old secret who can reach
+//     the paths that take tokens can make some.
 //
 // Why not a new hash for everybody: nobody has the identifiers that were hashed. Why
 // not another permutation of the hash: records lie in files and batches in an order,
@@ -59,8 +62,6 @@ type Epoch struct {
 	Fingerprint string `json:"fingerprint"`
 	// Made is when it was prepared; zero where that is not known.
 	Made time.Time `json:"made,omitzero"`
-	// Retired: what was written in it is not read any more.
-	Retired bool `json:"retired,omitempty"`
 }
 
 // MaxEpochs bounds the epochs of a secret. Chosen: one a month for ten years.
@@ -70,8 +71,6 @@ const MaxEpochs = 120
 var (
 	// ErrEpoch: something was sealed in an epoch of which this node has no secret.
 	ErrEpoch = errors.New("sealed in an epoch that the secret file does not have")
-	// ErrRetired: it was written in an epoch that was retired.
-	ErrRetired = errors.New("written in an epoch that is retired")
 	// ErrOtherSecret: the file is of another cluster, or lacks an epoch that is in use.
 	ErrOtherSecret = errors.New("not the secret of this cluster")
 )
@@ -104,23 +103,12 @@ func (e *Epochs) All() []Epoch {
 	return all
 }
 
-// Readable are the fingerprints of the epochs that are not retired, by number.
+// Readable are the fingerprints of all epochs, by number.
 func (e *Epochs) Readable() (all []string) {
 	for _, of := range e.All() {
-		if !of.Retired {
-			all = append(all, of.Fingerprint)
-		}
+		all = append(all, of.Fingerprint)
 	}
 	return all
-}
-
-// Find is the epoch with a fingerprint.
-func (e *Epochs) Find(fingerprint string) (Epoch, bool) {
-	found := e.now.Load().find(fingerprint)
-	if found == nil {
-		return Epoch{}, false
-	}
-	return found.Epoch, true
 }
 
 func (s *epochs) find(fingerprint string) *epoch {
@@ -164,23 +152,17 @@ func (e *Epochs) Take(s Secret) (added int, err error) {
 			return 0, fmt.Errorf("%w: its epoch %d has the fingerprint %s, and that of this node %s", ErrOtherSecret, i, read.all[i].Fingerprint, now.all[i].Fingerprint)
 		}
 	}
-	if read.all[now.active].Retired {
-		return 0, fmt.Errorf("%w: its epoch %d is retired, and this node writes in it", ErrOtherSecret, now.active)
-	}
 	e.now.Store(&epochs{all: slices.Clone(read.all), active: now.active})
 	return len(read.all) - len(now.all), nil
 }
 
 // Subkey is the key of 32 bytes for one purpose and one salt in the epoch with the
-// fingerprint; nil for epoch 0, in which nothing is sealed. The error wraps ErrEpoch
-// or ErrRetired.
+// fingerprint; nil for epoch 0, in which nothing is sealed. The error wraps ErrEpoch.
 func (e *Epochs) Subkey(fingerprint, purpose string, salt []byte) ([]byte, error) {
 	found := e.now.Load().find(fingerprint)
 	switch {
 	case found == nil:
 		return nil, fmt.Errorf("%w: copy the newest one of the cluster and send SIGHUP", ErrEpoch)
-	case found.Retired:
-		return nil, fmt.Errorf("%w: number %d", ErrRetired, found.Number)
 	case found.Number == 0:
 		return nil, nil
 	}
@@ -193,9 +175,6 @@ func (e *Epochs) at(number int, purpose string) ([]byte, error) {
 	now := e.now.Load()
 	if number >= len(now.all) {
 		return nil, ErrEpoch
-	}
-	if now.all[number].Retired {
-		return nil, ErrRetired
 	}
 	return derive(now.all[number].secret.get()[:], purpose, 32), nil
 }

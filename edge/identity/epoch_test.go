@@ -89,16 +89,6 @@ func TestEpochs(t *testing.T) {
 	if err := e.Activate(names[1].Fingerprint); err != nil || e.Active() != names[2] {
 		t.Errorf("it went back: %+v, %v", e.Active(), err)
 	}
-	less, err := three.withoutEpoch(1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := e.Take(less); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := e.Subkey(names[1].Fingerprint, "batch", nil); !errors.Is(err, ErrRetired) {
-		t.Errorf("of a retired epoch: %v", err)
-	}
 }
 
 // Two secrets of one cluster are told apart, and one secret in two clusters.
@@ -109,8 +99,7 @@ func TestEpochFingerprints(t *testing.T) {
 	}
 }
 
-// Tokens and receipts open on every node that has their epoch, whatever it writes in itself,
-// until it is retired; and those of an epoch not under the secret of another.
+// Tokens and receipts open on every node that has their epoch, whatever it writes in itself; and those of an epoch not under the secret of another.
 func TestTokensAndReceiptsThroughEpochs(t *testing.T) {
 	old, new := testSecret(t, 0), rotated(t, 0, 2)
 	grant := testGrant(NewHasher(old), 3, 2)
@@ -150,21 +139,6 @@ func TestTokensAndReceiptsThroughEpochs(t *testing.T) {
 	raw[0] += 2
 	if _, err := NewReceipts(new).Open(encoding.AppendEncode(nil, raw)); !errors.Is(err, ErrReceipt) {
 		t.Errorf("a forged receipt: %v", err)
-	}
-	tokens := NewTokens(new) // that has its key by now
-	if err := tokens.Open(&back, token, testNow); err != nil {
-		t.Fatal(err)
-	}
-	less, err := new.withoutEpoch(0)
-	if err == nil {
-		_, err = new.Epochs().Take(less)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	refused(t, tokens, &back, token, ErrTokenForged)
-	if _, err := NewReceipts(new).Open(receipt); !errors.Is(err, ErrReceipt) {
-		t.Errorf("receipt of a retired epoch: %v", err)
 	}
 }
 
@@ -217,28 +191,6 @@ func TestRotateFile(t *testing.T) {
 			t.Errorf("%v, %v", info, err)
 		}
 	}
-	retired, err := Retire(path, 1)
-	if err != nil || !retired.Epochs().All()[1].Retired {
-		t.Fatal(err)
-	}
-	text, _ := os.ReadFile(path)
-	if !strings.Contains(string(text), "\n1 - ") {
-		t.Error("the secret of a retired epoch is still in the file")
-	}
-	for _, wrong := range []int{-1, 1, 3, 4} {
-		if _, err := Retire(path, wrong); err == nil {
-			t.Errorf("retired epoch %d", wrong)
-		}
-	}
-	if after, _ := os.ReadFile(path); !bytes.Equal(after, text) {
-		t.Error("a refused change changed the file")
-	}
-	if _, err := Retire(path, 0); err != nil {
-		t.Fatal(err)
-	}
-	if s, err := ReadSecret(path); err != nil || !s.Equal(first) || !s.Epochs().All()[0].Retired {
-		t.Errorf("the root is lost with epoch 0: %v", err)
-	}
 	if left, _ := os.ReadDir(dir); len(left) != 1 {
 		t.Errorf("left beside the secret: %v", left)
 	}
@@ -280,10 +232,7 @@ func TestRotateRefuses(t *testing.T) {
 
 // Every byte of a file with epochs counts, and its faults show nothing of it.
 func TestSecretFileEveryByteCounts(t *testing.T) {
-	s, err := rotated(t, 0, 3).withoutEpoch(1)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := rotated(t, 0, 3)
 	text := s.appendFile(nil)
 	if back, err := ParseSecretFile(text); err != nil || !bytes.Equal(back.appendFile(nil), text) || !back.Equal(s) {
 		t.Fatalf("%v", err)
@@ -296,7 +245,7 @@ func TestSecretFileEveryByteCounts(t *testing.T) {
 			return
 		}
 		for _, e := range s.epochs.now.Load().all {
-			if e.secret.at != nil && strings.Contains(err.Error(), hex.EncodeToString(e.secret.get()[:4])) {
+			if strings.Contains(err.Error(), hex.EncodeToString(e.secret.get()[:4])) {
 				t.Errorf("%s: the error shows the secret: %v", what, err)
 			}
 		}

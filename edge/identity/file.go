@@ -14,14 +14,12 @@ import (
 // A secret file is the 32 bytes of the first secret, or, once it was rotated, a text:
 //
 //	restraint secret 2
-//	N SECRET FINGERPRINT MADE STATE     for each epoch, from 0 on
+//	N SECRET FINGERPRINT MADE     for each epoch, from 0 on
 //	end SUM
 //
-// SECRET is 64 hex digits, or - where it is gone with a retired epoch; that of epoch 0
-// stays, as every user key is made under it. FINGERPRINT is 16 hex digits, MADE a time
-// as 2026-01-02T15:04:05Z, or - for epoch 0, STATE kept or retired. SUM is 16 hex
-// digits under the first secret over all lines before it: a file that was cut off or
-// mistyped is refused.
+// SECRET is 64 hex digits, FINGERPRINT 16, MADE a time as 2026-01-02T15:04:05Z, or - for
+// epoch 0. SUM is 16 hex digits under the first secret over all lines before it: a file
+// that was cut off or mistyped is refused.
 const (
 	fileMagic = "restraint secret 2\n"
 	// maxSecretFile is more than MaxEpochs lines take.
@@ -69,21 +67,15 @@ func ParseSecretFile(b []byte) (Secret, error) {
 
 func parseEpoch(number int, line string) (e epoch, err error) {
 	f := strings.Split(line, " ")
-	if len(f) != 5 || f[0] != strconv.Itoa(number) || len(f[2]) != 16 || f[4] != "kept" && f[4] != "retired" {
+	if len(f) != 4 || f[0] != strconv.Itoa(number) || len(f[2]) != 16 {
 		return e, ErrSecretText
 	}
-	e.Number, e.Fingerprint, e.Retired = number, f[2], f[4] == "retired"
+	e.Number, e.Fingerprint = number, f[2]
 	if f[3] != "-" {
 		if e.Made, err = time.Parse(time.RFC3339, f[3]); err != nil {
 			return e, ErrSecretText
 		}
 		e.Made = e.Made.UTC()
-	}
-	if gone := f[1] == "-"; gone != (e.Retired && number > 0) {
-		return e, ErrSecretText
-	}
-	if f[1] == "-" {
-		return e, nil
 	}
 	b, err := hex.DecodeString(f[1])
 	if err != nil || len(b) != SecretSize || [SecretSize]byte(b) == ([SecretSize]byte{}) {
@@ -97,27 +89,22 @@ func parseEpoch(number int, line string) (e epoch, err error) {
 // nothing to say that it cannot.
 func (s Secret) appendFile(dst []byte) []byte {
 	root, all := s.bytes.get()[:], s.epochs.now.Load().all
-	if len(all) == 1 && !all[0].Retired {
+	if len(all) == 1 {
 		return append(dst, root...)
 	}
 	from := len(dst)
 	dst = append(dst, fileMagic...)
 	for i := range all {
 		e := &all[i]
-		secret, made, state, fingerprint := "-", "-", "kept", e.Fingerprint
-		if e.secret.at != nil {
-			secret, fingerprint = hex.EncodeToString(e.secret.get()[:]), fingerprintOf(root, e.secret.get()[:])
-		}
+		secret, made := e.secret.get()[:], "-"
+		fingerprint := fingerprintOf(root, secret)
 		if i == 0 {
 			fingerprint = s.Fingerprint()
 		}
 		if !e.Made.IsZero() {
 			made = e.Made.UTC().Format(time.RFC3339)
 		}
-		if e.Retired {
-			state = "retired"
-		}
-		dst = fmt.Appendf(dst, "%d %s %s %s %s\n", i, secret, fingerprint, made, state)
+		dst = fmt.Appendf(dst, "%d %x %s %s\n", i, secret, fingerprint, made)
 	}
 	sum := derive(root, "file "+string(dst[from:]), 8)
 	return fmt.Appendf(dst, "end %x\n", sum)
@@ -134,23 +121,4 @@ func (s Secret) withEpoch(secret []byte, made time.Time) (Secret, error) {
 		secret: hide([SecretSize]byte(secret)),
 	}
 	return Secret{bytes: s.bytes, epochs: newEpochs(append(slices.Clone(all), next))}, nil
-}
-
-// withoutEpoch is s where the epoch is retired: its secret is gone, but for that of
-// epoch 0.
-func (s Secret) withoutEpoch(number int) (Secret, error) {
-	all := slices.Clone(s.epochs.now.Load().all)
-	switch {
-	case number < 0 || number >= len(all):
-		return Secret{}, fmt.Errorf("there is no epoch %d: the file has 0 to %d", number, len(all)-1)
-	case number == len(all)-1:
-		return Secret{}, fmt.Errorf("epoch %d is the newest: prepare another with restraint secret rotate first", number)
-	case all[number].Retired:
-		return Secret{}, fmt.Errorf("epoch %d is retired already", number)
-	}
-	all[number].Retired = true
-	if number > 0 {
-		all[number].secret = hidden[[SecretSize]byte]{}
-	}
-	return Secret{bytes: s.bytes, epochs: newEpochs(all)}, nil
 }

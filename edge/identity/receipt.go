@@ -41,7 +41,7 @@ const (
 type Receipts struct{ epochs *Epochs }
 
 // NewReceipts returns the receipts of the secret's cluster: sealed in the active epoch,
-// opened in every one that is kept.
+// opened in every one.
 func NewReceipts(s Secret) *Receipts { return &Receipts{s.epochs} }
 
 // aead is the cipher of an epoch. Receipts are few: it is made each time.
@@ -70,7 +70,7 @@ func (r *Receipts) Append(dst []byte, x *Receipt) []byte {
 	epoch := r.epochs.now.Load().active
 	aead, err := r.aead(epoch)
 	if err != nil {
-		panic("BUG: a receipt of an epoch that is retired while it is in use")
+		panic("BUG: the epoch in use has no secret")
 	}
 	head := make([]byte, receiptHead, MaxReceiptBytes)
 	head[0] = receiptVersion + byte(epoch)

@@ -22,13 +22,6 @@ func Rotate(path string, now time.Time) (Secret, error) {
 	})
 }
 
-// Retire marks an epoch of the secret file at path: what was written in it is read no
-// more, by nodes that read the file from then on, and its secret goes from the file.
-// It is the caller's to know that nothing needs it.
-func Retire(path string, number int) (Secret, error) {
-	return changeSecret(path, func(s Secret) (Secret, error) { return s.withoutEpoch(number) })
-}
-
 // changeSecret replaces the file by what change makes of it, whole or not at all, with
 // its owner and mode. What is written was read back before it takes the place of the
 // file before. It waits for another change of a file in the same folder. The file is

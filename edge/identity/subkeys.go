@@ -25,22 +25,13 @@ type subkey struct {
 	aead  cipher.AEAD
 }
 
-// opens says whether tokens of the epoch are opened.
-func (k *subkeys) opens(epoch int) bool {
-	now := k.epochs.now.Load()
-	return epoch < len(now.all) && !now.all[epoch].Retired
-}
-
 func (k *subkeys) pair(start uint64, day uint16) *[2]atomic.Pointer[subkey] {
 	// A start is random, so its low bits spread.
 	return &k.slots[(start^uint64(day))%uint64(len(k.slots))]
 }
 
-// get returns the key of (epoch, start, day), nil of an epoch that is not opened; one that it had to derive is not kept.
+// get returns the key of (epoch, start, day), nil of an epoch that this node has not; one that it had to derive is not kept.
 func (k *subkeys) get(epoch int, start uint64, day uint16) *subkey {
-	if !k.opens(epoch) {
-		return nil
-	}
 	pair := k.pair(start, day)
 	for i := range pair {
 		if s := pair[i].Load(); s != nil && s.epoch == epoch && s.start == start && s.day == day {
@@ -52,7 +43,7 @@ func (k *subkeys) get(epoch int, start uint64, day uint16) *subkey {
 	info = binary.BigEndian.AppendUint16(info, day)
 	root, err := k.epochs.at(epoch, "token")
 	if err != nil {
-		return nil // retired meanwhile
+		return nil
 	}
 	block, err := aes.NewCipher(derive(root, string(info), 32))
 	if err != nil {

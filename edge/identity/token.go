@@ -32,8 +32,8 @@ const (
 var (
 	// ErrTokenMalformed: not a token at all: its length, alphabet or version.
 	ErrTokenMalformed = errors.New("the token is malformed")
-	// ErrTokenForged: not sealed under this cluster's secret, in an epoch that is
-	// retired or that this node has not, or changed since.
+	// ErrTokenForged: not sealed under this cluster's secret, in an epoch that
+	// this node has not, or changed since.
 	ErrTokenForged = errors.New("the token is forged or of another cluster")
 	// ErrTokenExpired: sealed by this cluster, but over TokenSeconds ago, or
 	// more than TokenSkewSeconds from now.
@@ -149,7 +149,7 @@ type Tokens struct {
 }
 
 // NewTokens returns the tokens of the secret's cluster, under a new random start. They
-// are sealed in the active epoch, and opened in every one that is kept. Their Nonce is
+// are sealed in the active epoch, and opened in every one. Their Nonce is
 // of the first secret, so that a showing keeps its identity through all epochs.
 func NewTokens(s Secret) *Tokens {
 	var start [8]byte
@@ -226,7 +226,7 @@ func (t *Tokens) Append(dst []byte, g *Grant) []byte {
 	binary.BigEndian.PutUint64(nonce[4:], g.count)
 	key := t.keys.get(g.epoch, t.start, uint16(g.Issued/secondsPerDay))
 	if key == nil {
-		panic("BUG: a token of an epoch that is retired while it is in use")
+		panic("BUG: the epoch in use has no secret")
 	}
 	t.keys.put(key)
 	b = key.aead.Seal(head, nonce, b[headSize:], head)

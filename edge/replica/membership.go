@@ -67,11 +67,11 @@ type membership struct {
 	revision uint64    // of our last refresh, in that bucket
 	joined   bool
 
-	saidReads string   // in that bucket
-	awaits    []string // who keeps the cluster from going over to the newest epoch
+	saidReads string // in that bucket
 
 	lostMu sync.Mutex // guards what follows; taken inside mu
 	lost   error      // why the name is not ours
+	awaits []string   // who keeps the cluster from going over to the newest epoch
 
 	stop    context.CancelFunc // nil until joined
 	running sync.WaitGroup

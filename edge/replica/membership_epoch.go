@@ -114,7 +114,7 @@ func (m *membership) goOver(ctx context.Context) error {
 	active, _ := m.options.Seals.Active()
 	number, fingerprint := m.options.Seals.Newest()
 	if number <= active {
-		m.awaits = nil
+		m.setAwaits(nil)
 		return nil
 	}
 	asking, cancel := context.WithTimeout(ctx, createTimeout)
@@ -123,7 +123,7 @@ func (m *membership) goOver(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("look who reads epoch %d: %w", number, err)
 	}
-	m.awaits = waits
+	m.setAwaits(waits)
 	if len(waits) > 0 {
 		return nil
 	}
@@ -141,6 +141,19 @@ func (m *membership) goOver(ctx context.Context) error {
 		return fmt.Errorf("go over to epoch %d: %w", number, err)
 	}
 	return m.useEpoch(ctx)
+}
+
+func (m *membership) setAwaits(names []string) {
+	m.lostMu.Lock()
+	defer m.lostMu.Unlock()
+	m.awaits = names
+}
+
+// awaited are the nodes that keep the cluster from going over to the newest epoch, as far as is known.
+func (m *membership) awaited() []string {
+	m.lostMu.Lock()
+	defer m.lostMu.Unlock()
+	return m.awaits
 }
 
 // without are the nodes whose names are alive and that do not say that they read the epoch.

@@ -48,10 +48,10 @@ func TestMembershipGoesOverTogether(t *testing.T) {
 	}
 	for i := range 2 {
 		seals[i].learn(2)
-		nodes[i].look(t, "the lack of the third is known", func() bool { return len(nodes[i].awaits) == 2-i })
+		nodes[i].look(t, "the lack of the third is known", func() bool { return len(nodes[i].awaited()) == 2-i })
 	}
-	if nodes[1].awaits[0] != "c.d" || activeOf(seals[0])+activeOf(seals[1]) != 0 {
-		t.Errorf("awaits %q; active %d, %d", nodes[1].awaits, activeOf(seals[0]), activeOf(seals[1]))
+	if nodes[1].awaited()[0] != "c.d" || activeOf(seals[0])+activeOf(seals[1]) != 0 {
+		t.Errorf("awaits %q; active %d, %d", nodes[1].awaited(), activeOf(seals[0]), activeOf(seals[1]))
 	}
 	seals[2].learn(2)
 	nodes[2].look(t, "over", func() bool { return activeOf(seals[2]) == 2 })

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -244,8 +245,11 @@ func (c *copier) dropOld(ctx context.Context, objects jetstream.ObjectStore, kv 
 	if age == 0 { // for ever, or not known
 		age = defaultMaxAge
 	}
+	writes := c.keeper.codec.writes()
+	sealed := slices.ContainsFunc(copies, func(m manifest) bool { return m.Fingerprint == writes })
 	for _, m := range copies {
-		if c.now().Sub(m.stored) > age {
+		// Where there is one of the epoch in use, those of earlier ones are of no use and not to stay.
+		if c.now().Sub(m.stored) > age || sealed && m.Fingerprint != writes {
 			if err := kv.Delete(ctx, manifestPrefix+nameKey(m.Node)); err != nil {
 				return err
 			}

@@ -17,7 +17,8 @@
 // NAME is the list's name with every byte outside a-z, 0-9, _ and - written %XX,
 // or, where that is long, in base32 (names.go).
 // No file, error, report or notice holds an identifier: they are hashed by
-// Options.Hash as soon as they are read.
+// Options.Hash as soon as they are read. What those hashes stand in is sealed where
+// Options.Seals says so (seal.go); Reseal writes anew what was sealed before.
 //
 // # Merge
 //

@@ -41,63 +41,112 @@ func goOver(t *testing.T, s identity.Secret) {
 	}
 }
 
+// epochLists are nodes that share lists, each with the secret as it read it.
+type epochLists struct {
+	t       *testing.T
+	secrets []identity.Secret
+	store   *store
+	lists   *lists
+	dirs    []string
+	nodes   []*node
+	keys    [][16]byte // of asked
+}
+
+const epochAsked = "u1 u2 u3 u4 u5 u6"
+
+func (c *epochLists) start() *node {
+	l, i := &link{store: c.store}, len(c.nodes)
+	c.dirs = append(c.dirs, c.t.TempDir())
+	n := startNode(c.t, c.dirs[i], testPolicy, func(o *edge.Options) {
+		o.Name, o.Secret = fmt.Sprint("node ", i), c.secrets[i]
+		o.Shared, o.Lists = l, &listLink{lists: c.lists, link: l}
+	})
+	c.nodes = append(c.nodes, n)
+	return n
+}
+
+// clear says whether a key stands in b, or a half of one.
+func (c *epochLists) clear(b []byte) bool {
+	for _, key := range c.keys {
+		if bytes.Contains(b, key[:8]) || bytes.Contains(b, key[8:]) {
+			return true
+		}
+	}
+	return false
+}
+
 // Lists hold on all nodes while these go over to another epoch one after the other; then
 // no file of a node or of the cluster has a key in clear, both uploads are there to roll
 // back to, and a node that joins takes them.
 func TestListsThroughEpochs(t *testing.T) {
-	secrets, s, all := epochSecrets(t, 4), newStore(), newLists()
-	var nodes []*node
-	var dirs []string
-	start := func(i int) *node {
-		l := &link{store: s}
-		dirs = append(dirs, t.TempDir())
-		n := startNode(t, dirs[i], testPolicy, func(o *edge.Options) {
-			o.Name, o.Secret = fmt.Sprint("node ", i), secrets[i]
-			o.Shared, o.Lists = l, &listLink{lists: all, link: l}
-		})
-		nodes = append(nodes, n)
-		return n
+	c := &epochLists{t: t, secrets: epochSecrets(t, 4), store: newStore(), lists: newLists()}
+	for _, user := range strings.Fields(epochAsked) {
+		c.keys = append(c.keys, identity.NewHasher(c.secrets[0]).Key("user.id", []byte(user)))
 	}
-	for i := range 3 {
-		start(i)
+	for range 3 {
+		c.start()
 	}
-	const asked = "u1 u2 u3 u4 u5 u6"
-	nodes[0].must(201, "PUT", customers+"?id=user.id", "text/plain", "u1\nu2\n", nil)
-	members(t, "u1 u2", asked, nodes...)
-	nodes[1].must(200, "PUT", customers+"?id=user.id", "text/plain", "u3\nu4\n", nil)
-	nodes[2].must(200, "POST", customers+"/add?id=user.id", "text/plain", "u5\n", nil)
-	members(t, "u3 u4 u5", asked, nodes...)
-	for i := range 3 {
-		goOver(t, secrets[i])
-		nodes[i].must(200, "POST", customers+"/add?id=user.id", "text/plain", "u6\n", nil)
-		members(t, "u3 u4 u5 u6", asked, nodes...)
-		nodes[(i+1)%3].must(200, "POST", customers+"/remove?id=user.id", "text/plain", "u6\n", nil)
-		members(t, "u3 u4 u5", asked, nodes...)
-	}
-	var keys [][16]byte
-	for _, user := range strings.Fields(asked) {
-		keys = append(keys, identity.NewHasher(secrets[0]).Key("user.id", []byte(user)))
-	}
-	clear := func(b []byte) bool {
-		for _, key := range keys {
-			if bytes.Contains(b, key[:8]) || bytes.Contains(b, key[8:]) {
-				return true
-			}
+	put := func(i, status int, path, body string) {
+		t.Helper()
+		method := "POST"
+		if path == "" {
+			method = "PUT"
 		}
-		return false
+		c.nodes[i].must(status, method, customers+path+"?id=user.id", "text/plain", body, nil)
 	}
-	newest := secrets[0].Epochs().Newest().Fingerprint
+	put(0, 201, "", "u1\nu2\n")
+	members(t, "u1 u2", epochAsked, c.nodes...)
+	put(1, 200, "", "u3\nu4\n")
+	put(2, 200, "/add", "u5\n")
+	members(t, "u3 u4 u5", epochAsked, c.nodes...)
+	for i := range 3 {
+		goOver(t, c.secrets[i])
+		put(i, 200, "/add", "u6\n")
+		members(t, "u3 u4 u5 u6", epochAsked, c.nodes...)
+		put((i+1)%3, 200, "/remove", "u6\n")
+		members(t, "u3 u4 u5", epochAsked, c.nodes...)
+	}
+	c.sealed()
+	goOver(t, c.secrets[3])
+	joiner := c.start()
+	eventually(t, "the joiner is ready", func() bool { status, _ := joiner.do("GET", "/readyz", "", ""); return status == 200 })
+	members(t, "u3 u4 u5", epochAsked, c.nodes...)
+	joiner.must(200, "POST", customers+"/rollback", "", "", nil)
+	members(t, "u1 u2 u5", epochAsked, c.nodes...)
+	for i, n := range c.nodes {
+		if ready, detail := n.condition("lists"); !ready || detail != "" {
+			t.Errorf("node %d: %v %q", i, ready, detail)
+		}
+	}
+}
+
+// sealed waits until the cluster's uploads and the files of each node are, and the nodes say so.
+func (c *epochLists) sealed() {
+	t := c.t
+	t.Helper()
+	newest := c.secrets[0].Epochs().Newest().Fingerprint
 	eventually(t, "the cluster's uploads are sealed", func() bool {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		document := string(s.kept["list.customers"].document)
-		return strings.Count(document, newest) == 2 && !strings.Contains(document, secrets[0].Fingerprint())
+		c.store.mu.Lock()
+		defer c.store.mu.Unlock()
+		document := string(c.store.kept["list.customers"].document)
+		return strings.Count(document, newest) == 2 && !strings.Contains(document, c.secrets[0].Fingerprint())
 	})
-	for i, dir := range dirs {
+	c.lists.mu.Lock()
+	files := 0
+	for _, b := range c.lists.files { // those of before are swept within the hour
+		if !c.clear(b) {
+			files++
+		}
+	}
+	c.lists.mu.Unlock()
+	if files < 2 {
+		t.Errorf("%d sealed files in the cluster", files)
+	}
+	for i, dir := range c.dirs {
 		eventually(t, "the files of the node are sealed", func() bool {
 			files, err := filepath.Glob(filepath.Join(dir, "suppress", "lists", "customers", "*"))
 			for _, f := range files {
-				if b, err := os.ReadFile(f); err == nil && clear(b) { // or replaced meanwhile
+				if b, err := os.ReadFile(f); err == nil && c.clear(b) { // or replaced meanwhile
 					return false
 				}
 			}
@@ -113,37 +162,18 @@ func TestListsThroughEpochs(t *testing.T) {
 				EarlierEpoch bool `json:"earlier_epoch"`
 			}
 		}
-		nodes[i].must(200, "GET", "/v1/status", "", "", &status)
+		eventually(t, "the node says so", func() bool {
+			status.Lists = nil
+			c.nodes[i].must(200, "GET", "/v1/status", "", "", &status)
+			for _, l := range status.Lists {
+				if l.List == "customers" {
+					return l.Epoch == newest && !l.EarlierEpoch
+				}
+			}
+			return false
+		})
 		if status.Secret.Active != 1 || status.Secret.Newest != 1 || len(status.Secret.Epochs) != 2 {
 			t.Errorf("node %d: %+v", i, status.Secret)
-		}
-		for _, l := range status.Lists {
-			if l.List == "customers" && (l.Epoch != newest || l.EarlierEpoch) {
-				t.Errorf("node %d: %+v", i, l)
-			}
-		}
-	}
-	goOver(t, secrets[3])
-	joiner := start(3)
-	eventually(t, "the joiner is ready", func() bool { status, _ := joiner.do("GET", "/readyz", "", ""); return status == 200 })
-	members(t, "u3 u4 u5", asked, nodes...)
-	// Of the files that the cluster keeps, those in use are sealed; the ones before are swept within the hour.
-	all.mu.Lock()
-	sealed := 0
-	for _, b := range all.files {
-		if !clear(b) {
-			sealed++
-		}
-	}
-	all.mu.Unlock()
-	if sealed < 2 {
-		t.Errorf("%d sealed files", sealed)
-	}
-	joiner.must(200, "POST", customers+"/rollback", "", "", nil)
-	members(t, "u1 u2 u5", asked, nodes...)
-	for i, n := range nodes {
-		if ready, detail := n.condition("lists"); !ready || detail != "" {
-			t.Errorf("node %d: %v %q", i, ready, detail)
 		}
 	}
 }

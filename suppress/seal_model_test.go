@@ -81,106 +81,129 @@ func wantSealed(t *testing.T, dir string, n int) {
 	}
 }
 
+// resealed is a store with one list in two generations and some changes: u3, u4, u5 and, until
+// a second, u7 are members; without the second upload u1, u3 and u7 would be.
+type resealed struct {
+	t      *testing.T
+	dir    string
+	epochs epochs
+	clock  *testClock
+	s      *suppress.Store
+}
+
+func (r *resealed) open() {
+	r.t.Helper()
+	o := options(r.dir)
+	o.Seals, o.Now = &r.epochs, r.clock.now
+	r.s = open(r.t, o)
+	if n := r.s.Notices(); len(n) > 0 {
+		r.t.Fatalf("%v", n)
+	}
+	d := people("l")
+	d.Exact = true
+	declare(r.t, r.s, d)
+}
+
+func (r *resealed) fill() {
+	r.t.Helper()
+	for _, up := range []string{"u1\nu2\nu3\n", "u2\nu3\nu4\nu5\n"} {
+		if _, err := r.s.Replace("l", strings.NewReader(up), plain); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	until := plain
+	until.Until = uint32(r.clock.at) + 1000
+	if _, err := r.s.Change("l", suppress.Add, strings.NewReader("u7\n"), until); err != nil {
+		r.t.Fatal(err)
+	}
+	if err := r.s.Compact("l", r.s.Sequence()); err != nil { // u7 leaves at a second of its own
+		r.t.Fatal(err)
+	}
+	if _, err := r.s.Change("l", suppress.Remove, strings.NewReader("u2\n"), plain); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// check looks everybody up, by the filter and in the key file.
+func (r *resealed) check(when string) {
+	r.t.Helper()
+	var got []int
+	v, now := r.s.View(), uint32(r.clock.at)
+	var p suppress.Probe
+	for id := range 9 {
+		key := testHash("user.id", fmt.Appendf(nil, "u%d", id))
+		p.Reset(key)
+		in := v.Contains(v.List("l"), &p, now)
+		if settled, err := r.s.Member("l", key); err != nil || settled != in {
+			r.t.Errorf("%s: u%d: %v, settled %v, %v", when, id, in, settled, err)
+		}
+		if in {
+			got = append(got, id)
+		}
+		if id == 7 && v.Contains(v.List("l"), &p, now+1000) {
+			r.t.Errorf("%s: u7 does not leave", when)
+		}
+	}
+	if fmt.Sprint(got) != "[3 4 5 7]" {
+		r.t.Errorf("%s: members %v", when, got)
+	}
+}
+
+// reseal writes the list anew in the epoch in use; again it has nothing to do.
+func (r *resealed) reseal(epoch int) {
+	r.t.Helper()
+	before, err := r.s.Status("l")
+	if err != nil || !before.EarlierEpoch || before.Epoch != epochName(epoch-1) {
+		r.t.Fatalf("%+v, %v", before, err)
+	}
+	if err := r.s.Reseal(); err != nil {
+		r.t.Fatal(err)
+	}
+	after, err := r.s.Status("l")
+	if err != nil || after.EarlierEpoch || after.Epoch != epochName(epoch) || after.Generation != before.Generation || after.Previous != before.Previous || after.Start != before.Start || after.Keys != before.Keys {
+		r.t.Fatalf("%+v, before %+v, %v", after, before, err)
+	}
+	wantSealed(r.t, r.dir, 9)
+	files, _ := filepath.Glob(filepath.Join(r.dir, "lists", "*", "*"))
+	was := make([][]byte, len(files))
+	for i, f := range files {
+		was[i], _ = os.ReadFile(f)
+	}
+	if err := r.s.Reseal(); err != nil {
+		r.t.Fatal(err)
+	}
+	for i, f := range files {
+		if b, _ := os.ReadFile(f); !bytes.Equal(b, was[i]) {
+			r.t.Errorf("%s was written again for nothing", filepath.Base(f))
+		}
+	}
+}
+
 // The files of a list go over to another epoch as they are: the same members, numbers
 // and ends, and no key in clear; and nothing is done twice.
 func TestReseal(t *testing.T) {
-	dir, e, clock := t.TempDir(), &epochs{}, newTestClock()
-	o := options(dir)
-	o.Seals, o.Now = e, clock.now
-	s := open(t, o)
-	d := people("l")
-	d.Exact = true
-	declare(t, s, d)
-	until := plain
-	until.Until = uint32(clock.at) + 1000
-	for _, up := range []string{"u1\nu2\nu3\n", "u2\nu3\nu4\nu5\n"} {
-		if _, err := s.Replace("l", strings.NewReader(up), plain); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if _, err := s.Change("l", suppress.Add, strings.NewReader("u7\n"), until); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Compact("l", s.Sequence()); err != nil { // u7 leaves at a second of its own
-		t.Fatal(err)
-	}
-	if _, err := s.Change("l", suppress.Remove, strings.NewReader("u2\n"), plain); err != nil {
-		t.Fatal(err)
-	}
-	check := func(when string) {
-		t.Helper()
-		var got []int
-		v := s.View()
-		var p suppress.Probe
-		for id := range 9 {
-			key := testHash("user.id", fmt.Appendf(nil, "u%d", id))
-			p.Reset(key)
-			in := v.Contains(v.List("l"), &p, uint32(clock.at))
-			if settled, err := s.Member("l", key); err != nil || settled != in {
-				t.Errorf("%s: u%d: %v, settled %v, %v", when, id, in, settled, err)
-			}
-			if in {
-				got = append(got, id)
-			}
-			if id == 7 && v.Contains(v.List("l"), &p, uint32(clock.at)+1000) {
-				t.Errorf("%s: u7 does not leave", when)
-			}
-		}
-		if fmt.Sprint(got) != "[3 4 5 7]" {
-			t.Errorf("%s: members %v", when, got)
-		}
-	}
-	reopen := func() {
-		t.Helper()
-		if err := s.Close(); err != nil {
-			t.Fatal(err)
-		}
-		if s = open(t, o); len(s.Notices()) > 0 {
-			t.Fatalf("%v", s.Notices())
-		}
-		declare(t, s, d)
-	}
-	check("epoch 0")
+	r := &resealed{t: t, dir: t.TempDir(), clock: newTestClock()}
+	r.open()
+	r.fill()
+	r.check("epoch 0")
 	for epoch := 1; epoch <= 3; epoch++ {
-		e.use(epoch)
-		before, err := s.Status("l")
-		if err != nil || !before.EarlierEpoch || before.Epoch != epochName(epoch-1) {
-			t.Fatalf("%+v, %v", before, err)
-		}
-		check("active, and not sealed anew")
+		r.epochs.use(epoch)
+		r.check("active, and not sealed anew")
 		if epoch == 2 {
-			reopen()
-			check("opened between")
+			r.s.Close()
+			r.open()
+			r.check("opened between")
 		}
-		if err := s.Reseal(); err != nil {
-			t.Fatal(err)
-		}
-		after, err := s.Status("l")
-		if err != nil || after.EarlierEpoch || after.Epoch != epochName(epoch) || after.Generation != before.Generation || after.Previous != before.Previous || after.Start != before.Start || after.Keys != before.Keys {
-			t.Fatalf("%+v, before %+v, %v", after, before, err)
-		}
-		check("sealed anew")
-		wantSealed(t, dir, 9)
-		files, _ := filepath.Glob(filepath.Join(dir, "lists", "*", "*"))
-		was := make([][]byte, len(files))
-		for i, f := range files {
-			was[i], _ = os.ReadFile(f)
-		}
-		if err := s.Reseal(); err != nil {
-			t.Fatal(err)
-		}
-		for i, f := range files {
-			if b, _ := os.ReadFile(f); !bytes.Equal(b, was[i]) {
-				t.Errorf("%s was written again for nothing", filepath.Base(f))
-			}
-		}
-		reopen()
-		check("opened again")
+		r.reseal(epoch)
+		r.check("sealed anew")
+		r.s.Close()
+		r.open()
+		r.check("opened again")
 	}
-	if _, err := s.Rollback("l"); err != nil {
+	if _, err := r.s.Rollback("l"); err != nil {
 		t.Fatal(err)
 	}
-	if st, _ := s.Status("l"); st.Keys != 3 { // u1, u3, u7 of u1 u2 u3, by the changes since
+	if st, _ := r.s.Status("l"); st.Keys != 3 {
 		t.Errorf("%d keys after the rollback", st.Keys)
 	}
 }

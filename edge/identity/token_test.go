@@ -370,8 +370,9 @@ func TestTokenPanicsOverItsBounds(t *testing.T) {
 }
 
 func FuzzOpen(f *testing.F) {
-	s := testSecret(f, 0)
+	s := rotated(f, 0, 2)
 	tokens := newTokens(s, 42)
+	f.Add(newTokens(testSecret(f, 0), 43).Append(nil, testGrant(NewHasher(s), 2, 2)))
 	for _, n := range []int{0, 1, 3, 16} {
 		f.Add(newTokens(s, 43).Append(nil, testGrant(NewHasher(s), n, n)))
 	}

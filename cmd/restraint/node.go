@@ -101,7 +101,7 @@ func openKeeper(cfg *Config, secret identity.Secret, secretMade bool, log *slog.
 	k, err := replica.Open(replica.Options{
 		Dir:           filepath.Join(cfg.Data, "counters"),
 		Fingerprint:   secret.Fingerprint(),
-		Seals:         seals{secret.Epochs()},
+		Seals:         secret.Epochs().Seals(),
 		SecretMade:    secretMade,
 		RoutingSeed:   0, // one node has every partition
 		SnapshotEvery: cfg.Snapshot.Every,

@@ -94,20 +94,7 @@ func (c *secretShowCmd) Run(p *process) error {
 	return t.flush()
 }
 
-// seals are the epochs of the secret as the replica package knows them.
-type seals struct{ *identity.Epochs }
-
-var _ replica.Seals = seals{}
-
-func (s seals) Active() (number int, fingerprint string) {
-	e := s.Epochs.Active()
-	return e.Number, e.Fingerprint
-}
-
-func (s seals) Newest() (number int, fingerprint string) {
-	e := s.Epochs.Newest()
-	return e.Number, e.Fingerprint
-}
+var _ replica.Seals = identity.Seals{}
 
 // reloadSecret takes over the epochs of the file; what is wrong with it is logged and
 // those in force stay.

@@ -87,6 +87,24 @@ func (e *Epochs) Active() Epoch {
 	return now.all[now.active].Epoch
 }
 
+// Seals are Epochs in plain words, for packages that do not know this one.
+type Seals struct{ *Epochs }
+
+// Seals returns the same epochs as Seals.
+func (e *Epochs) Seals() Seals { return Seals{e} }
+
+// Active is Epochs.Active.
+func (s Seals) Active() (number int, fingerprint string) {
+	e := s.Epochs.Active()
+	return e.Number, e.Fingerprint
+}
+
+// Newest is Epochs.Newest.
+func (s Seals) Newest() (number int, fingerprint string) {
+	e := s.Epochs.Newest()
+	return e.Number, e.Fingerprint
+}
+
 // Newest is the last epoch that the secret file has; it is prepared, or active.
 func (e *Epochs) Newest() Epoch {
 	now := e.now.Load()

@@ -31,13 +31,16 @@ const (
 // useEpoch brings the epoch that the cluster has in use and this node's together. The caller holds mu.
 func (m *membership) useEpoch(ctx context.Context) error {
 	seals := m.options.Seals
-	if seals == nil {
-		return nil
-	}
 	asking, cancel := context.WithTimeout(ctx, brokerTimeout)
 	defer cancel()
-	number, fingerprint := seals.Active()
 	e, err := m.kv.Get(asking, epochKey)
+	if seals == nil {
+		if err == nil {
+			return fmt.Errorf("%w: the cluster writes in epoch %.32q, and this node was opened without Options.Seals", ErrEpoch, e.Value())
+		}
+		return ignore(err, jetstream.ErrKeyNotFound)
+	}
+	number, fingerprint := seals.Active()
 	if errors.Is(err, jetstream.ErrKeyNotFound) {
 		if number == 0 {
 			return nil

@@ -69,6 +69,9 @@ func TestMembershipGoesOverTogether(t *testing.T) {
 	if !errors.Is(err, ErrEpoch) || !strings.Contains(err.Error(), sealFingerprint(2)) || !strings.Contains(err.Error(), sealFingerprint(1)) || activeOf(old) != 0 {
 		t.Errorf("a node without the epoch: %v", err)
 	}
+	if err := c.node(t.TempDir(), "e", secretHex, nil).entersOrNot(t); !errors.Is(err, ErrEpoch) {
+		t.Errorf("a node that knows of no epochs: %v", err)
+	}
 	late := newSeals(2, 0)
 	if err := c.epochNode(t.TempDir(), "e", late).entersOrNot(t); err != nil || activeOf(late) != 2 {
 		t.Errorf("a node with it: %v, active %d", err, activeOf(late))

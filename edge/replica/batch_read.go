@@ -65,10 +65,6 @@ func (b *Batch) parse(enc []byte) error {
 		if version < batchVersion || version >= batchSealed {
 			return fmt.Errorf("%w: batch of version %d that is sealed", ErrVersion, version)
 		}
-	} else if b.codec != nil && le.Uint64(enc[8:]) == b.codec.Fingerprint {
-		if err := b.codec.reads(b.codec.Fingerprint, false); err != nil {
-			return err // epoch 0 is retired
-		}
 	}
 	n := int(le.Uint16(enc[6:])) * batchEntry
 	if n > len(body) {

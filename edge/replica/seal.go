@@ -22,7 +22,7 @@ type Seals interface {
 	// Readable are the fingerprints of all epochs that it can read.
 	Readable() []string
 	// Subkey is the key of 32 bytes of an epoch for one purpose and salt; nil where the epoch seals nothing. The error says that this node
-	// has not its secret, or that it was retired.
+	// has not its secret.
 	Subkey(fingerprint, purpose string, salt []byte) ([]byte, error)
 	// Activate has this node write in the epoch from now on, unless it writes in a later one. The error says that it has not its secret.
 	Activate(fingerprint string) error

@@ -17,10 +17,9 @@ import (
 type testSeals struct {
 	word string
 
-	mu      sync.Mutex
-	known   int // epochs 0 to known
-	active  int
-	retired int // epochs below it are
+	mu     sync.Mutex
+	known  int // epochs 0 to known
+	active int
 }
 
 func newSeals(known, active int) *testSeals {
@@ -54,7 +53,7 @@ func (s *testSeals) Newest() (int, string) {
 func (s *testSeals) Readable() (all []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i := s.retired; i <= s.known; i++ {
+	for i := range s.known + 1 {
 		all = append(all, sealFingerprint(i))
 	}
 	return all
@@ -63,7 +62,7 @@ func (s *testSeals) Readable() (all []string) {
 var errNoSecret = errors.New("no secret")
 
 func (s *testSeals) number(fingerprint string) (int, error) {
-	for i := s.retired; i <= s.known; i++ {
+	for i := range s.known + 1 {
 		if sealFingerprint(i) == fingerprint {
 			return i, nil
 		}
@@ -171,12 +170,10 @@ func TestSealedBatchRefused(t *testing.T) {
 	}
 	other := sealedCodec(1, 1)
 	other.sealer.seals.(*testSeals).word = "another cluster"
-	retired := sealedCodec(2, 2)
-	retired.sealer.seals.(*testSeals).retired = 2
 	for name, c := range map[string]struct {
 		codec *Codec
 		want  error
-	}{"without epochs": {&testCodec, ErrEpoch}, "without this epoch": {sealedCodec(0, 0), ErrEpoch}, "with another secret": {other, ErrBatch}, "after it was retired": {retired, ErrEpoch}} {
+	}{"without epochs": {&testCodec, ErrEpoch}, "without this epoch": {sealedCodec(0, 0), ErrEpoch}, "with another secret": {other, ErrBatch}} {
 		b := c.codec.Batch()
 		if _, err := b.ParseNext(enc); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v", name, err)
@@ -186,15 +183,11 @@ func TestSealedBatchRefused(t *testing.T) {
 	if _, err := zero.ParseNext(enc); !errors.Is(err, ErrEpoch) {
 		t.Errorf("the zero batch: %v", err)
 	}
-	// What is not sealed is read until epoch 0 is retired, and one of another cluster is told.
+	// What is not sealed is read, and one of another cluster is told.
 	clear := encode(t, []caps.Change{{Kind: caps.ChangeErase, Keys: keys, Until: 5}})
 	b := reader.Batch()
 	if _, err := b.ParseNext(clear); err != nil || reader.foreign(&b) {
 		t.Errorf("of epoch 0: %v", err)
-	}
-	b = retired.Batch()
-	if _, err := b.ParseNext(clear); !errors.Is(err, ErrEpoch) {
-		t.Errorf("of epoch 0 that is retired: %v", err)
 	}
 	claims := bytes.Clone(clear)
 	fingerprint, _ := parseFingerprint(sealFingerprint(1))

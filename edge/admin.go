@@ -216,6 +216,7 @@ func (n *Node) getStatus(ctx *fasthttp.RequestCtx) {
 		"counters":           countersOf(n.caps.Stats()),
 		"secret_fingerprint": n.options.Secret.Fingerprint(),
 		"audit":              n.auditStatus(),
+		"secret":             n.epochStatus(),
 	}
 	if r := n.keeper.Kept().Replication; r != nil {
 		status["replication"] = r

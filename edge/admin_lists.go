@@ -27,6 +27,7 @@ func (n *Node) openLists() (err error) {
 		MaxRejected: o.MaxRejected,
 		MaxShrink:   o.MaxShrink,
 		Fingerprint: o.Secret.Fingerprint(),
+		Seals:       listSeals{o.Secret.Epochs()},
 		Hash:        n.hasher.Key,
 		Item:        n.itemOf,
 		MaxChanges:  o.ListChanges,
@@ -344,6 +345,7 @@ var listStatus = []struct {
 	{suppress.ErrFull, fasthttp.StatusServiceUnavailable},
 	{suppress.ErrVersion, fasthttp.StatusServiceUnavailable},
 	{suppress.ErrFingerprint, fasthttp.StatusServiceUnavailable},
+	{suppress.ErrEpoch, fasthttp.StatusServiceUnavailable},
 	{suppress.ErrClosed, fasthttp.StatusServiceUnavailable},
 }
 

@@ -115,7 +115,7 @@ func (n *Node) removeKeys(ctx context.Context, list string, keys []caps.Key) err
 	if n.options.Lists == nil {
 		return n.lists.RemoveKeys(list, keys)
 	}
-	message, err := suppress.AppendChange(nil, &suppress.Change{List: list, Fingerprint: n.options.Secret.Fingerprint(), Op: suppress.Remove, Keys: keys})
+	message, err := n.lists.AppendChange(nil, &suppress.Change{List: list, Op: suppress.Remove, Keys: keys})
 	if err != nil {
 		return err
 	}

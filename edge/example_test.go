@@ -32,7 +32,7 @@ func openNode(dir string, rules []byte) (node *edge.Node, close func() error, er
 	if err != nil {
 		return nil, nil, err
 	}
-	keeper, err := replica.Open(replica.Options{Dir: filepath.Join(dir, "counters"), Fingerprint: secret.Fingerprint(), SecretMade: made, Log: quiet})
+	keeper, err := replica.Open(replica.Options{Dir: filepath.Join(dir, "counters"), Fingerprint: secret.Fingerprint(), Seals: secret.Epochs().Seals(), SecretMade: made, Log: quiet})
 	if err != nil {
 		return nil, nil, err
 	}

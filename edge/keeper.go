@@ -55,7 +55,10 @@ type Replication struct {
 	Refusals Stream `json:"refusals"`
 	// ClockServers is the servers' time when the local clocks were as ClockAsked says
 	// (the monotonic one too); zero while it is not known.
-	ClockAsked   time.Time `json:"-"`
+	ClockAsked time.Time `json:"-"`
+	// EpochAwaits are the nodes that cannot read the newest epoch of the secret that
+	// this one has, which keeps the cluster from going over to it.
+	EpochAwaits  []string  `json:"-"`
 	ClockServers time.Time `json:"-"`
 	// AppliedRecords are changes of one key that came from other nodes. SentMessages
 	// were acknowledged; Resent is how often what was not had to be sent again, and

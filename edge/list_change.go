@@ -137,7 +137,7 @@ const changeTimeout = 10 * time.Second
 // that has no room is waited for: what reads the stream makes room, since it knows
 // that all changes before it are here.
 func (n *Node) applyOwn(ctx context.Context, number uint64, message []byte) error {
-	c, err := suppress.ParseChange(message)
+	c, err := n.lists.ParseChange(message)
 	if err != nil {
 		panic("BUG: a change that was made here cannot be read: " + err.Error())
 	}

@@ -22,7 +22,7 @@ func TestListProblems(t *testing.T) {
 		"ErrFingerprint": suppress.ErrFingerprint, "ErrDamaged": suppress.ErrDamaged, "ErrFull": suppress.ErrFull,
 		"ErrClosed": suppress.ErrClosed, "ErrName": suppress.ErrName, "ErrOlder": suppress.ErrOlder, "ErrReplay": suppress.ErrReplay,
 		"ErrVersion": suppress.ErrVersion, "ErrNoSpace": suppress.ErrNoSpace, "ErrNotDurable": suppress.ErrNotDurable,
-		"ErrExpanded": suppress.ErrExpanded, "ErrRatio": suppress.ErrRatio, "ErrTooSlow": suppress.ErrTooSlow,
+		"ErrEpoch": suppress.ErrEpoch, "ErrExpanded": suppress.ErrExpanded, "ErrRatio": suppress.ErrRatio, "ErrTooSlow": suppress.ErrTooSlow,
 	}
 	file, err := parser.ParseFile(token.NewFileSet(), "../suppress/suppress.go", nil, 0)
 	if err != nil {

@@ -232,11 +232,11 @@ func (n *Node) replayOf(ctx context.Context, list string, after, through uint64)
 			if number <= after || number > through || len(message) == 0 {
 				return nil
 			}
-			c, err := suppress.ParseChange(message)
+			c, err := n.lists.ParseChange(message)
 			switch {
-			case errors.Is(err, suppress.ErrVersion):
+			case errors.Is(err, suppress.ErrVersion), errors.Is(err, suppress.ErrEpoch):
 				return err
-			case err != nil || c.List != list || c.Fingerprint != n.options.Secret.Fingerprint():
+			case err != nil || c.List != list || n.lists.Foreign(&c):
 				return nil
 			}
 			return yield(number, &c)
@@ -276,11 +276,11 @@ func (n *Node) applyListChange(before, number uint64, message []byte) error {
 	if len(message) == 0 {
 		return nil // the number of an upload
 	}
-	c, err := suppress.ParseChange(message)
+	c, err := n.lists.ParseChange(message)
 	switch {
-	case errors.Is(err, suppress.ErrVersion):
+	case errors.Is(err, suppress.ErrVersion), errors.Is(err, suppress.ErrEpoch):
 		return n.stuckList(number, err)
-	case err != nil, c.Fingerprint != n.options.Secret.Fingerprint():
+	case err != nil, n.lists.Foreign(&c):
 		n.metrics.listChangesIgnored.Inc()
 		n.log.Error("a change of a list cannot be used and is ignored", "number", number, "error", fmt.Sprint(err))
 		return nil

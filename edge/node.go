@@ -246,6 +246,7 @@ func (n *Node) Run(ctx context.Context) error {
 	}
 	running.Go(func() { n.sweep(ctx) })
 	running.Go(func() { n.keepLists(ctx) })
+	running.Go(func() { n.sealLists(ctx) })
 	running.Go(func() { n.sharePolicy(ctx) })
 	running.Go(func() { n.shareLists(ctx) })
 	running.Go(func() { n.keepEffects(ctx) })

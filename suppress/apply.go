@@ -137,7 +137,7 @@ func (s *Store) journalLocked(l *list, of shape) error {
 	if s.isClosed() {
 		return ErrClosed
 	}
-	if l.log == nil || l.log.shape != of {
+	if l.log == nil || l.log.shape != of || l.log.fingerprint != s.vault.active() {
 		if err := s.makeDir(l.dir); err != nil {
 			return err
 		}

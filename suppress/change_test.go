@@ -53,7 +53,7 @@ func TestChangeForm(t *testing.T) {
 			t.Fatalf("byte %d flipped: %v", n, err)
 		}
 	}
-	whole[4] = 3
+	whole[4] = 4
 	if _, err := suppress.ParseChange(whole); !errors.Is(err, suppress.ErrVersion) {
 		t.Fatalf("a version of the future: %v", err)
 	}

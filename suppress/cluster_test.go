@@ -37,6 +37,7 @@ type shipped struct {
 
 type node struct {
 	dir     string
+	epochs  *epochs // all nodes know the same; each is in one of its own
 	s       *suppress.Store
 	applied map[uint64]bool
 	through uint64 // every change up to it was applied
@@ -63,7 +64,7 @@ func (c *cluster) note(format string, args ...any) {
 
 func (c *cluster) open(n *node) {
 	o := options(n.dir)
-	o.MaxChanges, o.Now = 40, c.clock.now
+	o.MaxChanges, o.Now, o.Seals = 40, c.clock.now, n.epochs
 	n.s = open(c.t, o)
 	if notices := n.s.Notices(); len(notices) > 0 {
 		c.t.Fatalf("notices: %v", notices)
@@ -76,7 +77,7 @@ func (c *cluster) open(n *node) {
 func newCluster(t *testing.T, seed uint64) *cluster {
 	c := &cluster{t: t, rng: rand.New(rand.NewPCG(seed, 2)), clock: newTestClock(), seq: 1, objects: map[uint64]*shipped{1: {base: modelBase{ids: map[int]bool{}}}}}
 	for range 3 {
-		n := &node{dir: t.TempDir(), applied: make(map[uint64]bool), held: suppress.Publication{Generation: 1}}
+		n := &node{dir: t.TempDir(), applied: make(map[uint64]bool), held: suppress.Publication{Generation: 1}, epochs: &epochs{known: 8}}
 		c.open(n)
 		c.nodes = append(c.nodes, n)
 	}
@@ -136,7 +137,7 @@ func (c *cluster) noChange(seq uint64) bool {
 }
 
 func (c *cluster) apply(n *node, m streamed) {
-	change, err := suppress.ParseChange(m.message)
+	change, err := n.s.ParseChange(m.message)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -251,15 +252,15 @@ func (c *cluster) install(n *node, p suppress.Publication) (suppress.Status, err
 	var gap *suppress.ReplayError
 	if errors.As(err, &gap) {
 		c.replays++
-		st, err = n.s.Install("l", &sh, strings.NewReader(string(up.file)), c.replay(gap))
+		st, err = n.s.Install("l", &sh, strings.NewReader(string(up.file)), c.replay(n, gap))
 	}
 	return st, err
 }
 
-func (c *cluster) replay(gap *suppress.ReplayError) *suppress.Replay {
+func (c *cluster) replay(n *node, gap *suppress.ReplayError) *suppress.Replay {
 	return &suppress.Replay{Through: gap.Through, Changes: func(yield func(uint64, *suppress.Change) error) error {
 		for _, m := range c.stream {
-			change, err := suppress.ParseChange(m.message)
+			change, err := n.s.ParseChange(m.message)
 			if err != nil {
 				return err
 			}
@@ -310,7 +311,15 @@ func (c *cluster) compare(n *node) {
 func (c *cluster) step() {
 	c.clock.pass(c.rng)
 	n := c.nodes[c.rng.IntN(len(c.nodes))]
-	switch k := c.rng.IntN(20); {
+	switch k := c.rng.IntN(22); {
+	case k == 20:
+		n.epochs.use(min(8, n.epochs.active+1))
+		c.note("epoch %d", n.epochs.active)
+	case k == 21:
+		c.note("reseal")
+		if err := n.s.Reseal(); err != nil {
+			c.t.Fatal(err)
+		}
 	case k < 5:
 		c.publish(n)
 	case k < 11:

@@ -10,7 +10,7 @@ import (
 )
 
 func sampleManifest() manifest {
-	return manifest{shape: shapePlain, generation: 3, start: 9, keys: 2, uploaded: 1_800_000_000, fingerprint: "f", list: nameTag("l"), sum: sha256.Sum256(nil)}
+	return manifest{shape: shapePlain, generation: 3, start: 9, keys: 2, uploaded: 1_800_000_000, sealing: sealing{fingerprint: "f"}, list: nameTag("l"), sum: sha256.Sum256(nil)}
 }
 
 func FuzzManifest(f *testing.F) {
@@ -43,27 +43,27 @@ func FuzzPointer(f *testing.F) {
 }
 
 func FuzzJournal(f *testing.F) {
-	head := appendJournalHead(nil, "l", "f", shapePlain)
-	one := appendFrame(bytes.Clone(head), newChange(5, Add, 0), []Key{{1}, {2}})
+	head := appendJournalHead(nil, "l", sealing{fingerprint: "f"}, shapePlain)
+	one := appendFrame(bytes.Clone(head), nil, newChange(5, Add, 0), []Key{{1}, {2}})
 	f.Add(one)
-	f.Add(appendFrame(bytes.Clone(one), newChange(6, Remove, 0), []Key{{1}}))
+	f.Add(appendFrame(bytes.Clone(one), nil, newChange(6, Remove, 0), []Key{{1}}))
 	f.Add(one[:len(one)-1])
-	until := appendFrame(bytes.Clone(one), newChange(6, Add, 1_900_000_000), []Key{{1}})
+	until := appendFrame(bytes.Clone(one), nil, newChange(6, Add, 1_900_000_000), []Key{{1}})
 	f.Add(until)
 	f.Add(until[:len(until)-20])
 	f.Add(append(bytes.Clone(one), frameMagic...))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if _, err := parseJournalHead(b, "l", "f"); err != nil {
+		if _, _, err := parseJournalHead(b, "l"); err != nil {
 			b = append(bytes.Clone(head), b...) // the frames are worth more tries than the head
 		}
 		var again []byte
 		again = append(again, b[:journalHead]...)
-		p := parseJournal(b, func(f *frame) {
+		p := parseJournal(b, nil, func(f *frame) {
 			var keys []Key
 			for i := range f.len() {
 				keys = append(keys, f.key(i))
 			}
-			again = appendFrame(again, f.change, keys)
+			again = appendFrame(again, nil, f.change, keys)
 		})
 		if p.good < journalHead || p.good > len(b) || len(again)+p.lost != p.good {
 			t.Fatalf("%d bytes: %+v, %d of frames", len(b), p, len(again))
@@ -74,7 +74,7 @@ func FuzzJournal(f *testing.F) {
 // FuzzKeyFile opens whatever the file is: it is whole, or refused.
 func FuzzKeyFile(f *testing.F) {
 	dir := f.TempDir()
-	w, err := newKeyWriter(dir, syncDir)
+	w, err := newKeyWriter(dir, syncDir, vault{fingerprint: "f"})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -103,7 +103,7 @@ func FuzzKeyFile(f *testing.F) {
 		if err := os.WriteFile(path, b, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		k, err := openKeyFile(path, "l", "f")
+		k, err := openKeyFile(path, "l", vault{fingerprint: "f"})
 		if err != nil {
 			return
 		}
@@ -122,7 +122,7 @@ func FuzzKeyFile(f *testing.F) {
 // leavingFile is a key file of which some keys leave by themselves.
 func leavingFile(t testing.TB, dir string) []byte {
 	t.Helper()
-	w, err := newKeyWriter(dir, syncDir)
+	w, err := newKeyWriter(dir, syncDir, vault{fingerprint: "f"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -90,7 +90,12 @@ func (s *Store) rewriteJournalLocked(l *list) {
 // the file before it has no name any more. While a power cut may bring that one
 // back, no change is acknowledged as outliving it (journal.sync).
 func (s *Store) openJournalLocked(l *list, of shape) error {
-	content := encodeJournal(l.name, s.o.Fingerprint, of, l.changes)
+	form, block, err := s.vault.next(sealsJournal)
+	if err != nil {
+		return err
+	}
+	seal := gcm(block)
+	content := encodeJournal(l.name, form, seal, of, l.changes)
 	f, err := s.replaceFile(filepath.Join(l.dir, journalName), content)
 	if f == nil {
 		return err
@@ -98,7 +103,7 @@ func (s *Store) openJournalLocked(l *list, of shape) error {
 	if l.log != nil {
 		l.log.file.Close()
 	}
-	l.log = &journal{file: f, shape: of, size: int64(len(content)), syncDir: s.syncDir}
+	l.log = &journal{file: f, shape: of, size: int64(len(content)), syncDir: s.syncDir, fingerprint: form.fingerprint, seal: seal}
 	if err != nil {
 		l.log.unsynced = l.dir
 	}
@@ -231,7 +236,7 @@ func (s *Store) newBase(l *list) (*keyWriter, error) {
 			return nil, err
 		}
 	}
-	return newKeyWriter(s.tmp, s.syncDir)
+	return newKeyWriter(s.tmp, s.syncDir, s.vault)
 }
 
 // discard removes a file that commit refused with err. What is in use stays:
@@ -256,6 +261,6 @@ func (s *Store) makeDir(dir string) error {
 
 func (s *Store) finishBase(l *list, w *keyWriter, m manifest) (*keyFile, error) {
 	defer w.abandon()
-	m.fingerprint, m.list = s.o.Fingerprint, nameTag(l.name)
+	m.list = nameTag(l.name)
 	return w.finish(m, filepath.Join(l.dir, generationRef{m.generation, m.start}.file()))
 }

@@ -45,7 +45,7 @@ func (s *Store) receiver(name string, sh *Shipment) (*list, error) {
 		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 	case sh.List != name:
 		return nil, fmt.Errorf("%w: the shipment is of list %q", ErrDamaged, sh.List)
-	case sh.Fingerprint != s.o.Fingerprint:
+	case !sh.Sealed && sh.Fingerprint != s.o.Fingerprint:
 		return nil, fmt.Errorf("%w: it says %q, this node has %q; start every node with the same secret", ErrFingerprint, sh.Fingerprint, s.o.Fingerprint)
 	case s.isClosed():
 		return nil, ErrClosed
@@ -112,7 +112,7 @@ func (s *Store) install(l *list, sh *Shipment, keys io.Reader, replay *Replay) e
 	}
 	defer func() { w.abandon() }()
 	m := manifest{deleted: sh.Deleted, shape: sh.shape(), generation: sh.Generation, start: sh.Start, uploaded: sh.Uploaded}
-	all := newShipmentKeys(keys, sh, sha256.New())
+	all := newShipmentKeys(keys, sh, sha256.New(), s.vault)
 	if err := w.addAll(all); err != nil {
 		return err
 	}

@@ -89,7 +89,7 @@ func TestInstallDamaged(t *testing.T) {
 		}, suppress.ErrDamaged},
 		"other sum": {func(sh *suppress.Shipment, b []byte) []byte { reseal(sh, nil); return b }, suppress.ErrDamaged},
 		"version of the future": {func(sh *suppress.Shipment, b []byte) []byte {
-			b[11] = 3
+			b[11] = 4
 			resealHead(b)
 			reseal(sh, b)
 			return b

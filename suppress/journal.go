@@ -3,6 +3,8 @@ package suppress
 import (
 	"bytes"
 	"cmp"
+	"crypto/cipher"
+	"crypto/rand"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
@@ -14,9 +16,10 @@ import (
 // big-endian; checksums are CRC-32C.
 //
 //	head    8  magic "restrchg"
-//	        4  version, 1
+//	        4  version: 2 where it is sealed, else 1
 //	        4  1 of identifiers, 2 of identifiers and items, 0 not known
-//	       32  fingerprint of the identifier secret
+//	       32  fingerprint of the identifier secret; in version 2 that of its epoch,
+//	           and a salt (seal.go)
 //	       16  first half of SHA-256 of the list's name
 //	        4  checksum of the 64 bytes before
 //	frame   4  magic "CHNG"
@@ -29,11 +32,15 @@ import (
 //	        4  where members are added until a second: that, in Unix seconds
 //	           the keys, 16 bytes each
 //
+// In version 2 what follows the head of a frame is a random nonce of 12 bytes and
+// AES-256-GCM of that, the first 20 bytes of the head authenticated with it, and its
+// tag of 16 bytes.
+//
 // A frame is one change: it counts whole or not at all. Programs that do not know
 // the third kind take it for damage, and the list as one that is not trusted.
 const (
 	journalMagic   = "restrchg"
-	journalVersion = 1
+	journalVersion = 2
 	journalHead    = 68
 	frameMagic     = "CHNG"
 	frameHead      = 28
@@ -43,39 +50,40 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-func appendJournalHead(dst []byte, list, fingerprint string, of shape) []byte {
+func appendJournalHead(dst []byte, list string, form sealing, of shape) []byte {
 	from := len(dst)
 	dst = append(dst, journalMagic...)
-	dst = binary.BigEndian.AppendUint32(dst, journalVersion)
+	version := uint32(1)
+	if form.sealed {
+		version = 2
+	}
+	dst = binary.BigEndian.AppendUint32(dst, version)
 	dst = binary.BigEndian.AppendUint32(dst, uint32(of))
-	dst = appendFingerprint(dst, fingerprint)
+	dst = form.append(dst)
 	tag := nameTag(list)
 	dst = append(dst, tag[:]...)
 	return binary.BigEndian.AppendUint32(dst, crc32.Checksum(dst[from:], castagnoli))
 }
 
-func parseJournalHead(b []byte, list, fingerprint string) (of shape, err error) {
+func parseJournalHead(b []byte, list string) (of shape, form sealing, err error) {
 	if len(b) < journalHead || string(b[:8]) != journalMagic ||
 		crc32.Checksum(b[:64], castagnoli) != binary.BigEndian.Uint32(b[64:]) {
-		return 0, fmt.Errorf("%w: its head cannot be read", ErrDamaged)
+		return 0, form, fmt.Errorf("%w: its head cannot be read", ErrDamaged)
 	}
-	if v := binary.BigEndian.Uint32(b[8:]); v != journalVersion {
-		return 0, fmt.Errorf("%w: version %d, this program reads %d", ErrDamaged, v, journalVersion)
-	}
-	if got := string(bytes.TrimRight(b[16:48], "\x00")); got != fingerprint {
-		return 0, fmt.Errorf("%w: it says %q, this node has %q; start with that secret, or remove the file",
-			ErrFingerprint, got, fingerprint)
+	v := binary.BigEndian.Uint32(b[8:])
+	if v == 0 || v > journalVersion {
+		return 0, form, fmt.Errorf("%w: version %d, this program reads %d", ErrDamaged, v, journalVersion)
 	}
 	if tag := nameTag(list); !bytes.Equal(b[48:64], tag[:]) {
-		return 0, fmt.Errorf("%w: it belongs to another list than %q", ErrDamaged, list)
+		return 0, form, fmt.Errorf("%w: it belongs to another list than %q", ErrDamaged, list)
 	}
 	if of = shape(binary.BigEndian.Uint32(b[12:])); of > shapeItems {
-		return 0, fmt.Errorf("%w: members of form %d", ErrDamaged, uint32(of))
+		return 0, form, fmt.Errorf("%w: members of form %d", ErrDamaged, uint32(of))
 	}
-	return of, nil
+	return of, parseSealing(b[16:48], v == 2), nil
 }
 
-// frame is one decoded change; keys alias what was parsed.
+// frame is one decoded change; keys alias what was parsed, unless it was sealed.
 type frame struct {
 	change
 	keys []byte
@@ -84,7 +92,7 @@ type frame struct {
 func (f *frame) key(i int) Key { return Key(f.keys[i*keySize:]) }
 func (f *frame) len() int      { return len(f.keys) / keySize }
 
-func appendFrame(dst []byte, c change, keys []Key) []byte {
+func appendFrame(dst []byte, seal cipher.AEAD, c change, keys []Key) []byte {
 	from, op := len(dst), byte(c.op)
 	if c.op == Add && c.leaves != never {
 		op = frameAddUntil
@@ -94,11 +102,17 @@ func appendFrame(dst []byte, c change, keys []Key) []byte {
 	dst = binary.BigEndian.AppendUint64(dst, c.seq)
 	dst = binary.BigEndian.AppendUint32(dst, uint32(len(keys)))
 	dst = append(dst, make([]byte, 8)...)
+	if seal != nil {
+		dst = append(dst, make([]byte, sealNew)...)
+	}
 	if op == frameAddUntil {
 		dst = binary.BigEndian.AppendUint32(dst, c.leaves)
 	}
 	for i := range keys {
 		dst = append(dst, keys[i][:]...)
+	}
+	if seal != nil {
+		dst = sealFrame(dst, from, seal)
 	}
 	head := dst[from : from+frameHead]
 	binary.BigEndian.PutUint32(head[20:], crc32.Checksum(dst[from+frameHead:], castagnoli))
@@ -106,19 +120,38 @@ func appendFrame(dst []byte, c change, keys []Key) []byte {
 	return dst
 }
 
+// sealFrame seals what follows the head of the frame, and a nonce, in its place.
+func sealFrame(dst []byte, from int, seal cipher.AEAD) []byte {
+	end := len(dst)
+	dst = append(dst, make([]byte, sealTag)...)
+	body := dst[from+frameHead:]
+	_, _ = rand.Read(body[:sealNew]) // never fails; it ends the process instead
+	seal.Seal(body[sealNew:sealNew], body[:sealNew], dst[from+frameHead+sealNew:end], dst[from:from+20])
+	return dst
+}
+
 // parseFrame decodes the frame at the start of b. It reports false for anything
 // but a whole frame.
-func parseFrame(b []byte) (f frame, size int, ok bool) {
+func parseFrame(b []byte, seal cipher.AEAD) (f frame, size int, ok bool) {
 	if len(b) < frameHead || string(b[:4]) != frameMagic ||
 		crc32.Checksum(b[:24], castagnoli) != binary.BigEndian.Uint32(b[24:]) {
 		return f, 0, false
 	}
 	n := binary.BigEndian.Uint32(b[16:])
-	if b[4] < byte(Add) || b[4] > frameAddUntil || n == 0 || n > maxFrameKeys || len(b) < frameSize(b) {
+	if b[4] < byte(Add) || b[4] > frameAddUntil || n == 0 || n > maxFrameKeys || len(b) < frameSize(b, seal != nil) {
 		return f, 0, false
 	}
-	size = frameSize(b)
+	size = frameSize(b, seal != nil)
 	body := b[frameHead:size]
+	if crc32.Checksum(body, castagnoli) != binary.BigEndian.Uint32(b[20:]) {
+		return f, 0, false
+	}
+	if seal != nil {
+		var err error
+		if body, err = seal.Open(nil, body[:sealNew], body[sealNew:], b[:20]); err != nil {
+			return f, 0, false
+		}
+	}
 	f.keys = body[len(body)-int(n)*keySize:]
 	f.change = newChange(binary.BigEndian.Uint64(b[8:]), Op(b[4]), 0)
 	if b[4] == frameAddUntil {
@@ -127,14 +160,17 @@ func parseFrame(b []byte) (f frame, size int, ok bool) {
 	if b[4] == frameAddUntil && (f.leaves == 0 || f.leaves == never) {
 		return f, 0, false
 	}
-	return f, size, crc32.Checksum(body, castagnoli) == binary.BigEndian.Uint32(b[20:])
+	return f, size, true
 }
 
 // frameSize is how many bytes the frame takes whose head is at the start of b.
-func frameSize(b []byte) int {
+func frameSize(b []byte, sealed bool) int {
 	size := frameHead + int(binary.BigEndian.Uint32(b[16:]))*keySize
 	if b[4] == frameAddUntil {
 		size += 4
+	}
+	if sealed {
+		size += sealNew + sealTag
 	}
 	return size
 }
@@ -151,10 +187,10 @@ type parsedJournal struct {
 
 // parseJournal gives every whole frame to emit. Damage in the middle is stepped
 // over and counted: a change behind it must not be lost with it.
-func parseJournal(b []byte, emit func(*frame)) parsedJournal {
+func parseJournal(b []byte, seal cipher.AEAD, emit func(*frame)) parsedJournal {
 	p := parsedJournal{good: journalHead}
 	for at := journalHead; at < len(b); {
-		f, size, ok := parseFrame(b[at:])
+		f, size, ok := parseFrame(b[at:], seal)
 		if ok {
 			p.lost += at - p.good
 			at += size
@@ -169,13 +205,13 @@ func parseJournal(b []byte, emit func(*frame)) parsedJournal {
 		}
 		at += 1 + next
 	}
-	p.torn = tornFrame(b[p.good:])
+	p.torn = tornFrame(b[p.good:], seal != nil)
 	return p
 }
 
 // tornFrame says that b is cut off before the end that its head tells. The
 // checksum of the head keeps a damaged count from passing for that.
-func tornFrame(b []byte) bool {
+func tornFrame(b []byte, sealed bool) bool {
 	if len(b) < frameHead {
 		n := min(len(b), len(frameMagic))
 		return string(b[:n]) == frameMagic[:n]
@@ -184,7 +220,7 @@ func tornFrame(b []byte) bool {
 		return false
 	}
 	n := binary.BigEndian.Uint32(b[16:])
-	return n <= maxFrameKeys && len(b) < frameSize(b)
+	return n <= maxFrameKeys && len(b) < frameSize(b, sealed)
 }
 
 // journal is the open file, at its end.
@@ -197,6 +233,9 @@ type journal struct {
 	// power cut; "" when it does.
 	unsynced string
 	syncDir  func(dir string) error
+	// fingerprint is of the epoch in which it is written, seal its key; nil: none.
+	fingerprint string
+	seal        cipher.AEAD
 }
 
 // sync makes what was written outlive a power cut.
@@ -217,7 +256,7 @@ func (j *journal) sync() error {
 // append writes one frame. On failure the file is cut back to what it was, so
 // that a later frame does not stand behind half a one.
 func (j *journal) append(c change, keys []Key, sync bool) error {
-	j.buf = appendFrame(j.buf[:0], c, keys)
+	j.buf = appendFrame(j.buf[:0], j.seal, c, keys)
 	_, err := j.file.WriteAt(j.buf, j.size)
 	if err == nil && sync {
 		err = j.sync()
@@ -234,7 +273,7 @@ func (j *journal) append(c change, keys []Key, sync bool) error {
 }
 
 // encodeJournal writes the changes as few frames as they allow, by sequence.
-func encodeJournal(list, fingerprint string, of shape, c *changes) []byte {
+func encodeJournal(list string, form sealing, seal cipher.AEAD, of shape, c *changes) []byte {
 	type said struct {
 		pair
 		change
@@ -254,12 +293,12 @@ func encodeJournal(list, fingerprint string, of shape, c *changes) []byte {
 		}
 		return comparePairs(a.pair, b.pair)
 	})
-	out := appendJournalHead(nil, list, fingerprint, of)
+	out := appendJournalHead(nil, list, form, of)
 	var keys []Key
 	for i, e := range all {
 		keys = append(keys, e.key())
 		if i+1 == len(all) || all[i+1].change != e.change || len(keys) == maxFrameKeys {
-			out = appendFrame(out, e.change, keys)
+			out = appendFrame(out, seal, e.change, keys)
 			keys = keys[:0]
 		}
 	}

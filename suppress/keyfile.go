@@ -2,6 +2,7 @@ package suppress
 
 import (
 	"bytes"
+	"crypto/cipher"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
@@ -27,23 +28,25 @@ type keyFile struct {
 	index []pair
 	// leaving has the keys that leave at another second than manifest.until.
 	leaving *leaving
+	// seal is the key that its keys are sealed under; nil: they are not.
+	seal cipher.Block
 }
 
 // openKeyFile opens the file and verifies all of it: head, checksum, order, count.
-func openKeyFile(path, list, fingerprint string) (*keyFile, error) {
+func openKeyFile(path, list string, v vault) (*keyFile, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("open key file: %w", err)
 	}
 	k := &keyFile{path: path, file: f}
-	if err := k.verify(list, fingerprint); err != nil {
+	if err := k.verify(list, v); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("open key file %q: %w", filepath.Base(path), err)
 	}
 	return k, nil
 }
 
-func (k *keyFile) verify(list, fingerprint string) error {
+func (k *keyFile) verify(list string, v vault) error {
 	head := make([]byte, manifestSize)
 	if _, err := io.ReadFull(k.file, head); err != nil {
 		return fmt.Errorf("%w: it is shorter than its head", ErrDamaged)
@@ -53,9 +56,8 @@ func (k *keyFile) verify(list, fingerprint string) error {
 		return err
 	}
 	k.manifest = m
-	if m.fingerprint != fingerprint {
-		return fmt.Errorf("%w: it says %q, this node has %q; start with that secret, or remove the file and upload the list again",
-			ErrFingerprint, m.fingerprint, fingerprint)
+	if k.seal, err = v.open(m.sealing, sealsKeys); err != nil {
+		return err
 	}
 	if m.list != nameTag(list) {
 		return fmt.Errorf("%w: it belongs to another list than %q", ErrDamaged, list)
@@ -66,7 +68,7 @@ func (k *keyFile) verify(list, fingerprint string) error {
 	}
 	want := m.bytes()
 	if m.leaving && st.Size() > want {
-		if k.leaving, err = readLeaving(io.NewSectionReader(k.file, want, st.Size()-want), head, m.keys); err != nil {
+		if k.leaving, err = readLeaving(io.NewSectionReader(k.file, want, st.Size()-want), head, m.keys, k.seal); err != nil {
 			return err
 		}
 		want += leavingSize(uint64(k.leaving.len()))
@@ -75,7 +77,7 @@ func (k *keyFile) verify(list, fingerprint string) error {
 		return fmt.Errorf("%w: it has %d bytes, its head says %d", ErrDamaged, st.Size(), want)
 	}
 	sum := sha256.New()
-	rd := newKeyReader(io.TeeReader(k.section(), sum))
+	rd := newKeyReader(unsealed(io.TeeReader(k.section(), sum), k.seal, allKeys))
 	var last pair
 	k.index = make([]pair, 0, (m.keys+blockKeys-1)/blockKeys)
 	for n := uint64(0); ; n++ {
@@ -120,7 +122,7 @@ func (k *keyFile) leaves(key *Key) uint32 { return k.leaving.of(pairOf(key), lea
 // under a good checksum of its own.
 func (k *keyFile) stream() keyStream {
 	sum := sha256.New()
-	return &verifiedKeys{keyReader: newKeyReader(io.TeeReader(k.section(), sum)), sum: sum, of: k}
+	return &verifiedKeys{keyReader: newKeyReader(unsealed(io.TeeReader(k.section(), sum), k.seal, allKeys)), sum: sum, of: k}
 }
 
 type verifiedKeys struct {
@@ -140,7 +142,24 @@ func (v *verifiedKeys) next() (pair, bool, error) {
 	return p, false, nil
 }
 
-var blocks = sync.Pool{New: func() any { return new([blockKeys * keySize]byte) }}
+// keyBlock is a block that is looked through.
+type keyBlock struct {
+	bytes     [blockKeys * keySize]byte
+	place, by [keySize]byte // of a sealed key: its counter, and what it is sealed by
+}
+
+var blocks = sync.Pool{New: func() any { return new(keyBlock) }}
+
+// at is the i-th key of the block, which is key place of the file.
+func (b *keyBlock) at(i int, place uint64, seal cipher.Block) pair {
+	q := pair{binary.BigEndian.Uint64(b.bytes[i*keySize:]), binary.BigEndian.Uint64(b.bytes[i*keySize+8:])}
+	if seal == nil {
+		return q
+	}
+	binary.BigEndian.PutUint64(b.place[8:], place)
+	seal.Encrypt(b.by[:], b.place[:])
+	return pair{q.hi ^ binary.BigEndian.Uint64(b.by[:]), q.lo ^ binary.BigEndian.Uint64(b.by[8:])}
+}
 
 // contains settles membership exactly, with one pread of at most 4 KiB.
 func (k *keyFile) contains(key *Key) (bool, error) {
@@ -149,24 +168,22 @@ func (k *keyFile) contains(key *Key) (bool, error) {
 	if block < 0 {
 		return false, nil
 	}
-	buf := blocks.Get().(*[blockKeys * keySize]byte)
-	defer blocks.Put(buf)
+	b := blocks.Get().(*keyBlock)
+	defer blocks.Put(b)
 	n := min(blockKeys, int(k.keys)-block*blockKeys)
-	b := buf[:n*keySize]
-	if _, err := k.file.ReadAt(b, manifestSize+int64(block)*blockKeys*keySize); err != nil {
+	if _, err := k.file.ReadAt(b.bytes[:n*keySize], manifestSize+int64(block)*blockKeys*keySize); err != nil {
 		return false, fmt.Errorf("look up key in %q: %w", filepath.Base(k.path), err)
 	}
 	lo, hi := 0, n
 	for lo < hi {
 		mid := (lo + hi) / 2
-		q := pair{binary.BigEndian.Uint64(b[mid*keySize:]), binary.BigEndian.Uint64(b[mid*keySize+8:])}
-		if q.less(p) {
+		if b.at(mid, uint64(block*blockKeys+mid), k.seal).less(p) {
 			lo = mid + 1
 		} else {
 			hi = mid
 		}
 	}
-	return lo < n && bytes.Equal(b[lo*keySize:(lo+1)*keySize], key[:]), nil
+	return lo < n && b.at(lo, uint64(block*blockKeys+lo), k.seal) == p, nil
 }
 
 // keyStream gives keys in ascending order, then false.

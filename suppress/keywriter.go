@@ -1,6 +1,7 @@
 package suppress
 
 import (
+	"crypto/cipher"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
@@ -20,14 +21,25 @@ type keyWriter struct {
 
 	leaves  uint32   // when keys leave, but for those in leaving
 	leaving *leaving // nil: none
+
+	form   sealing
+	seal   cipher.Block  // nil: it is not sealed
+	stream cipher.Stream // of seal, as far as was written
 }
 
-func newKeyWriter(tmp string, sync func(dir string) error) (*keyWriter, error) {
+func newKeyWriter(tmp string, sync func(dir string) error, v vault) (*keyWriter, error) {
+	form, seal, err := v.next(sealsKeys)
+	if err != nil {
+		return nil, fmt.Errorf("write key file: %w", err)
+	}
 	f, err := os.CreateTemp(tmp, "keys-")
 	if err != nil {
 		return nil, fmt.Errorf("write key file: %w", err)
 	}
-	w := &keyWriter{file: f, sync: sync, sum: sha256.New(), buf: make([]byte, 0, 256<<10), leaves: never}
+	w := &keyWriter{file: f, sync: sync, sum: sha256.New(), buf: make([]byte, 0, 256<<10), leaves: never, form: form, seal: seal}
+	if seal != nil {
+		w.stream = allKeys(seal)
+	}
 	if _, err := f.Write(make([]byte, manifestSize)); err != nil {
 		w.abandon()
 		return nil, fmt.Errorf("write key file: %w", err)
@@ -83,6 +95,9 @@ func (w *keyWriter) addMembers(s memberStream) error {
 }
 
 func (w *keyWriter) flush() error {
+	if w.stream != nil {
+		w.stream.XORKeyStream(w.buf, w.buf)
+	}
 	w.sum.Write(w.buf)
 	if _, err := w.file.Write(w.buf); err != nil {
 		return fmt.Errorf("write key file: %w", err)
@@ -97,11 +112,12 @@ func (w *keyWriter) finish(m manifest, path string) (*keyFile, error) {
 	if err := w.flush(); err != nil {
 		return nil, err
 	}
+	m.sealing = w.form
 	m.keys, m.until, m.leaving = w.keys, untilOf(w.leaves), w.leaving.len() > 0
 	w.sum.Sum(m.sum[:0])
 	head := m.append(nil)
 	if m.leaving {
-		if err := w.leaving.writeTo(w.file, head); err != nil {
+		if err := w.leaving.writeTo(w.file, head, w.seal); err != nil {
 			return nil, fmt.Errorf("write key file: %w", err)
 		}
 	}
@@ -118,7 +134,7 @@ func (w *keyWriter) finish(m manifest, path string) (*keyFile, error) {
 		os.Remove(path)
 		return nil, fmt.Errorf("write key file: %w", err)
 	}
-	k := &keyFile{manifest: m, path: path, file: w.file, index: w.index, leaving: w.leaving}
+	k := &keyFile{manifest: m, path: path, file: w.file, index: w.index, leaving: w.leaving, seal: w.seal}
 	w.file = nil
 	return k, nil
 }
@@ -131,7 +147,7 @@ func (w *keyWriter) unnamed() (*keyFile, error) {
 	if err := os.Remove(w.file.Name()); err != nil {
 		return nil, fmt.Errorf("write key file: %w", err)
 	}
-	k := &keyFile{manifest: manifest{keys: w.keys, until: untilOf(w.leaves)}, path: w.file.Name(), file: w.file, index: w.index, leaving: w.leaving}
+	k := &keyFile{manifest: manifest{keys: w.keys, until: untilOf(w.leaves)}, path: w.file.Name(), file: w.file, index: w.index, leaving: w.leaving, seal: w.seal}
 	w.sum.Sum(k.manifest.sum[:0])
 	w.file = nil
 	return k, nil

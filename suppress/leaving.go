@@ -2,6 +2,7 @@ package suppress
 
 import (
 	"bytes"
+	"crypto/cipher"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
@@ -22,7 +23,7 @@ import (
 //	     8    8  number of entries, at least 1, at most that of the keys
 //	    16   32  SHA-256 of the 160 bytes of the head and of what follows
 //	    48       entries by ascending key: 16 bytes of key, 4 of the Unix second
-//	             at which it leaves (all ones: never)
+//	             at which it leaves (all ones: never); sealed where the keys are
 type leaving struct {
 	keys []pair
 	at   []uint32
@@ -89,10 +90,10 @@ func (l *leaving) add(m member) {
 }
 
 // writeTo writes the section behind the keys whose head is given.
-func (l *leaving) writeTo(w io.Writer, head []byte) error {
+func (l *leaving) writeTo(w io.Writer, head []byte, seal cipher.Block) error {
 	sum := sha256.New()
 	sum.Write(head)
-	if err := l.entries(sum); err != nil {
+	if err := l.entries(sealedTo(sum, seal)); err != nil {
 		return err
 	}
 	b := append(make([]byte, 0, leavingHead), leavingMagic...)
@@ -101,7 +102,15 @@ func (l *leaving) writeTo(w io.Writer, head []byte) error {
 	if _, err := w.Write(sum.Sum(b)); err != nil {
 		return err
 	}
-	return l.entries(w)
+	return l.entries(sealedTo(w, seal))
+}
+
+// sealedTo seals entries on their way; with seal nil it is w itself.
+func sealedTo(w io.Writer, seal cipher.Block) io.Writer {
+	if seal == nil {
+		return w
+	}
+	return cipher.StreamWriter{S: leavingFrom(seal), W: w}
 }
 
 func (l *leaving) entries(w io.Writer) error {
@@ -121,7 +130,7 @@ func (l *leaving) entries(w io.Writer) error {
 }
 
 // readLeaving reads the section and verifies it. It reads no byte behind it.
-func readLeaving(r io.Reader, head []byte, keys uint64) (*leaving, error) {
+func readLeaving(r io.Reader, head []byte, keys uint64, seal cipher.Block) (*leaving, error) {
 	b := make([]byte, leavingHead)
 	if _, err := io.ReadFull(r, b); err != nil {
 		return nil, cutLeaving(err)
@@ -133,13 +142,13 @@ func readLeaving(r io.Reader, head []byte, keys uint64) (*leaving, error) {
 	sum := sha256.New()
 	sum.Write(head)
 	l := new(leaving)
+	r = unsealed(io.TeeReader(r, sum), seal, leavingFrom)
 	entries := make([]byte, 3200*leavingEntry)
 	for left := n; left > 0; {
 		part := entries[:min(left, 3200)*leavingEntry]
 		if _, err := io.ReadFull(r, part); err != nil {
 			return nil, cutLeaving(err)
 		}
-		sum.Write(part)
 		left -= uint64(len(part) / leavingEntry)
 		for ; len(part) > 0; part = part[leavingEntry:] {
 			key := Key(part)

@@ -21,7 +21,7 @@ func TestLeavingFile(t *testing.T) {
 		if err := os.WriteFile(path, b, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		k, err := openKeyFile(path, "l", "f")
+		k, err := openKeyFile(path, "l", vault{fingerprint: "f"})
 		if err == nil {
 			k.file.Close()
 		}
@@ -155,7 +155,7 @@ func TestLeavingForNobody(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 	b := binary.BigEndian.AppendUint64(nil, 3)
-	if _, err := readLeaving(bytes.NewReader(append([]byte("LEAV\x00\x00\x00\x00"), b...)), nil, 2); !errors.Is(err, ErrDamaged) {
+	if _, err := readLeaving(bytes.NewReader(append([]byte("LEAV\x00\x00\x00\x00"), b...)), nil, 2, nil); !errors.Is(err, ErrDamaged) {
 		t.Errorf("more entries than keys: %v", err)
 	}
 }

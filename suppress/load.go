@@ -149,7 +149,7 @@ func (s *Store) loadGenerations(l *list, in *loading) error {
 }
 
 func (s *Store) loadGeneration(l *list, g generationRef) (*keyFile, error) {
-	k, err := openKeyFile(filepath.Join(l.dir, g.file()), l.name, s.o.Fingerprint)
+	k, err := openKeyFile(filepath.Join(l.dir, g.file()), l.name, s.vault)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package suppress
 
 import (
+	"crypto/cipher"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -23,7 +24,11 @@ func (s *Store) loadJournal(l *list, in *loading) error {
 	if err != nil {
 		return err
 	}
-	of, err := parseJournalHead(b, l.name, s.o.Fingerprint)
+	of, form, err := parseJournalHead(b, l.name)
+	var block cipher.Block
+	if err == nil {
+		block, err = s.vault.open(form, sealsJournal)
+	}
 	if errors.Is(err, ErrDamaged) {
 		l.lost.Changes = true
 		in.aside = append(in.aside, journalName)
@@ -34,13 +39,14 @@ func (s *Store) loadJournal(l *list, in *loading) error {
 	if err != nil {
 		return fmt.Errorf("open journal %q: %w", path, err)
 	}
-	p := parseJournal(b, s.replay(l))
+	seal := gcm(block)
+	p := parseJournal(b, seal, s.replay(l))
 	s.judgeJournal(l, in, of, p, len(b))
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}
-	l.log = &journal{file: f, shape: of, size: int64(p.good), syncDir: s.syncDir}
+	l.log = &journal{file: f, shape: of, size: int64(p.good), syncDir: s.syncDir, fingerprint: form.fingerprint, seal: seal}
 	if in.anew {
 		return nil
 	}

@@ -11,7 +11,8 @@ import (
 //
 //	offset size
 //	     0    8  magic "restrkey"
-//	     8    4  version: 2 where keys leave by themselves, else 1
+//	     8    4  version: 3 where it is sealed, else 2 where keys leave by themselves,
+//	             else 1
 //	    12    4  flags: 1 deleted, 2 of identifiers, 4 of identifiers and items,
 //	             8 some keys leave at a second of their own (leaving.go)
 //	    16    8  generation
@@ -19,29 +20,30 @@ import (
 //	    32    8  number of keys
 //	    40    4  when the keys leave, Unix seconds; 0: never
 //	    44    4  uploaded, Unix seconds
-//	    48   32  fingerprint of the identifier secret, padded with zero bytes
+//	    48   32  fingerprint of the identifier secret, padded with zero bytes; in
+//	             version 3 that of its epoch, and a salt (seal.go)
 //	    80   16  first half of SHA-256 of the list's name
-//	    96   32  SHA-256 of the keys
+//	    96   32  SHA-256 of the keys, as they stand there
 //	   128   32  SHA-256 of the 128 bytes before
-//	   160       the keys, 16 bytes each, strictly ascending
+//	   160       the keys, 16 bytes each, strictly ascending; sealed in version 3
 //	             what leaving.go says, where the flags say so
 type manifest struct {
-	deleted     bool
-	shape       shape
-	generation  uint64
-	start       uint64
-	keys        uint64
-	until       uint32 // 0: never
-	leaving     bool
-	uploaded    uint64
-	fingerprint string
-	list        [16]byte
-	sum         [32]byte
+	deleted    bool
+	shape      shape
+	generation uint64
+	start      uint64
+	keys       uint64
+	until      uint32 // 0: never
+	leaving    bool
+	uploaded   uint64
+	sealing
+	list [16]byte
+	sum  [32]byte
 }
 
 const (
 	manifestMagic   = "restrkey"
-	manifestVersion = 2
+	manifestVersion = 3
 	manifestSize    = 160
 	fingerprintSize = 32
 	keySize         = 16
@@ -68,12 +70,15 @@ func (m *manifest) append(dst []byte) []byte {
 	if m.until != 0 || m.leaving {
 		version = 2
 	}
+	if m.sealed {
+		version = 3
+	}
 	dst = binary.BigEndian.AppendUint32(dst, version)
 	dst = binary.BigEndian.AppendUint32(dst, flags)
 	for _, n := range [...]uint64{m.generation, m.start, m.keys, uint64(m.until)<<32 | m.uploaded} {
 		dst = binary.BigEndian.AppendUint64(dst, n)
 	}
-	dst = appendFingerprint(dst, m.fingerprint)
+	dst = m.sealing.append(dst)
 	dst = append(dst, m.list[:]...)
 	dst = append(dst, m.sum[:]...)
 	sum := sha256.Sum256(dst[from:])
@@ -103,10 +108,10 @@ func parseManifest(b []byte) (m manifest, err error) {
 	m.keys = binary.BigEndian.Uint64(b[32:])
 	m.until = binary.BigEndian.Uint32(b[40:])
 	m.uploaded = uint64(binary.BigEndian.Uint32(b[44:]))
-	m.fingerprint = string(bytes.TrimRight(b[48:80], "\x00"))
+	m.sealing = parseSealing(b[48:80], version == 3)
 	copy(m.list[:], b[80:])
 	copy(m.sum[:], b[96:])
-	if m.shape > shapeItems || m.keys > maxKeys || (version == 2) != (m.until != 0 || m.leaving) {
+	if m.shape > shapeItems || m.keys > maxKeys || version < 3 && (version == 2) != (m.until != 0 || m.leaving) {
 		return m, fmt.Errorf("parse key file head of %d keys: %w: a field is out of bounds", m.keys, ErrDamaged)
 	}
 	return m, nil

@@ -14,6 +14,9 @@ type Options struct {
 	// Fingerprint names the identifier secret behind Hash, in at most 32 bytes.
 	// Files made under another one are refused: none of their keys would match.
 	Fingerprint string
+	// Seals are the epochs of that secret, the first of which has its fingerprint; nil:
+	// there is no other, and nothing is sealed. Their fingerprints have 16 bytes.
+	Seals Seals
 	// Hash is the keyed hash of an identifier in its canonical form (Canonical).
 	// It must be safe for concurrent use and must not keep id.
 	Hash func(source string, id []byte) Key

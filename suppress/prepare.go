@@ -72,7 +72,7 @@ func (p *Prepared) Messages() iter.Seq2[[]byte, error] {
 				break
 			}
 			p.c.Keys = c.Keys
-			if message, err = AppendChange(message[:0], &c); err != nil || !yield(message, nil) {
+			if message, err = p.store.AppendChange(message[:0], &c); err != nil || !yield(message, nil) {
 				break
 			}
 		}

@@ -2,6 +2,7 @@ package suppress
 
 import (
 	"bytes"
+	"crypto/cipher"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -25,12 +26,14 @@ type shipmentKeys struct {
 	last    pair
 	n       uint64
 	leaving *leaving // at the end: what the keys are followed by
+	vault   vault
+	seal    cipher.Block // nil: they are not sealed
 	// unsealed says that the shipment's own sum is not known yet.
 	unsealed bool
 }
 
-func newShipmentKeys(in io.Reader, of *Shipment, whole hash.Hash) *shipmentKeys {
-	return &shipmentKeys{in: in, of: of, whole: whole, sum: sha256.New()}
+func newShipmentKeys(in io.Reader, of *Shipment, whole hash.Hash, v vault) *shipmentKeys {
+	return &shipmentKeys{in: in, of: of, whole: whole, sum: sha256.New(), vault: v}
 }
 
 func (k *shipmentKeys) next() (pair, bool, error) {
@@ -70,7 +73,7 @@ func (k *shipmentKeys) begin() error {
 	sh := k.of
 	want := manifest{
 		deleted: sh.Deleted, shape: sh.shape(), generation: sh.Generation, start: sh.Start, keys: sh.Keys, uploaded: sh.Uploaded, until: sh.Until, leaving: sh.Leaving > 0,
-		fingerprint: sh.Fingerprint, list: nameTag(sh.List), sum: m.sum,
+		sealing: sealing{fingerprint: sh.Fingerprint, sealed: sh.Sealed, salt: m.salt}, list: nameTag(sh.List), sum: m.sum,
 	}
 	switch {
 	case m.fingerprint != want.fingerprint:
@@ -80,8 +83,11 @@ func (k *shipmentKeys) begin() error {
 	case m != want:
 		return fmt.Errorf("%w: its head says generation %d, start %d, %d keys, and the shipment another", ErrDamaged, m.generation, m.start, m.keys)
 	}
+	if k.seal, err = k.vault.open(m.sealing, sealsKeys); err != nil {
+		return err
+	}
 	k.head, k.form, k.file = m, head, file
-	k.keys = newKeyReader(io.TeeReader(io.LimitReader(file, int64(m.keys)*keySize), k.sum))
+	k.keys = newKeyReader(unsealed(io.TeeReader(io.LimitReader(file, int64(m.keys)*keySize), k.sum), k.seal, allKeys))
 	return nil
 }
 
@@ -91,7 +97,7 @@ func (k *shipmentKeys) end() error {
 		return k.short(manifestSize + int64(k.n)*keySize)
 	}
 	if k.head.leaving {
-		l, err := readLeaving(k.file, k.form, k.n)
+		l, err := readLeaving(k.file, k.form, k.n, k.seal)
 		if err != nil {
 			return err
 		}

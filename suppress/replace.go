@@ -112,7 +112,7 @@ func (s *Store) replace(l *list, decl Declaration, im Import, m manifest, run *s
 	}
 	f, err := filterOf(k, decl)
 	if err == nil && publish != nil {
-		err = publishBase(l.name, k, decl, publish)
+		err = s.publishBase(l.name, k, decl, publish)
 	}
 	if err == nil {
 		n := nextBase{cur: k, prev: prev, filter: f, decl: decl, order: m.generation}
@@ -136,8 +136,8 @@ func (s *Store) replace(l *list, decl Declaration, im Import, m manifest, run *s
 }
 
 // publishBase gives a generation that is not in use yet to publish.
-func publishBase(name string, k *keyFile, decl Declaration, publish func(*Export) error) error {
-	e, err := exportOf(name, k, k.generation, decl)
+func (s *Store) publishBase(name string, k *keyFile, decl Declaration, publish func(*Export) error) error {
+	e, err := exportOf(name, k, k.generation, decl, s.vault)
 	if err != nil {
 		return err
 	}

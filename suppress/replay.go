@@ -59,7 +59,7 @@ func (r *replaying) run(w *keyWriter) (*keyWriter, error) {
 
 func (r *replaying) take(seq uint64, c *Change) error {
 	switch {
-	case c.List != r.sh.List || c.Fingerprint != r.sh.Fingerprint:
+	case c.List != r.sh.List || r.store.vault.reads(c.Fingerprint) != nil:
 		return fmt.Errorf("%w: change %d is of list %q and secret %q", ErrFingerprint, seq, c.List, c.Fingerprint)
 	case seq < r.seq:
 		return fmt.Errorf("%w: change %d comes after %d", ErrImport, seq, r.seq)

@@ -19,7 +19,7 @@ import (
 // In binary form it is a line of hexadecimal SHA-256 and a line of JSON that
 // this is the sum of.
 type Shipment struct {
-	Version int    `json:"version"` // 2 where keys leave by themselves, else 1
+	Version int    `json:"version"` // 3 where the keys are sealed, else 2 where they leave by themselves, else 1
 	List    string `json:"list"`
 	// Publication makes the generation the one in use. Order is the generation's
 	// number; for a rollback to it, set it to the rollback's.
@@ -41,14 +41,15 @@ type Shipment struct {
 	Until   uint32 `json:"until,omitempty"`
 	Leaving uint64 `json:"leaving,omitempty"`
 
-	Uploaded    uint64 `json:"uploaded"` // Unix seconds; 0: never
-	Fingerprint string `json:"fingerprint"`
+	Uploaded    uint64 `json:"uploaded"`    // Unix seconds; 0: never
+	Fingerprint string `json:"fingerprint"` // of the epoch in which the file is written
+	Sealed      bool   `json:"sealed,omitempty"`
 	Bytes       int64  `json:"bytes"`  // of the key file
 	SHA256      string `json:"sha256"` // of the key file, hexadecimal
 }
 
 const (
-	shipmentVersion = 2
+	shipmentVersion = 3
 	// MaxShipmentBytes is the size of the largest Shipment in binary form (chosen).
 	MaxShipmentBytes = 64 << 10
 )
@@ -118,6 +119,9 @@ func (sh *Shipment) check() error {
 
 // version is the first that can say what the shipment does.
 func (sh *Shipment) version() int {
+	if sh.Sealed {
+		return 3
+	}
 	if sh.Until != 0 || sh.Leaving != 0 {
 		return 2
 	}
@@ -162,24 +166,49 @@ func (s *Store) Export(name string) (*Export, error) {
 	if k == nil {
 		return nil, fmt.Errorf("export list %q: %w: it was never uploaded", name, ErrNoPrevious)
 	}
-	e, err := exportOf(name, k, order, decl)
+	e, err := exportOf(name, k, order, decl, s.vault)
 	if err != nil {
 		return nil, outward(fmt.Errorf("export list %q: %w", name, err))
 	}
 	return e, nil
 }
 
+// ExportPrevious gives the generation that Rollback would make current, as Export does;
+// ErrNoPrevious where there is none. Its Order is its own number.
+func (s *Store) ExportPrevious(name string) (*Export, error) {
+	s.mu.Lock()
+	l := s.lists[name]
+	s.mu.Unlock()
+	if l == nil {
+		return nil, fmt.Errorf("export list: %w: there is no list %q", ErrUnknownList, name)
+	}
+	l.mu.Lock()
+	k, decl := l.prev, l.decl
+	if l.previousLocked() == 0 {
+		k = nil
+	}
+	l.mu.Unlock()
+	if k == nil {
+		return nil, fmt.Errorf("export what list %q was before: %w", name, ErrNoPrevious)
+	}
+	e, err := exportOf(name, k, k.generation, decl, s.vault)
+	if err != nil {
+		return nil, outward(fmt.Errorf("export what list %q was before: %w", name, err))
+	}
+	return e, nil
+}
+
 // exportOf reads the whole key file for its sum.
-func exportOf(name string, k *keyFile, order uint64, decl Declaration) (*Export, error) {
+func exportOf(name string, k *keyFile, order uint64, decl Declaration, v vault) (*Export, error) {
 	e := &Export{keys: k, Shipment: Shipment{
 		List: name, Publication: Publication{Order: order, Generation: k.generation}, Start: k.start,
 		Deleted: k.deleted, Items: k.shape == shapeItems, Sources: decl.Sources, Filter: decl.Filter,
-		Keys: k.keys, Uploaded: k.uploaded, Fingerprint: k.fingerprint, Bytes: k.size(),
+		Keys: k.keys, Uploaded: k.uploaded, Fingerprint: k.fingerprint, Sealed: k.sealed, Bytes: k.size(),
 		Until: k.until, Leaving: uint64(k.leaving.len()), SHA256: hex.EncodeToString(make([]byte, sha256.Size)),
 	}}
 	e.Version = e.version()
 	whole := sha256.New()
-	keys := newShipmentKeys(e.Reader(), &e.Shipment, whole)
+	keys := newShipmentKeys(e.Reader(), &e.Shipment, whole, v)
 	keys.unsealed = true
 	for {
 		_, ok, err := keys.next()

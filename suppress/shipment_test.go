@@ -61,7 +61,7 @@ func TestShipmentForm(t *testing.T) {
 			}
 		}
 	}
-	if _, err := ParseShipment(appendSealed(nil, map[string]any{"version": 3, "parts": 3})); !errors.Is(err, ErrVersion) {
+	if _, err := ParseShipment(appendSealed(nil, map[string]any{"version": 4, "parts": 3})); !errors.Is(err, ErrVersion) {
 		t.Fatalf("a version of the future: %v", err)
 	}
 	if _, err := ParseShipment(appendSealed(nil, map[string]any{"version": 1, "parts": 3})); !errors.Is(err, ErrDamaged) {
@@ -112,7 +112,7 @@ func FuzzReceived(f *testing.F) {
 	f.Add([]byte(manifestMagic))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		// Without the sum of the whole file, as where that was made to fit.
-		keys := newShipmentKeys(bytes.NewReader(b), &e.Shipment, sha256.New())
+		keys := newShipmentKeys(bytes.NewReader(b), &e.Shipment, sha256.New(), vault{fingerprint: e.Fingerprint})
 		keys.unsealed = true
 		n := 0
 		for {

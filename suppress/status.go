@@ -38,6 +38,11 @@ type Status struct {
 	FalsePositiveRate float64 `json:"false_positive_rate"`
 	Bytes             int64   `json:"bytes"`      // memory: filter, block index, changes
 	DiskBytes         int64   `json:"disk_bytes"` // key files and journal
+	// Epoch is the fingerprint of the epoch of the secret in which its files are
+	// written, those of an earlier one until they are written anew; EarlierEpoch says
+	// that some are of another epoch than the one in use.
+	Epoch        string `json:"epoch,omitempty"`
+	EarlierEpoch bool   `json:"earlier_epoch,omitempty"`
 	// Work is what is under way: what makes a generation of the list, else a change
 	// that is read; nil: nothing.
 	Work *Work `json:"work,omitempty"`
@@ -112,6 +117,7 @@ func (s *Store) status(l *list) Status {
 	if l.log != nil {
 		st.DiskBytes += l.log.size
 	}
+	st.Epoch, st.EarlierEpoch = s.epochLocked(l)
 	now := s.o.Now().Unix()
 	if since != 0 {
 		st.AgeSeconds = max(0, now-int64(since))

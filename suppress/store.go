@@ -11,8 +11,9 @@ import (
 
 // Store holds all lists of a node. See the package comment for concurrency.
 type Store struct {
-	o   Options
-	tmp string
+	o     Options
+	vault vault
+	tmp   string
 	// syncDir makes the names in a directory outlive a power cut.
 	syncDir func(dir string) error
 	view    atomic.Pointer[View]
@@ -79,7 +80,7 @@ func Open(o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open lists: %w", err)
 	}
-	s := &Store{o: o, tmp: filepath.Join(o.Dir, "tmp"), syncDir: syncDir, lists: make(map[string]*list)}
+	s := &Store{o: o, vault: vault{o.Fingerprint, o.Seals}, tmp: filepath.Join(o.Dir, "tmp"), syncDir: syncDir, lists: make(map[string]*list)}
 	if err := os.RemoveAll(s.tmp); err != nil {
 		return nil, fmt.Errorf("open lists: %w", err)
 	}

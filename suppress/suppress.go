@@ -17,7 +17,8 @@
 // NAME is the list's name with every byte outside a-z, 0-9, _ and - written %XX,
 // or, where that is long, in base32 (names.go).
 // No file, error, report or notice holds an identifier: they are hashed by
-// Options.Hash as soon as they are read.
+// Options.Hash as soon as they are read. What those hashes stand in is sealed where
+// Options.Seals says so (seal.go); Reseal writes anew what was sealed before.
 //
 // # Merge
 //
@@ -102,10 +103,13 @@ var (
 	ErrTooSlow     = errors.New("upload takes too long")
 	ErrNoPrevious  = errors.New("no previous generation")
 	ErrFingerprint = errors.New("file was made with another identifier secret")
-	ErrDamaged     = errors.New("file is damaged")
-	ErrFull        = errors.New("list has too many changes")
-	ErrClosed      = errors.New("store is closed")
-	ErrName        = errors.New("list cannot be called so")
+	// ErrEpoch says that something is sealed in an epoch of which this node has not the
+	// secret: it can be read once the node has the newest secret file of its cluster.
+	ErrEpoch   = errors.New("sealed in an epoch of the secret that this node cannot read")
+	ErrDamaged = errors.New("file is damaged")
+	ErrFull    = errors.New("list has too many changes")
+	ErrClosed  = errors.New("store is closed")
+	ErrName    = errors.New("list cannot be called so")
 	// ErrOlder says that a newer publication of the list is in use: see Publication.
 	ErrOlder = errors.New("a newer publication is in use")
 	// ErrReplay is wrapped by every ReplayError.

@@ -16,11 +16,12 @@ const (
 	workInstall    = "fetch"
 	workRollback   = "rollback"
 	workDeletion   = "deletion"
+	workReseal     = "resealing"
 )
 
 // Work is what is under way in a list, and how far it is.
 type Work struct {
-	What  string    `json:"what"` // upload, change (an addition or removal), compaction, fetch (of another node's upload), rollback, deletion
+	What  string    `json:"what"` // upload, change (an addition or removal), compaction, fetch (of another node's upload), rollback, deletion, resealing (in another epoch of the secret)
 	Since time.Time `json:"since"`
 	// Of an upload and a change: the bytes that were read, compressed as they came,
 	// the rows, and whether they were read to their end.

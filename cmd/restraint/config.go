@@ -111,7 +111,7 @@ func (c *Config) keys() []configKey {
 		{"admin.listen", (*address)(&c.Admin.Listen), "Admin listener: host:port or unix:/path."},
 		{"data", (*word)(&c.Data), "Folder of everything the node keeps."},
 		{"policy", (*word)(&c.Policy), "File of the first policy, when the cluster has none yet."},
-		{"secret_file", (*word)(&c.SecretFile), "File of 32 random bytes that all nodes share; made on first start. Not given: secret, under data."},
+		{"secret_file", (*word)(&c.SecretFile), "File of the identifier secret, which all nodes share; made on first start. Not given: secret, under data."},
 		{"nats.urls", (*urls)(&c.NATS.URLs), "Addresses of the NATS cluster; none: embedded."},
 		{"nats.credentials_file", (*text)(&c.NATS.CredentialsFile), "Credentials for NATS."},
 		{"nats.tls.ca", (*text)(&c.NATS.TLS.CA), "Certificate authority of the NATS servers."},

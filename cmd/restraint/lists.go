@@ -34,6 +34,7 @@ type listed struct {
 	Source            string   `json:"source"`
 	Basis             string   `json:"basis"`
 	Leaving           int64    `json:"leaving"`
+	EarlierEpoch      bool     `json:"earlier_epoch"`
 	Seen              []struct {
 		Source   string `json:"source"`
 		LastSeen *int64 `json:"last_seen"`
@@ -104,6 +105,12 @@ func (l *listed) notes() (notes []string) {
 	seconds := func(n int64) string { return roughTime(time.Duration(n) * time.Second) }
 	if l.Leaving > 0 {
 		notes = append(notes, fmt.Sprintf("%s: %s of the members leave by themselves", l.List, grouped(l.Leaving)))
+	}
+	switch {
+	case l.EarlierEpoch && l.State == "damaged":
+		notes = append(notes, l.List+": its files stay sealed in an earlier epoch of the secret, since they are damaged: push it again")
+	case l.EarlierEpoch:
+		notes = append(notes, l.List+": its files are being sealed in another epoch of the secret")
 	}
 	for _, s := range l.Seen {
 		if !s.Silent {

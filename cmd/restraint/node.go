@@ -40,7 +40,7 @@ func serve(ctx context.Context, cfg Config) (err error) {
 		return err
 	}
 	options.Keys, options.Certificates = keys, certificates
-	kept, err := openKeeper(&cfg, options.Secret.Fingerprint(), made, log)
+	kept, err := openKeeper(&cfg, options.Secret, made, log)
 	if err != nil {
 		return err
 	}
@@ -61,6 +61,7 @@ func serve(ctx context.Context, cfg Config) (err error) {
 		defer manager.reloading(node.Ready)()
 		reloadKeys(keys, cfg.KeysFile, log) // first: a policy may wait for the cluster, and a key that got out must not
 		node.KeysReloaded(cfg.KeysFile)
+		reloadSecret(options.Secret, cfg.SecretFile, log)
 		reloadCertificates(certificates, log)
 		reloadPolicy(node, cfg.Policy, log)
 	})
@@ -90,7 +91,7 @@ func replication(c *replica.ClusterStats) *edge.Replication {
 		broker = "embedded"
 	}
 	return &edge.Replication{
-		Broker: broker, Connected: c.Connected, Problem: c.Problem, BrokerStuck: c.Stuck, BrokerRestarts: c.Restarts, Fault: c.Fault, ClockAsked: c.ClockAsked, ClockServers: c.ClockServers, Degraded: !c.Connected && !(c.Events.Reached && c.Refusals.Reached),
+		Broker: broker, Connected: c.Connected, Problem: c.Problem, BrokerStuck: c.Stuck, BrokerRestarts: c.Restarts, Fault: c.Fault, ClockAsked: c.ClockAsked, EpochAwaits: c.EpochAwaits, ClockServers: c.ClockServers, Degraded: !c.Connected && !(c.Events.Reached && c.Refusals.Reached),
 		Events: edge.Stream(c.Events), Refusals: edge.Stream(c.Refusals),
 		AppliedRecords: c.Records, SentMessages: c.Sent, Resent: c.Resent, Refused: c.Refused,
 		ForeignBatches: c.Foreign, Unusable: c.Unusable, Ahead: c.Ahead, HoldMessages: c.HoldsSent, HoldsDropped: c.HoldsDropped,
@@ -99,14 +100,15 @@ func replication(c *replica.ClusterStats) *edge.Replication {
 
 // openKeeper opens what keeps the counters of a node past its process; nil under the
 // requests' clock, where each replay begins anew.
-func openKeeper(cfg *Config, fingerprint string, secretMade bool, log *slog.Logger) (*keeper, error) {
+func openKeeper(cfg *Config, secret identity.Secret, secretMade bool, log *slog.Logger) (*keeper, error) {
 	if cfg.RequestClock {
 		return nil, nil
 	}
 	broker := brokerOptions(cfg, log)
 	k, err := replica.Open(replica.Options{
 		Dir:           filepath.Join(cfg.Data, "counters"),
-		Fingerprint:   fingerprint,
+		Fingerprint:   secret.Fingerprint(),
+		Seals:         secret.Epochs().Seals(),
 		SecretMade:    secretMade,
 		RoutingSeed:   0, // one node has every partition
 		SnapshotEvery: cfg.Snapshot.Every,

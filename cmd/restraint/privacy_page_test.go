@@ -4,15 +4,28 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
+
+// hangUp sends SIGHUP and waits until the node writes in the newest epoch of its secret.
+func (s *served) hangUp(t *testing.T) {
+	t.Helper()
+	if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	within(t, "the newest epoch is in use", func() bool {
+		st := s.epochs(t).Secret
+		return st.Newest > 0 && st.Active == st.Newest
+	})
+}
 
 // TestPrivacyPage runs the commands of the page for privacy officers, in their order,
 // against a node with the built-in example policy.
 func TestPrivacyPage(t *testing.T) {
 	page, dir := pageOf(t, "privacy.md"), t.TempDir()
 	s := startServed(t, dir)
-	standIn(t, dir, "case $1 in check|keys|audit) exec "+binary+" \"$@\";; esac\nexec "+binary+" \"$@\" --addr \"$(cat addr)\"\n")
+	standIn(t, dir, "case $1 in check|keys|audit|secret) exec "+binary+" \"$@\";; esac\nexec "+binary+" \"$@\" --addr \"$(cat addr)\"\n")
 	serves := func(s *served) (host string) {
 		host = strings.TrimPrefix(s.url, "http://")
 		if err := os.WriteFile(filepath.Join(dir, "addr"), []byte(host), 0o600); err != nil {
@@ -55,6 +68,10 @@ func TestPrivacyPage(t *testing.T) {
 		{"audit key", ""},
 		{"audit verify --audit-key", "the record is whole"},
 		{"check", "You can see"},
+		{"secret rotate", "epoch 1 with fingerprint "},
+		{"secret show", "0      "},
+		{"v1/status", `"active":1,"newest":1`},
+		{"restraint lists", ""},
 		{"keys new", "key "},
 		{"serve --keys-file", ""},
 		{"cat dpo.key", "forgotten"},
@@ -69,6 +86,9 @@ func TestPrivacyPage(t *testing.T) {
 			s.stop(t)
 			s = startServed(t, dir, strings.Fields(args)...)
 			host, command = serves(s), ": "+command
+		}
+		if strings.Contains(command, "v1/status") { // the page says to send it before
+			s.hangUp(t)
 		}
 		out, err := shell(dir, strings.NewReplacer("127.0.0.1:8081", host, "127.0.0.1:8080", host).Replace(command))
 		if err != nil {

@@ -36,6 +36,7 @@ type commands struct {
 	Replay  replayCmd  `cmd:"" help:"Feed a real event log through a node and report what the policy would have spared."`
 	Audit   auditCmd   `cmd:"" help:"Show and check the record of changes: what, by whom and why."`
 	Keys    keysCmd    `cmd:"" help:"Make, show and revoke access keys."`
+	Secret  secretCmd  `cmd:"" help:"Rotate the identifier secret, and show its epochs."`
 	Load    loadCmd    `cmd:"" help:"Drive a node with load and report how fast, and how right, it answers."`
 	Nats    natsCmd    `cmd:"" help:"Run the NATS server that is linked into this program."`
 	Version versionCmd `cmd:"" help:"Print the version of this program, of Go and of its modules."`

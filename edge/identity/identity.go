@@ -1,7 +1,8 @@
 // Package identity turns what callers send about a person into values that say
 // nothing without the cluster's secret, and lets a cluster recognise them again.
 //
-//	Secret   32 random bytes that all nodes of a cluster share
+//	Secret   32 random bytes that all nodes of a cluster share, and the secrets of its epochs
+//	Epochs   what is written to disk and wire is sealed under, one after the other (epoch.go)
 //	Hasher   (source, identifier) -> 128-bit user key
 //	Tags     names of campaigns, items, groups, lists -> 64-bit tags; events -> 32-bit exposure identities
 //	Tokens   what one answer stands for, sealed so that a browser can carry it

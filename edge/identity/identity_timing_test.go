@@ -63,7 +63,7 @@ func BenchmarkToken(b *testing.B) {
 		start := uint64(0)
 		for b.Loop() {
 			start++
-			tokens.keys.get(start, 1)
+			tokens.keys.get(0, start, 1)
 		}
 	})
 }

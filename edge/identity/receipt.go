@@ -25,12 +25,12 @@ const MaxReceiptBytes = (receiptHead + receiptFixed + MaxTokenKeys*16 + gcmTagSi
 
 // The bytes of a receipt, before base64url without padding (RFC 4648, section 5):
 //
-//	 0    1  version, 1
+//	 0    1  version, 1, and the epoch in which it is sealed: 1 is epoch 0
 //	 1   12  nonce, random
 //	13       AES-256-GCM of the body, the head authenticated with it; tag of 16 bytes at the end
 //
 // The body: 4 at, 4 until, big endian, then the keys of 16 bytes. The key is HKDF of
-// the secret. Random nonces allow 2^32 receipts under one secret (NIST SP 800-38D, 8.3).
+// the epoch's secret. Random nonces allow 2^32 receipts under one secret (NIST SP 800-38D, 8.3).
 const (
 	receiptVersion = 1
 	receiptHead    = 1 + gcmNonceSize
@@ -38,11 +38,19 @@ const (
 )
 
 // Receipts seals and opens the receipts of one cluster. Safe for concurrent use.
-type Receipts struct{ aead hidden[cipher.AEAD] }
+type Receipts struct{ epochs *Epochs }
 
-// NewReceipts returns the receipts of the secret's cluster.
-func NewReceipts(s Secret) *Receipts {
-	block, err := aes.NewCipher(s.derive("erasure receipt", 32))
+// NewReceipts returns the receipts of the secret's cluster: sealed in the active epoch,
+// opened in every one.
+func NewReceipts(s Secret) *Receipts { return &Receipts{s.epochs} }
+
+// aead is the cipher of an epoch. Receipts are few: it is made each time.
+func (r *Receipts) aead(epoch int) (cipher.AEAD, error) {
+	key, err := r.epochs.at(epoch, "erasure receipt")
+	if err != nil {
+		return nil, err
+	}
+	block, err := aes.NewCipher(key)
 	if err != nil {
 		panic("BUG: receipt cipher: " + err.Error())
 	}
@@ -50,7 +58,7 @@ func NewReceipts(s Secret) *Receipts {
 	if err != nil {
 		panic("BUG: receipt cipher: " + err.Error())
 	}
-	return &Receipts{hide(aead)}
+	return aead, nil
 }
 
 // Append seals the receipt and appends it: letters, digits, - and _. Nobody without
@@ -59,15 +67,20 @@ func (r *Receipts) Append(dst []byte, x *Receipt) []byte {
 	if len(x.Keys) > MaxTokenKeys {
 		panic("BUG: a receipt for more keys than it can carry")
 	}
+	epoch := r.epochs.now.Load().active
+	aead, err := r.aead(epoch)
+	if err != nil {
+		panic("BUG: the epoch in use has no secret")
+	}
 	head := make([]byte, receiptHead, MaxReceiptBytes)
-	head[0] = receiptVersion
+	head[0] = receiptVersion + byte(epoch)
 	_, _ = rand.Read(head[1:]) // never fails; it ends the process instead
 	body := binary.BigEndian.AppendUint32(nil, x.At)
 	body = binary.BigEndian.AppendUint32(body, x.Until)
 	for i := range x.Keys {
 		body = append(body, x.Keys[i][:]...)
 	}
-	return encoding.AppendEncode(dst, (*r.aead.get()).Seal(head, head[1:], body, head))
+	return encoding.AppendEncode(dst, aead.Seal(head, head[1:], body, head))
 }
 
 // Open opens a receipt of any node of the cluster. The error is ErrReceipt.
@@ -77,10 +90,14 @@ func (r *Receipts) Open(receipt []byte) (x Receipt, err error) {
 	}
 	b, err := encoding.AppendDecode(nil, receipt)
 	// The decoder skips line breaks, so the length tells whether there were any.
-	if err != nil || len(b) < receiptHead+receiptFixed+gcmTagSize || encoding.EncodedLen(len(b)) != len(receipt) || b[0] != receiptVersion {
+	if err != nil || len(b) < receiptHead+receiptFixed+gcmTagSize || encoding.EncodedLen(len(b)) != len(receipt) || b[0] < receiptVersion {
 		return x, ErrReceipt
 	}
-	body, err := (*r.aead.get()).Open(nil, b[1:receiptHead], b[receiptHead:], b[:receiptHead])
+	aead, err := r.aead(int(b[0]) - receiptVersion)
+	if err != nil {
+		return x, ErrReceipt
+	}
+	body, err := aead.Open(nil, b[1:receiptHead], b[receiptHead:], b[:receiptHead])
 	if err != nil || len(body) < receiptFixed || (len(body)-receiptFixed)%16 != 0 {
 		return x, ErrReceipt
 	}

@@ -48,7 +48,8 @@ func TestReceipt(t *testing.T) {
 }
 
 func FuzzReceiptOpen(f *testing.F) {
-	r := NewReceipts(testSecret(f, 0))
+	r := NewReceipts(rotated(f, 0, 2))
+	f.Add(NewReceipts(testSecret(f, 0)).Append(nil, &Receipt{At: 1, Until: 2, Keys: []Key{{3}}}))
 	f.Add(r.Append(nil, &Receipt{At: 1, Until: 2, Keys: []Key{{3}}}))
 	f.Fuzz(func(t *testing.T, receipt []byte) {
 		x, err := r.Open(receipt)

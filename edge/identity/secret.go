@@ -35,8 +35,12 @@ var (
 // It never prints itself: not through fmt, not as JSON or text, not in an
 // error. The zero Secret is unusable; get one from OpenSecret or ParseSecret.
 type Secret struct {
-	bytes hidden[[SecretSize]byte]
+	bytes  hidden[[SecretSize]byte]
+	epochs *Epochs
 }
+
+// Epochs are those of the secret; all copies of it share them.
+func (s Secret) Epochs() *Epochs { return s.epochs }
 
 // hidden keeps a value out of reach of package fmt, which ignores methods of
 // what is in an unexported field and follows pointers to arrays and structs,
@@ -73,20 +77,23 @@ func ParseSecret(b []byte) (Secret, error) {
 	if [SecretSize]byte(b) == ([SecretSize]byte{}) {
 		return Secret{}, ErrSecretZero
 	}
-	return Secret{bytes: hide([SecretSize]byte(b))}, nil
+	s := Secret{bytes: hide([SecretSize]byte(b))}
+	s.epochs = newEpochs([]epoch{{Epoch: Epoch{Fingerprint: s.Fingerprint()}, secret: s.bytes}})
+	return s, nil
 }
 
-// OpenSecret reads the secret file at path. Where there is none it makes one
+// OpenSecret reads the secret file at path, of either form (see file.go). Where there is none it makes one
 // from the system's random source, mode 0600, together with missing folders
 // (mode 0700), and says so by made. Two processes that start at once agree on
 // one secret: whichever file is linked into place first, both read.
 //
 // It refuses a file that group or others have any right on (ErrSecretMode; the group of
-// one that is root's may read, where the process is not), one
-// of another length (ErrSecretSize) and what is no regular file (ErrSecretFile).
+// one that is root's may read, where the process is not root), one
+// of another length (ErrSecretSize) or with a damaged text (ErrSecretText), and what is
+// no regular file (ErrSecretFile).
 // The file is on disk (fsync of file and folder) when OpenSecret returns.
 func OpenSecret(path string) (s Secret, made bool, err error) {
-	s, err = readSecret(path)
+	s, err = ReadSecret(path)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return s, false, err
 	}
@@ -94,11 +101,13 @@ func OpenSecret(path string) (s Secret, made bool, err error) {
 	if err != nil {
 		return Secret{}, false, fmt.Errorf("make secret file %q: %w", path, err)
 	}
-	s, err = readSecret(path)
+	s, err = ReadSecret(path)
 	return s, made && err == nil, err
 }
 
-func readSecret(path string) (Secret, error) {
+// ReadSecret is OpenSecret for a file that is there: it makes none, and wraps
+// fs.ErrNotExist.
+func ReadSecret(path string) (Secret, error) {
 	// Looked at before opening as well: opening a pipe would wait for a writer.
 	info, err := os.Stat(path)
 	if err != nil {
@@ -118,15 +127,15 @@ func readSecret(path string) (Secret, error) {
 	if mode := info.Mode().Perm(); mode&openToOthers(info) != 0 {
 		return Secret{}, fmt.Errorf("read secret file %q: %w (mode %#o): chmod 600 %q", path, ErrSecretMode, mode, path)
 	}
-	b, err := io.ReadAll(io.LimitReader(f, SecretSize+1))
+	b, err := io.ReadAll(io.LimitReader(f, maxSecretFile+1))
 	if err != nil {
 		return Secret{}, fmt.Errorf("read secret file: %w", err)
 	}
-	if len(b) != SecretSize {
+	s, err := ParseSecretFile(b)
+	if errors.Is(err, ErrSecretSize) {
 		return Secret{}, fmt.Errorf("read secret file %q: %w, it has %d: copy the file of another node, "+
 			"or for a new cluster remove it and a new one is made", path, ErrSecretSize, info.Size())
 	}
-	s, err := ParseSecret(b)
 	if err != nil {
 		return Secret{}, fmt.Errorf("read secret file %q: %w: copy the file of another node", path, err)
 	}

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 )
 
 func TestOpenSecretMakesOne(t *testing.T) {
@@ -134,9 +135,13 @@ func TestSecretIsNotPrintable(t *testing.T) {
 		hidden Secret
 		Ptr    *Secret
 	}
+	s, err := s.withEpoch(bytes.Repeat([]byte{0xa5, 0x5b, 0xb6, 0x6c}, 8), time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	h, tags, tokens := NewHasher(s), NewTags(s), NewTokens(s)
 	values := []any{
-		s, &s,
+		s, &s, s.Epochs(), *s.Epochs(), s.Epochs().All(), s.epochs.now.Load(), NewReceipts(s),
 		config{s, s, &s},
 		&config{s, s, &s},
 		[]Secret{s},
@@ -165,7 +170,7 @@ func TestSecretIsNotPrintable(t *testing.T) {
 	out.Write(text)
 
 	printed := strings.ToLower(out.String())
-	for _, b := range [][]byte{s.bytes.get()[:], h.key.get()[:], tokens.keys.root.get()[:]} {
+	for _, b := range [][]byte{s.bytes.get()[:], h.key.get()[:], s.epochs.now.Load().all[1].secret.get()[:]} {
 		for _, form := range []string{"%s", "%x", "% x", "%d", "%v", "%#v", "%q"} {
 			text := strings.Trim(strings.ToLower(fmt.Sprintf(form, b[4:8])), "[]\"")
 			text = strings.TrimSuffix(strings.TrimPrefix(text, "[]byte{"), "}")

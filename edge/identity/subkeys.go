@@ -7,18 +7,19 @@ import (
 	"sync/atomic"
 )
 
-// subkeys derives the token keys of (start, day) and keeps the latest used.
+// subkeys derives the token keys of (epoch, start, day) and keeps the latest used.
 //
 // The store is a fixed table of 128 pairs of slots: a pair holds the two latest
 // keys that fall there. Losing one costs a derivation (about 3 us), never an
 // answer. It has no lock: entries are immutable, and of two stores at once
 // either may win.
 type subkeys struct {
-	root  hidden[[32]byte]
-	slots [128][2]atomic.Pointer[subkey]
+	epochs *Epochs
+	slots  [128][2]atomic.Pointer[subkey]
 }
 
 type subkey struct {
+	epoch int
 	start uint64
 	day   uint16
 	aead  cipher.AEAD
@@ -29,18 +30,22 @@ func (k *subkeys) pair(start uint64, day uint16) *[2]atomic.Pointer[subkey] {
 	return &k.slots[(start^uint64(day))%uint64(len(k.slots))]
 }
 
-// get returns the key of (start, day); one that it had to derive is not kept.
-func (k *subkeys) get(start uint64, day uint16) *subkey {
+// get returns the key of (epoch, start, day), nil of an epoch that this node has not; one that it had to derive is not kept.
+func (k *subkeys) get(epoch int, start uint64, day uint16) *subkey {
 	pair := k.pair(start, day)
 	for i := range pair {
-		if s := pair[i].Load(); s != nil && s.start == start && s.day == day {
+		if s := pair[i].Load(); s != nil && s.epoch == epoch && s.start == start && s.day == day {
 			return s
 		}
 	}
 	info := append(make([]byte, 0, 32), "token key "...)
 	info = binary.BigEndian.AppendUint64(info, start)
 	info = binary.BigEndian.AppendUint16(info, day)
-	block, err := aes.NewCipher(derive(k.root.get()[:], string(info), 32))
+	root, err := k.epochs.at(epoch, "token")
+	if err != nil {
+		return nil
+	}
+	block, err := aes.NewCipher(derive(root, string(info), 32))
 	if err != nil {
 		panic("BUG: token cipher: " + err.Error())
 	}
@@ -48,7 +53,7 @@ func (k *subkeys) get(start uint64, day uint16) *subkey {
 	if err != nil {
 		panic("BUG: token cipher: " + err.Error())
 	}
-	return &subkey{start: start, day: day, aead: aead}
+	return &subkey{epoch: epoch, start: start, day: day, aead: aead}
 }
 
 // put keeps s, in place of the older of its pair.

@@ -34,7 +34,8 @@ const (
 var (
 	// ErrTokenMalformed: not a token at all: its length, alphabet or version.
 	ErrTokenMalformed = errors.New("the token is malformed")
-	// ErrTokenForged: not sealed under this cluster's secret, or changed since.
+	// ErrTokenForged: not sealed under this cluster's secret, in an epoch that
+	// this node has not, or changed since.
 	ErrTokenForged = errors.New("the token is forged or of another cluster")
 	// ErrTokenExpired: sealed by this cluster, but over TokenSeconds ago, or
 	// more than TokenSkewSeconds from now.
@@ -89,6 +90,7 @@ type Grant struct {
 	Uncounted bool
 
 	count   uint64 // of the tokens of this start
+	epoch   int    // in which it is sealed
 	begun   bool   // count and Nonce are those of the token to be sealed
 	scratch []byte
 }
@@ -96,7 +98,7 @@ type Grant struct {
 // The bytes of a token, before base64url without padding (RFC 4648, section 5).
 // The head is readable and names no person; it is authenticated with the rest.
 //
-//	 0   1  version, 1
+//	 0   1  version, 1, and the epoch in which it is sealed: 1 is epoch 0
 //	 1   8  start: random, of the node's process
 //	 9   2  day: Unix day of issue, big endian (good to 2149)
 //	11   6  count: of the tokens of this start, big endian
@@ -117,7 +119,7 @@ type Grant struct {
 //	         1 which names follow (bit 0 creative, 1 item, 2 category, 3 run),
 //	         8 each of them, big endian
 //
-// Key: HKDF of the secret over (start, day). Nonce: four zero bytes and the
+// Key: HKDF of the epoch's secret over (start, day). Nonce: four zero bytes and the
 // count as 64 bits. So a nonce repeats under one key only if two processes draw
 // the same start on one day (2^-64 for a pair), and a key seals the tokens of
 // one process in one day: far under the 2^32 or so at which GCM wants a new one.
@@ -152,7 +154,9 @@ type Tokens struct {
 	count atomic.Uint64
 }
 
-// NewTokens returns the tokens of the secret's cluster, under a new random start.
+// NewTokens returns the tokens of the secret's cluster, under a new random start. They
+// are sealed in the active epoch, and opened in every one. Their Nonce is
+// of the first secret, so that a showing keeps its identity through all epochs.
 func NewTokens(s Secret) *Tokens {
 	var start [8]byte
 	_, _ = rand.Read(start[:]) // never fails; it ends the process instead
@@ -161,7 +165,7 @@ func NewTokens(s Secret) *Tokens {
 
 func newTokens(s Secret, start uint64) *Tokens {
 	return &Tokens{
-		keys:  &subkeys{root: hide([32]byte(s.derive("token", 32)))},
+		keys:  &subkeys{epochs: s.epochs},
 		start: start,
 		seed:  binary.LittleEndian.Uint64(s.derive("token nonce", 8)),
 	}
@@ -172,6 +176,7 @@ func newTokens(s Secret, start uint64) *Tokens {
 // itself where Begin was not called.
 func (t *Tokens) Begin(g *Grant, issued uint32) {
 	g.Issued, g.begun = issued, true
+	g.epoch = t.keys.epochs.now.Load().active
 	g.count = t.count.Add(1) & (1<<countBits - 1)
 	_, b := g.buffers()
 	g.Nonce = xxh3.HashSeed(t.appendHead(b, g), t.seed)
@@ -179,7 +184,7 @@ func (t *Tokens) Begin(g *Grant, issued uint32) {
 
 // appendHead appends the readable part of g's token.
 func (t *Tokens) appendHead(b []byte, g *Grant) []byte {
-	b = append(b, tokenVersion)
+	b = append(b, tokenVersion+byte(g.epoch))
 	b = binary.BigEndian.AppendUint64(b, t.start)
 	b = binary.BigEndian.AppendUint16(b, uint16(g.Issued/secondsPerDay))
 	return append(b, byte(g.count>>40), byte(g.count>>32), byte(g.count>>24), byte(g.count>>16), byte(g.count>>8), byte(g.count))
@@ -229,7 +234,10 @@ func (t *Tokens) Append(dst []byte, g *Grant) []byte {
 	}
 
 	binary.BigEndian.PutUint64(nonce[4:], g.count)
-	key := t.keys.get(t.start, uint16(g.Issued/secondsPerDay))
+	key := t.keys.get(g.epoch, t.start, uint16(g.Issued/secondsPerDay))
+	if key == nil {
+		panic("BUG: the epoch in use has no secret")
+	}
 	t.keys.put(key)
 	b = key.aead.Seal(head, nonce, b[headSize:], head)
 	return encoding.AppendEncode(dst, b)
@@ -267,12 +275,15 @@ func (t *Tokens) Open(g *Grant, token []byte, now uint32) error {
 	nonce, b := g.buffers()
 	n, err := encoding.Decode(b[:cap(b)], token)
 	// Decode skips line breaks, so the length tells whether there were any.
-	if err != nil || n < minSealed || n > maxSealed || encoding.EncodedLen(n) != len(token) || b[:1][0] != tokenVersion {
+	if err != nil || n < minSealed || n > maxSealed || encoding.EncodedLen(n) != len(token) || b[:1][0] < tokenVersion || b[:1][0] >= tokenVersion+MaxEpochs {
 		return ErrTokenMalformed
 	}
 	head, sealed := b[:headSize], b[headSize:n]
 
-	key := t.keys.get(binary.BigEndian.Uint64(head[1:]), binary.BigEndian.Uint16(head[9:]))
+	key := t.keys.get(int(head[0]-tokenVersion), binary.BigEndian.Uint64(head[1:]), binary.BigEndian.Uint16(head[9:]))
+	if key == nil {
+		return ErrTokenForged
+	}
 	copy(nonce[6:], head[11:headSize])
 	body, err := key.aead.Open(sealed[:0], nonce, sealed, head)
 	if err != nil {

@@ -13,15 +13,18 @@ import (
 // A batch is changes in a binary form, for the outbox and for the wire. Numbers are little-endian.
 //
 //	0    4  magic "rsbt"
-//	4    1  version: 3 where a record is a report, else 2 where one has a retention of its own, else 1. A program that knows of neither reads
+//	4    1  version: 4 where it is sealed, else 3 where a record is a report, else 2 where one has a retention of its own, else 1. A program that knows of neither reads
 //	        1 only: it would keep too long, or pass reports over
 //	5    1  what there is: 0 records of any kinds, 1 choices and erasures only, 2 none of them
 //	6    2  number of partitions in the directory
-//	8    8  fingerprint of the identifier secret under which the keys were made
+//	8    8  fingerprint of the epoch of the identifier secret in which it was written; that of the cluster where it is not sealed
 //	16   4  number of records
 //	20   4  length of what follows the checksum, in bytes
 //	24   4  CRC-32C of the 24 bytes before and of what follows
-//	28      directory: for each partition that has records, ascending: 1 the partition, 4 the length of its records in bytes
+//	28      where it is sealed: 16 salt of the process that wrote it, 12 nonce (the count of the batches that it sealed, big-endian), and
+//	        AES-256-GCM, under a key of epoch and salt, of 1 byte, the version it would have, and of what follows here; the first 24 bytes are
+//	        authenticated with it, and the tag of 16 bytes is the end
+//	        directory: for each partition that has records, ascending: 1 the partition, 4 the length of its records in bytes
 //	        the records, by partition, and within one in the order in which they were given
 //
 // A record is a change of one key; a change of a person with three keys is three records. The partition of a key is 8 bits of its hash under
@@ -46,6 +49,7 @@ const (
 	batchVersion = 1
 	batchOwn     = 2 // with retentions of their own
 	batchReports = 3 // with reports
+	batchSealed  = 4
 	batchHead    = 28
 	batchEntry   = 5
 	recordHead   = 24
@@ -71,10 +75,12 @@ var ErrBatchTooLarge = errors.New("batch too large: send fewer events at a time"
 
 // Codec is what batches of one cluster have in common.
 type Codec struct {
-	// Fingerprint is that of the identifier secret.
+	// Fingerprint is that of the identifier secret, which is that of epoch 0.
 	Fingerprint uint64
 	// RoutingSeed keys the hash that gives a key its partition. It never rotates, and clients may know it.
 	RoutingSeed uint64
+
+	sealer *sealer // nil: there is epoch 0 only
 }
 
 // Partition is the partition of a key: the highest 8 bits of a wide multiplication (as wyhash does) under the routing seed.
@@ -106,18 +112,30 @@ func (c *Codec) AppendBatch(dst []byte, changes []caps.Change) ([]byte, error) {
 		}
 		records += len(change.Keys)
 	}
-	if batchHead+present*batchEntry+body > maxBatch {
+	key, around := &sealKey{fingerprint: c.Fingerprint}, 0
+	if c.sealer != nil {
+		key = c.sealer.active()
+	}
+	if key.aead != nil {
+		around = batchSeal
+	}
+	if batchHead+around+present*batchEntry+body > maxBatch {
 		return dst, fmt.Errorf("%w: %d bytes, at most %d", ErrBatchTooLarge, body, maxBatch)
 	}
 	from := len(dst)
 	dst = append(dst, batchMagic...)
 	dst = append(dst, version, content)
 	dst = binary.LittleEndian.AppendUint16(dst, uint16(present))
-	dst = binary.LittleEndian.AppendUint64(dst, c.Fingerprint)
+	dst = binary.LittleEndian.AppendUint64(dst, key.fingerprint)
 	dst = binary.LittleEndian.AppendUint32(dst, uint32(records))
-	dst = binary.LittleEndian.AppendUint32(dst, uint32(present*batchEntry+body))
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(around+present*batchEntry+body))
 	dst = binary.LittleEndian.AppendUint32(dst, 0)
-	at := batchHead + present*batchEntry
+	if key.aead != nil {
+		dst[from+4] = batchSealed
+		dst = append(dst, c.sealer.salt[:]...)
+		dst = append(appendNonce(dst, c.sealer.count.Add(1)), version)
+	}
+	at := len(dst) - from + present*batchEntry
 	for p, size := range sizes {
 		if size > 0 {
 			dst = append(dst, byte(p))
@@ -127,6 +145,9 @@ func (c *Codec) AppendBatch(dst []byte, changes []caps.Change) ([]byte, error) {
 	}
 	dst = growBy(dst, body)
 	c.putRecords(dst[from:], changes, &sizes)
+	if key.aead != nil {
+		dst = sealBatch(dst, from, key.aead)
+	}
 	binary.LittleEndian.PutUint32(dst[from+24:], batchChecksum(dst[from:]))
 	return dst, nil
 }

@@ -7,15 +7,22 @@ import (
 	"restraint/caps"
 )
 
-// Batch reads a batch. The zero value is ready; it may be used again. It belongs to one goroutine.
+// Batch reads a batch. The zero value reads what is not sealed, one of Codec.Batch also what is; it may be used again. It belongs to one
+// goroutine.
 type Batch struct {
-	// Fingerprint is that of the secret under which the keys were made.
+	// Fingerprint is that of the epoch in which it was written; that of the cluster where it is not sealed.
 	Fingerprint uint64
 	// Records is how many changes of one key there are.
 	Records int
 
+	codec   *Codec // nil: nothing sealed is read
+	sealed  bool
+	opened  []byte // of a sealed one
 	records []byte // those that Next has not come to yet
 }
+
+// Batch returns one that reads also what is sealed in the epochs that this node has.
+func (c *Codec) Batch() Batch { return Batch{codec: c} }
 
 // batchLength returns the length in bytes of the batch that b begins with, by its head, of which nothing else is checked.
 func batchLength(b []byte) (int, bool) {
@@ -27,10 +34,11 @@ func batchLength(b []byte) (int, bool) {
 }
 
 // ParseNext checks the batch that enc begins with, and returns what follows it: a message or a segment is batches with nothing between.
-// It checks the head, checksum, directory and every record. enc is aliased until the next batch is parsed. The error wraps ErrBatch, or
-// ErrVersion; the Batch is then empty.
+// It checks the head, checksum, directory and every record. enc is aliased until the next batch is parsed. The error wraps ErrBatch,
+// ErrVersion, or ErrEpoch where this node cannot open it; the Batch is then empty. One that is not sealed and of another cluster is read:
+// see Codec.foreign.
 func (b *Batch) ParseNext(enc []byte) (rest []byte, err error) {
-	*b = Batch{}
+	*b = Batch{codec: b.codec, opened: b.opened}
 	length, ok := batchLength(enc)
 	if !ok || length > len(enc) {
 		return nil, fmt.Errorf("%w: %d bytes that are none", ErrBatch, len(enc))
@@ -43,25 +51,38 @@ func (b *Batch) parse(enc []byte) error {
 	if got, want := batchChecksum(enc), le.Uint32(enc[24:]); got != want {
 		return fmt.Errorf("%w: checksum %08x, want %08x", ErrBatch, got, want)
 	}
-	content := enc[5]
-	if enc[4] < batchVersion || enc[4] > batchReports || content > batchEvents {
-		return fmt.Errorf("%w: batch of version %d and content %d, this program reads %d to %d", ErrVersion, enc[4], enc[5], batchVersion, batchReports)
+	content, version := enc[5], enc[4]
+	if version < batchVersion || version > batchSealed || content > batchEvents {
+		return fmt.Errorf("%w: batch of version %d and content %d, this program reads %d to %d", ErrVersion, version, content, batchVersion, batchSealed)
 	}
 	body := enc[batchHead:]
+	if version == batchSealed {
+		opened, err := b.codec.openBatch(b.opened[:0], enc)
+		if err != nil {
+			return err
+		}
+		b.sealed, b.opened, version, body = true, opened, opened[0], opened[1:]
+		if version < batchVersion || version >= batchSealed {
+			return fmt.Errorf("%w: batch of version %d that is sealed", ErrVersion, version)
+		}
+	}
 	n := int(le.Uint16(enc[6:])) * batchEntry
 	if n > len(body) {
 		return fmt.Errorf("%w: the directory is longer than the batch", ErrBatch)
 	}
-	records, err := checkRecords(body[:n], body[n:], content, enc[4])
+	records, err := checkRecords(body[:n], body[n:], content, version)
 	if err != nil {
 		return err
 	}
 	if uint32(records) != le.Uint32(enc[16:]) {
 		return fmt.Errorf("%w: %d records, it says %d", ErrBatch, records, le.Uint32(enc[16:]))
 	}
-	*b = Batch{Fingerprint: le.Uint64(enc[8:]), Records: records, records: body[n:]}
+	b.Fingerprint, b.Records, b.records = le.Uint64(enc[8:]), records, body[n:]
 	return nil
 }
+
+// foreign says that the batch is of a node with another secret. One that is sealed was opened, so it is not.
+func (c *Codec) foreign(b *Batch) bool { return !b.sealed && b.Fingerprint != c.Fingerprint }
 
 // checkRecords checks that the partitions ascend and that each has whole records of kinds that the content allows, some with a retention of
 // their own or reports where the version says so, and returns how many there are in all.

@@ -110,12 +110,12 @@ func newCluster(k *Keeper, b *broker, from positions) (*cluster, error) {
 	var err error
 	c.member, err = openMembership(b, memberOptions{
 		Dir: k.options.Dir, Node: b.options.Node, Fingerprint: k.options.Fingerprint, SecretMade: k.options.SecretMade, Log: k.log,
-		Changed: func(error) {},
+		Changed: func(error) {}, Seals: k.options.Seals, Epoch: k.anotherEpoch,
 	})
 	return c, err
 }
 
-// open begins to publish and to follow. It returns an error that wraps ErrFingerprint or ErrName where the cluster is there and refuses
+// open begins to publish and to follow. It returns an error that wraps ErrFingerprint, ErrEpoch or ErrName where the cluster is there and refuses
 // this node; one that is not there yet is waited for.
 func (c *cluster) open() error {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -165,7 +165,7 @@ func (c *cluster) enter(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if errors.Is(err, ErrFingerprint) || errors.Is(err, ErrName) || errors.Is(err, ErrStream) {
+		if errors.Is(err, ErrFingerprint) || errors.Is(err, ErrEpoch) || errors.Is(err, ErrName) || errors.Is(err, ErrStream) {
 			if before := c.fault.Swap(&err); before == nil || (*before).Error() != err.Error() {
 				c.notices.add("the cluster does not take this node", "error", err.Error())
 			}
@@ -266,21 +266,21 @@ func (c *cluster) streamed(m jetstream.Msg) error {
 }
 
 // message applies what another process has sent. What this one sent, it has applied before it was in the outbox, or does so before a
-// snapshot is taken. The error says that a batch is of a later version: it is not to be passed over. What can be read is applied all the
+// snapshot is taken. The error says that a batch is of a later version, or of an epoch whose secret is not here: it is not to be passed over. What can be read is applied all the
 // same.
 func (c *cluster) message(data []byte, start string, when stamp) (later error) {
 	if start == c.start {
 		return nil
 	}
 	now := max(caps.Second(c.now().Unix()), c.store.Now())
-	var batch Batch
+	batch := c.codec.Batch()
 	var change caps.Change
 	for rest := data; len(rest) > 0; {
 		n, _ := batchLength(rest)
 		next, err := batch.ParseNext(rest)
 		if err != nil {
 			c.unusable.Add(1)
-			if errors.Is(err, ErrVersion) && n <= len(rest) {
+			if (errors.Is(err, ErrVersion) || errors.Is(err, ErrEpoch)) && n <= len(rest) {
 				later, rest = err, rest[n:]
 				continue
 			}
@@ -288,7 +288,7 @@ func (c *cluster) message(data []byte, start string, when stamp) (later error) {
 			return later
 		}
 		rest = next
-		if batch.Fingerprint != c.codec.Fingerprint {
+		if c.codec.foreign(&batch) {
 			if c.foreign.Add(1) == 1 {
 				c.notices.add("changes of a node with another identifier secret are left out", "theirs", fmt.Sprintf("%016x", batch.Fingerprint))
 			}

@@ -265,7 +265,7 @@ func TestClusterUnreadableRefusal(t *testing.T) {
 		return enc
 	}
 	later := choice(1)
-	later[4] = batchReports + 1 // the version
+	later[4] = batchSealed + 1 // the version
 	copy(later[24:28], []byte{0, 0, 0, 0})
 	sum := batchChecksum(later)
 	later[24], later[25], later[26], later[27] = byte(sum), byte(sum>>8), byte(sum>>16), byte(sum>>24)

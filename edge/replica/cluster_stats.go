@@ -17,6 +17,8 @@ type ClusterStats struct {
 	Fault string
 	// ClockServers is the servers' time when the local clocks were as ClockAsked says; zero while it is not known.
 	ClockAsked, ClockServers time.Time
+	// EpochAwaits are the nodes that cannot read the newest epoch of the secret that this one has.
+	EpochAwaits []string
 	// Events and Refusals are the streams.
 	Events, Refusals StreamStats
 	// Records is how many changes of one key of other nodes, or of this one before its last start, were applied; Sent how many messages
@@ -63,7 +65,7 @@ func (c *cluster) stats() *ClusterStats {
 		stuck, restarts = c.mender.state()
 	}
 	return &ClusterStats{
-		Stuck: stuck, Restarts: restarts,
+		Stuck: stuck, Restarts: restarts, EpochAwaits: c.member.awaited(),
 		ClockAsked: read.asked, ClockServers: read.servers,
 		Fault: fault, Embedded: c.broker.embedded != nil, Connected: problem == "", Problem: problem,
 		Events: c.events.stats(), Refusals: c.refusals.stats(),

@@ -60,12 +60,18 @@ type member struct {
 // join opens a node over the directory.
 func join(t *testing.T, dir, url string) member {
 	t.Helper()
+	return joinWith(t, dir, url, func(*Options) {})
+}
+
+func joinWith(t *testing.T, dir, url string, change func(*Options)) member {
+	t.Helper()
 	o := testOptions(dir)
 	o.Broker = &BrokerOptions{Node: filepath.Base(dir), URLs: []string{url}, Log: o.Log}
 	o.BrokerSync = time.Millisecond
 	begun := time.Now()
 	o.Now = func() time.Time { return time.Unix(int64(testNow), 0).Add(time.Since(begun)) }
 	o.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
+	change(&o)
 	k, s := opened(t, o)
 	return member{k, s}
 }

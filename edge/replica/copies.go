@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -110,7 +111,8 @@ func (c *copier) copyIfDue(ctx context.Context) error {
 	}
 	at := c.at()
 	for _, m := range copies {
-		ours := m.Fingerprint == c.keeper.codec.Fingerprint && m.Events.Created == at.events.Created && m.Refusals.Created == at.refusals.Created
+		// One of an earlier epoch is made anew at once, sealed in the one in use.
+		ours := m.Fingerprint == c.keeper.codec.writes() && m.Events.Created == at.events.Created && m.Refusals.Created == at.refusals.Created
 		if ours && c.now().Sub(m.stored) < c.interval() {
 			return nil
 		}
@@ -243,8 +245,11 @@ func (c *copier) dropOld(ctx context.Context, objects jetstream.ObjectStore, kv 
 	if age == 0 { // for ever, or not known
 		age = defaultMaxAge
 	}
+	writes := c.keeper.codec.writes()
+	sealed := slices.ContainsFunc(copies, func(m manifest) bool { return m.Fingerprint == writes })
 	for _, m := range copies {
-		if c.now().Sub(m.stored) > age {
+		// Where there is one of the epoch in use, those of earlier ones are of no use and not to stay.
+		if c.now().Sub(m.stored) > age || sealed && m.Fingerprint != writes {
 			if err := kv.Delete(ctx, manifestPrefix+nameKey(m.Node)); err != nil {
 				return err
 			}

@@ -63,8 +63,8 @@ func (c *copier) fetch(ctx context.Context, s *caps.Store, enough func(*manifest
 		if !enough(&m) {
 			continue
 		}
-		if m.Fingerprint != c.keeper.codec.Fingerprint {
-			faults = append(faults, fmt.Errorf("copy of node %q: %w", m.Node, ErrFingerprint))
+		if err := c.keeper.codec.reads(m.Fingerprint, m.Fingerprint != c.keeper.codec.Fingerprint); err != nil {
+			faults = append(faults, fmt.Errorf("copy of node %q: %w", m.Node, err))
 			continue
 		}
 		if err := c.fetchOne(ctx, &m, s); err != nil {
@@ -122,8 +122,8 @@ func (c *copier) fetchOne(ctx context.Context, m *manifest, s *caps.Store) error
 	if err != nil {
 		return err
 	}
-	if v.fingerprint != c.keeper.codec.Fingerprint {
-		return ErrFingerprint
+	if err := c.keeper.codec.openSnapshot(&v); err != nil {
+		return err
 	}
 	if v.events.Hole != 0 || v.refusals.Hole != 0 {
 		return fmt.Errorf("%w: something is missing in it", ErrSnapshot)

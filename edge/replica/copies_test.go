@@ -182,7 +182,7 @@ func TestCopyOfALaterProgramStays(t *testing.T) {
 		t.Fatal(err)
 	}
 	later := (&snapshotFrom{fingerprint: one.codec.Fingerprint}).append(nil)
-	binary.LittleEndian.PutUint32(later[4:], snapshotBeside+1)
+	binary.LittleEndian.PutUint32(later[4:], snapshotSealed+1)
 	binary.LittleEndian.PutUint32(later[100:], crc32.Checksum(later[:100], castagnoli))
 	sum := sha256.Sum256(later)
 	m := manifest{Node: "later", Fingerprint: one.codec.Fingerprint, Object: manifestPrefix + "later", Bytes: int64(len(later)), SHA256: hex.EncodeToString(sum[:])}

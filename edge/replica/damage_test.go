@@ -186,14 +186,14 @@ func TestLaterVersion(t *testing.T) {
 	mend := map[string]func(b []byte) []byte{
 		"outbox/*.seg": func(b []byte) []byte {
 			n, _ := batchLength(b)
-			b[4] = batchReports + 1
+			b[4] = batchSealed + 1
 			binary.LittleEndian.PutUint32(b[24:], batchChecksum(b[:n]))
 			return b
 		},
 		"snapshots/*.snap": func(b []byte) []byte {
 			h := snapshotFrom{fingerprint: testCodec.Fingerprint}
 			head := h.append(nil)
-			head[4] = snapshotBeside + 1
+			head[4] = snapshotSealed + 1
 			return append(checksummed(head), b[snapshotHead:]...)
 		},
 	}

@@ -1,6 +1,7 @@
 // Package replica makes what a node acknowledges outlive the process, and known to the other nodes: an outbox of accepted changes,
 // snapshots of the counters, NATS JetStream, and a Keeper that ties them to a caps.Store. It is the only package that knows NATS.
 //
+//	DIR/epoch                 the epoch of the identifier secret in which this node writes (see membership_epoch.go); missing: 0
 //	DIR/lock                  locked (flock) by the process that uses the directory
 //	DIR/outbox/N.seg          accepted changes, in the order in which they were accepted: batches (see batch.go), nothing between them
 //	DIR/outbox/N-OFFSET.damaged  what could not be read of a segment, set aside
@@ -37,6 +38,10 @@
 //     destroys nothing elsewhere. Nodes ask one another on core NATS whether an erasure is applied (see Keeper.Erased).
 //   - When the broker is away, nodes go on; changes wait in the outbox, up to its size, and are then refused. An embedded one that a full
 //     disk has stopped is restarted (see mender).
+//
+// What names people is sealed before it is written or sent, in the epoch of the identifier secret that the cluster has in use (see Seals): each
+// batch and each section of a snapshot. User keys do not change with an epoch, so the store is none the wiser, and every reader opens what is of
+// another epoch where it decodes it. What it cannot open it does not pass over: a start ends, a stream waits, and both say so.
 //
 // The package logs changes of state only, and never a key.
 package replica

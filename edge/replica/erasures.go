@@ -138,12 +138,12 @@ func (c *cluster) answerErasures(ctx context.Context) error {
 // hasErased says whether all that a question asks for is forgotten here. What stands ahead of the servers' time, from when this node's clock was
 // wrong, no erasure that another node was asked for reaches: while it is held the person is not forgotten.
 func (c *cluster) hasErased(question []byte) (applied bool, err error) {
-	var b Batch
+	b := c.codec.Batch()
 	rest, err := b.ParseNext(question)
 	if err != nil {
 		return false, err
 	}
-	if len(rest) > 0 || b.Fingerprint != c.codec.Fingerprint || b.Records > caps.MaxKeys {
+	if len(rest) > 0 || c.codec.foreign(&b) || b.Records > caps.MaxKeys {
 		return false, errors.New("not a question of this cluster")
 	}
 	applied = true

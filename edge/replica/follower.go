@@ -160,7 +160,7 @@ func (f *follower) handler(touch uint64, fail func(error)) jetstream.MessageHand
 		}
 		if err := f.apply(m); err != nil {
 			broken = true
-			if errors.Is(err, ErrVersion) {
+			if errors.Is(err, ErrVersion) || errors.Is(err, ErrEpoch) {
 				f.stop(meta.Sequence.Stream, err)
 			}
 			fail(err)
@@ -175,14 +175,18 @@ func (f *follower) handler(touch uint64, fail func(error)) jetstream.MessageHand
 	}
 }
 
-// stop notes that the message with a sequence is of a later version.
+// stop notes that the message with a sequence is of a later version, or of an epoch of which this node has not the secret.
 func (f *follower) stop(sequence uint64, err error) {
+	mend, what := "update this node", "a message of another node is of a later version; update this node"
+	if errors.Is(err, ErrEpoch) {
+		mend, what = "give this node the newest secret file", "a message of another node is sealed in an epoch that this node cannot read; give it the newest secret file of the cluster"
+	}
 	f.mu.Lock()
 	said := f.stuck != ""
-	f.stuck = fmt.Sprintf("message %d of %s cannot be read: %v: update this node", sequence, f.stream, err)
+	f.stuck = fmt.Sprintf("message %d of %s cannot be read: %v: %s", sequence, f.stream, err, mend)
 	f.mu.Unlock()
 	if !said {
-		f.notices.add("a message of another node is of a later version; update this node", "stream", f.stream, "sequence", sequence, "error", err.Error())
+		f.notices.add(what, "stream", f.stream, "sequence", sequence, "error", err.Error())
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -21,8 +20,10 @@ import (
 type Options struct {
 	// Dir is the Keeper's own; it is made when missing.
 	Dir string
-	// Fingerprint is that of the identifier secret: 16 hex digits.
+	// Fingerprint is that of the identifier secret, and of its epoch 0: 16 hex digits.
 	Fingerprint string
+	// Seals are the epochs of the secret; nil: there is epoch 0 only, and nothing is sealed.
+	Seals Seals
 	// RoutingSeed is the cluster's (see Codec).
 	RoutingSeed uint64
 	// SnapshotEvery is the time between snapshots. Default: 30 seconds. None is taken while nothing has been recorded, and one sooner
@@ -77,6 +78,8 @@ type Keeper struct {
 	covered Position     // place of the last snapshot
 	written time.Time    // when its file was
 	saved   positions    // how far it says that the streams were read
+	sealed  uint64       // in which epoch the last snapshots were written
+	inEpoch int          // how many of them
 	// restoredFrom is how far the snapshot that was restored had come, for a Keeper without a broker to pass on.
 	restoredFrom positions
 	batches      sync.Pool // of *[]byte
@@ -92,11 +95,14 @@ type Keeper struct {
 
 // Open locks the directory and looks what is there; it reads none of it. The error wraps ErrLocked where another process has it.
 func Open(o Options) (*Keeper, error) {
-	fingerprint, err := strconv.ParseUint(o.Fingerprint, 16, 64)
-	if err != nil || len(o.Fingerprint) != 16 {
-		return nil, fmt.Errorf("fingerprint %q: it must be 16 hex digits", o.Fingerprint)
+	fingerprint, err := parseFingerprint(o.Fingerprint)
+	if err != nil {
+		return nil, err
 	}
 	o.defaults()
+	if err := lastEpoch(o.Dir, o.Seals); err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make directory: %w", err)
 	}
@@ -105,7 +111,7 @@ func Open(o Options) (*Keeper, error) {
 		return nil, err
 	}
 	k := &Keeper{
-		options: o, codec: Codec{Fingerprint: fingerprint, RoutingSeed: o.RoutingSeed}, log: o.Log, files: o.files, lock: lock,
+		options: o, codec: Codec{Fingerprint: fingerprint, RoutingSeed: o.RoutingSeed, sealer: newSealer(o.Seals)}, log: o.Log, files: o.files, lock: lock,
 		notices: notices{log: o.Log}, wake: make(chan struct{}, 1), stop: make(chan struct{}),
 	}
 	k.batches.New = func() any { return new([]byte) }

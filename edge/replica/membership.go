@@ -20,6 +20,8 @@ type memberOptions struct {
 	Node        string
 	Fingerprint string // of the identifier secret
 	SecretMade  bool   // this start made the secret
+	Seals       Seals  // nil: there are no epochs
+	Epoch       func() // is called when this node writes in another epoch; may be nil, and must not call the membership
 	Log         *slog.Logger
 	// Changed is called when the name was lost, with the reason, and with nil when it is this node's again. The node is not ready between
 	// the two. It is called by one goroutine, not again once close has returned, and must not call close.
@@ -48,6 +50,7 @@ const (
 //	fingerprint  16 hex digits; made by the first node, never changed
 //	node.NAME    holder: the id of the data directory and that of the start, each 32 hex digits, with a space between
 //	clock        anything; see age
+//	epoch, reads.NAME   see membership_epoch.go
 //
 // A node writes its name every leaseEvery. The same directory takes its name over at once (after kill -9), another one when it has not been
 // written for leaseTime: whoever it is taken from finds out at its next refresh. Times are those at which the servers stored something, never
@@ -64,8 +67,11 @@ type membership struct {
 	revision uint64    // of our last refresh, in that bucket
 	joined   bool
 
+	saidReads string // in that bucket
+
 	lostMu sync.Mutex // guards what follows; taken inside mu
 	lost   error      // why the name is not ours
+	awaits []string   // who keeps the cluster from going over to the newest epoch
 
 	stop    context.CancelFunc // nil until joined
 	running sync.WaitGroup
@@ -87,7 +93,7 @@ func openMembership(b *broker, o memberOptions) (*membership, error) {
 }
 
 // join joins the cluster: the secret is the cluster's, and the name is this node's from here on, until close. The streams and buckets must
-// be there (see broker.ensure). The error wraps ErrFingerprint or ErrName where the cluster refuses this node; every other may pass, and
+// be there (see broker.ensure). The error wraps ErrFingerprint, ErrEpoch or ErrName where the cluster refuses this node; every other may pass, and
 // join be called again. It is not to be called again once it has succeeded.
 func (m *membership) join(ctx context.Context) error {
 	m.mu.Lock()
@@ -112,13 +118,18 @@ func (m *membership) enter(ctx context.Context) error {
 		return fmt.Errorf("look for the cluster's members: %w", err)
 	}
 	if created := status.(*jetstream.KeyValueBucketStatus).StreamInfo().Created; !created.Equal(m.created) {
-		m.created, m.revision = created, 0
+		m.created, m.revision, m.saidReads = created, 0, ""
 	}
 	m.kv = kv
 	if err := m.checkSecret(ctx); err != nil {
 		return err
 	}
-	return m.claim(ctx)
+	for _, step := range []func(context.Context) error{m.useEpoch, m.sayReads, m.claim, m.useEpoch, m.goOver} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // reason is why the node has not its name now, nil while it has.
@@ -165,7 +176,7 @@ func (m *membership) refreshAll(ctx context.Context) {
 // refresh writes the name again, or tries to get it back, and tells of what changed. Where the servers do not answer, nothing has.
 func (m *membership) refresh(ctx context.Context) {
 	err := m.renew(ctx)
-	if ctx.Err() != nil || err != nil && !errors.Is(err, ErrName) && !errors.Is(err, ErrFingerprint) {
+	if ctx.Err() != nil || err != nil && !errors.Is(err, ErrName) && !errors.Is(err, ErrFingerprint) && !errors.Is(err, ErrEpoch) {
 		return
 	}
 	m.lostMu.Lock()
@@ -194,6 +205,11 @@ func (m *membership) renew(ctx context.Context) error {
 	revision, err := m.kv.Update(asking, m.key, []byte(m.holder), m.revision)
 	if err == nil {
 		m.revision = revision
+		for _, step := range []func(context.Context) error{m.useEpoch, m.sayReads, m.goOver} {
+			if err := step(ctx); err != nil {
+				return err
+			}
+		}
 		return nil
 	}
 	if !isOther(err) {

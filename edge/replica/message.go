@@ -84,6 +84,7 @@ func (c *cutter) fill() (bool, error) {
 
 // cut puts what a batch has of the content into the queue, as messages of at most so many bytes.
 func (c *cutter) cut(enc []byte, most int) error {
+	c.batch.codec = c.codec
 	if _, err := c.batch.ParseNext(enc); err != nil {
 		return fmt.Errorf("cut batch of outbox: %w", err)
 	}
@@ -118,7 +119,7 @@ func (c *cutter) cut(enc []byte, most int) error {
 			continue
 		}
 		n := recordSize(change)
-		if size+n > most-batchHead-partitions*batchEntry {
+		if size+n > most-batchHead-batchSeal-partitions*batchEntry {
 			if err := flush(); err != nil {
 				return err
 			}

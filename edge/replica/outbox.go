@@ -45,6 +45,7 @@ type outbox struct {
 	next     uint32
 	bytes    int64 // of all segments
 	reserved int64
+	turned   bool   // the next batch begins another segment
 	unsynced []file // closed to appends, not yet synced
 	broken   error
 }
@@ -145,7 +146,7 @@ func (o *outbox) append(batch []byte, now time.Time) (Position, error) {
 func (o *outbox) roll(bytes int, now time.Time) error {
 	if o.active != nil {
 		last := &o.segments[len(o.segments)-1]
-		if last.bytes == 0 || last.bytes+int64(bytes) <= o.rollAt {
+		if last.bytes == 0 || last.bytes+int64(bytes) <= o.rollAt && !o.turned {
 			return nil
 		}
 	}
@@ -157,10 +158,17 @@ func (o *outbox) roll(bytes int, now time.Time) error {
 	if o.active != nil {
 		o.unsynced = append(o.unsynced, o.active)
 	}
-	o.active = f
+	o.active, o.turned = f, false
 	o.segments = append(o.segments, segment{number: o.next, since: now})
 	o.next++
 	return nil
+}
+
+// turn has the next batch begin another segment, so that what was written before can go without it.
+func (o *outbox) turn() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.turned = true
 }
 
 // end is the place of the next batch.

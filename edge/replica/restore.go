@@ -31,7 +31,7 @@ type Restored struct {
 // caller's should go on from caps.Store.Now.
 //
 // Damaged files are set aside, logged and counted. It returns an error that wraps ErrFingerprint (also of a cluster that has another
-// secret), ErrName, ErrStream, ErrVersion, or caps.ErrFull where a user's
+// secret), ErrEpoch, ErrName, ErrStream, ErrVersion, or caps.ErrFull where a user's
 // refusals are too large for this store; then there must be no Record.
 func (k *Keeper) Restore(s *caps.Store) error {
 	begun := time.Now()
@@ -40,13 +40,13 @@ func (k *Keeper) Restore(s *caps.Store) error {
 	if err != nil {
 		return err
 	}
-	var batch Batch
+	batch := k.codec.Batch()
 	var change caps.Change
 	found, err := k.outbox.replay(from.position, func(enc []byte) error {
 		if _, err := batch.ParseNext(enc); err != nil {
 			return err
 		}
-		if batch.Fingerprint != k.codec.Fingerprint {
+		if k.codec.foreign(&batch) {
 			return fmt.Errorf("%w: outbox %016x, this node %016x; start with that secret, or with another directory", ErrFingerprint, batch.Fingerprint, k.codec.Fingerprint)
 		}
 		for batch.Next(&change) {

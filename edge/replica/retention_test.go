@@ -67,7 +67,7 @@ func TestBatchOwnRetentionForm(t *testing.T) {
 		}
 	}
 	later := bytes.Clone(enc)
-	later[4] = batchReports + 1
+	later[4] = batchSealed + 1
 	binary.LittleEndian.PutUint32(later[24:], batchChecksum(later))
 	var x Batch
 	if _, err := x.ParseNext(later); !errors.Is(err, ErrVersion) {

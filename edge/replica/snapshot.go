@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"crypto/cipher"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -15,8 +16,8 @@ import (
 // A snapshot is a file of all records of a caps.Store. Numbers are little-endian, checksums CRC-32C.
 //
 //	head      0  4  magic "rssn"
-//	          4  4  version: 5 where it has records of what is kept beside the store (see caps.Beside), else 4
-//	          8  8  fingerprint of the identifier secret
+//	          4  4  version: 6 where it is sealed, else 5 where it has records of what is kept beside the store (see caps.Beside), else 4
+//	          8  8  fingerprint of the epoch of the identifier secret in which it was written; that of the cluster where it is not sealed
 //	         16  8  place in the outbox, from before the first record was copied
 //	         24  4  second in which it was begun, by the store's clock
 //	         28  8  place in the outbox before which the broker had acknowledged everything
@@ -27,10 +28,13 @@ import (
 //	        104 16  what had gone from the stream of events unapplied: 8 its first sequence, 8 the first after it (0: nothing had)
 //	        120 16  the same of the stream of refusals
 //	        136  4  checksum of the 32 bytes before
+//	        140 16  in version 6: salt of the file
+//	        156  4  in version 6: checksum of the 16 bytes before
 //	section   0  4  length of what follows the checksum, at most 1 MiB
 //	          4  4  kind: byte 1 of each record
 //	          8  4  checksum of the 8 bytes before and of what follows
-//	         12     encoded records of one kind and one shard (see package caps): one step of caps.AppendSnapshot
+//	         12     encoded records of one kind and one shard (see package caps): one step of caps.AppendSnapshot; in version 6 AES-256-GCM of
+//	                them, under a key of epoch and salt, its nonce the place of the section in the file, its kind authenticated with it
 //	footer    0  4  zero
 //	          4  4  "end."
 //	          8  8  number of sections
@@ -41,9 +45,11 @@ import (
 const (
 	snapshotMagic   = "rssn"
 	snapshotVersion = 4
-	snapshotBeside  = 5   // with what is kept beside the store
+	snapshotBeside  = 5 // with what is kept beside the store
+	snapshotSealed  = 6
 	snapshotBase    = 104 // bytes that the head has in every version, so that a later one is told from a damaged one
 	snapshotHead    = 140
+	sealedHead      = snapshotHead + sealSalt + 4
 	sectionHead     = 12
 	maxSection      = 1 << 20
 	footerMagic     = "end."
@@ -64,6 +70,9 @@ type snapshotFrom struct {
 	positions
 	// beside: it has records of what is kept beside the store.
 	beside bool
+	// sealed: with the key of the epoch and this salt.
+	sealed bool
+	salt   [sealSalt]byte
 }
 
 func (h *snapshotFrom) append(dst []byte) []byte {
@@ -72,6 +81,9 @@ func (h *snapshotFrom) append(dst []byte) []byte {
 	version := uint32(snapshotVersion)
 	if h.beside {
 		version = snapshotBeside
+	}
+	if h.sealed {
+		version = snapshotSealed
 	}
 	dst = binary.LittleEndian.AppendUint32(dst, version)
 	dst = binary.LittleEndian.AppendUint64(dst, h.fingerprint)
@@ -89,7 +101,12 @@ func (h *snapshotFrom) append(dst []byte) []byte {
 		dst = binary.LittleEndian.AppendUint64(dst, p.Missed)
 		dst = binary.LittleEndian.AppendUint64(dst, p.Hole)
 	}
-	return binary.LittleEndian.AppendUint32(dst, crc32.Checksum(dst[from+snapshotBase:], castagnoli))
+	dst = binary.LittleEndian.AppendUint32(dst, crc32.Checksum(dst[from+snapshotBase:], castagnoli))
+	if h.sealed {
+		dst = append(dst, h.salt[:]...)
+		dst = binary.LittleEndian.AppendUint32(dst, crc32.Checksum(h.salt[:], castagnoli))
+	}
+	return dst
 }
 
 // snapshotWriter writes one snapshot.
@@ -97,6 +114,7 @@ type snapshotWriter struct {
 	files   files
 	rate    int64           // bytes per second; 0: as fast as it goes
 	stopped <-chan struct{} // ends the waiting, not the writing
+	codec   *Codec          // nil: nothing is sealed
 
 	file     file
 	buffer   []byte
@@ -133,6 +151,10 @@ func (w *snapshotWriter) write(dir, name string, from snapshotFrom, s *caps.Stor
 func (w *snapshotWriter) content(from snapshotFrom, s *caps.Store) error {
 	w.checksum, w.bytes, w.sections = 0, 0, 0
 	from.beside = s.HasBeside()
+	seal, err := w.codec.sealSnapshot(&from)
+	if err != nil {
+		return err
+	}
 	w.buffer = from.append(w.buffer[:0])
 	if err := w.flush(); err != nil {
 		return err
@@ -144,7 +166,7 @@ func (w *snapshotWriter) content(from snapshotFrom, s *caps.Store) error {
 		if w.buffer, more = s.AppendSnapshot(w.buffer, &at, stepBytes); len(w.buffer) == sectionHead {
 			continue
 		}
-		putSectionHead(w.buffer)
+		w.buffer = sealSection(w.buffer, w.bytes, seal)
 		if err := w.flush(); err != nil {
 			return err
 		}
@@ -159,10 +181,17 @@ func (w *snapshotWriter) content(from snapshotFrom, s *caps.Store) error {
 	return w.flush()
 }
 
-func putSectionHead(section []byte) {
-	binary.LittleEndian.PutUint32(section, uint32(len(section)-sectionHead))
+// sealSection completes the section that stands at a place of the file; with seal nil it is not sealed.
+func sealSection(section []byte, at int64, seal cipher.AEAD) []byte {
 	binary.LittleEndian.PutUint32(section[4:], uint32(section[sectionHead+1]))
+	if seal != nil {
+		records := len(section)
+		section = growBy(section, sealTag)
+		seal.Seal(section[sectionHead:sectionHead], appendNonce(nil, uint64(at)), section[sectionHead:records], section[4:8])
+	}
+	binary.LittleEndian.PutUint32(section, uint32(len(section)-sectionHead))
 	binary.LittleEndian.PutUint32(section[8:], sectionChecksum(section))
+	return section
 }
 
 func sectionChecksum(section []byte) uint32 {

@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"crypto/cipher"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -37,8 +38,10 @@ func parseSnapshotHead(b []byte) (h snapshotFrom, length int, err error) {
 	case 3, snapshotVersion:
 	case snapshotBeside:
 		h.beside = true
+	case snapshotSealed:
+		h.sealed = true
 	default:
-		return snapshotFrom{}, 0, fmt.Errorf("%w: version %d, this program reads 2 to %d", ErrVersion, version, snapshotBeside)
+		return snapshotFrom{}, 0, fmt.Errorf("%w: version %d, this program reads 2 to %d", ErrVersion, version, snapshotSealed)
 	}
 	if len(b) < snapshotHead || crc32.Checksum(b[snapshotBase:snapshotHead-4], castagnoli) != le.Uint32(b[snapshotHead-4:]) {
 		return snapshotFrom{}, 0, fmt.Errorf("%w: its head cannot be read", ErrSnapshot)
@@ -47,7 +50,14 @@ func parseSnapshotHead(b []byte) (h snapshotFrom, length int, err error) {
 		at := b[snapshotBase+16*i:]
 		p.Missed, p.Hole = le.Uint64(at), le.Uint64(at[8:])
 	}
-	return h, snapshotHead, nil
+	if !h.sealed {
+		return h, snapshotHead, nil
+	}
+	if len(b) < sealedHead || crc32.Checksum(b[snapshotHead:sealedHead-4], castagnoli) != le.Uint32(b[sealedHead-4:]) {
+		return snapshotFrom{}, 0, fmt.Errorf("%w: its head cannot be read", ErrSnapshot)
+	}
+	copy(h.salt[:], b[snapshotHead:])
+	return h, sealedHead, nil
 }
 
 // ErrVersion says that a file was written by a later program.
@@ -64,12 +74,13 @@ type section struct {
 type verified struct {
 	snapshotFrom
 	sections []section
+	seal     cipher.AEAD // of a sealed one, once it was opened (see Codec.openSnapshot)
 }
 
 // verify reads a whole snapshot and checks it. Errors wrap ErrSnapshot, ErrVersion, or what the file returned.
 func verify(f io.ReaderAt) (v verified, err error) {
-	var head [snapshotHead]byte
-	n, err := f.ReadAt(head[:], 0) // one of version 2 can be shorter than this
+	var head [sealedHead]byte
+	n, err := f.ReadAt(head[:], 0) // one of an earlier version can be shorter than this
 	if err != nil && !errors.Is(err, io.EOF) {
 		return v, fmt.Errorf("%w: %w", ErrSnapshot, err)
 	}
@@ -159,7 +170,7 @@ func (v *verified) mergeBy(f io.ReaderAt, merge func(records []byte) error) erro
 		var running sync.WaitGroup
 		for i := range workers {
 			part := rest[n*i/workers : n*(i+1)/workers]
-			running.Go(func() { faults[i] = mergeSections(f, part, merge) })
+			running.Go(func() { faults[i] = v.mergeSections(f, part, merge) })
 		}
 		running.Wait()
 		if err := errors.Join(faults...); err != nil {
@@ -173,14 +184,21 @@ func (v *verified) mergeBy(f io.ReaderAt, merge func(records []byte) error) erro
 // maxMergers bounds the goroutines of a merge. Chosen: a disk gives no more.
 const maxMergers = 8
 
-func mergeSections(f io.ReaderAt, sections []section, merge func(records []byte) error) error {
+func (v *verified) mergeSections(f io.ReaderAt, sections []section, merge func(records []byte) error) error {
 	var buffer []byte
+	if v.sealed && v.seal == nil {
+		panic("BUG: a sealed snapshot that was not opened")
+	}
 	for _, x := range sections {
 		buffer = growBy(buffer[:0], int(x.length))
 		if err := readFull(f, buffer, x.at+sectionHead); err != nil {
 			return err
 		}
-		if err := merge(buffer); err != nil {
+		records, err := v.openSection(x, buffer)
+		if err != nil {
+			return err
+		}
+		if err := merge(records); err != nil {
 			return fmt.Errorf("merge section at %d: %w", x.at, err)
 		}
 	}

@@ -19,7 +19,7 @@ var testLog = slog.New(slog.DiscardHandler)
 // checksummed mends the checksums of a snapshot's head.
 func checksummed(head []byte) []byte {
 	binary.LittleEndian.PutUint32(head[100:], crc32.Checksum(head[:100], castagnoli))
-	if len(head) == snapshotHead {
+	if len(head) >= snapshotHead {
 		binary.LittleEndian.PutUint32(head[136:], crc32.Checksum(head[104:136], castagnoli))
 	}
 	return head
@@ -80,6 +80,9 @@ func FuzzSnapshot(f *testing.F) {
 		r := rand.New(rand.NewPCG(4, uint64(i)))
 		f.Add(snapshotBytes(f, r, snapshotFrom{fingerprint: 1}, ownChanges(r, testKeys(20), 60)...), true)
 	}
+	codec := sealedCodec(1, 1)
+	codec.Fingerprint = 1
+	f.Add(sealedSnapshot(f, codec, rand.New(rand.NewPCG(5, 5))), true)
 	known := randomChanges(rand.New(rand.NewPCG(3, 9)), testKeys(5), 10)
 	f.Fuzz(func(t *testing.T, b []byte, mend bool) {
 		if mend {
@@ -92,12 +95,18 @@ func FuzzSnapshot(f *testing.F) {
 			}
 			return
 		}
-		if err := v.merge(bytes.NewReader(b), newStore(), 1); err != nil && !errors.Is(err, caps.ErrMalformed) && !errors.Is(err, caps.ErrFull) {
+		if err := codec.openSnapshot(&v); err != nil {
+			if !errors.Is(err, ErrEpoch) && !errors.Is(err, ErrFingerprint) && !errors.Is(err, ErrSnapshot) {
+				t.Fatal(err)
+			}
+			return
+		}
+		if err := v.merge(bytes.NewReader(b), newStore(), 1); err != nil && !errors.Is(err, ErrSnapshot) && !errors.Is(err, caps.ErrMalformed) && !errors.Is(err, caps.ErrFull) {
 			t.Fatal(err)
 		}
 		s := newStore()
 		applyAll(t, s, known)
-		if err := v.join(bytes.NewReader(b), s, 1); err != nil && !errors.Is(err, caps.ErrMalformed) && !errors.Is(err, caps.ErrFull) {
+		if err := v.join(bytes.NewReader(b), s, 1); err != nil && !errors.Is(err, ErrSnapshot) && !errors.Is(err, caps.ErrMalformed) && !errors.Is(err, caps.ErrFull) {
 			t.Fatal(err)
 		}
 	})
@@ -136,7 +145,7 @@ func TestSnapshotVersions(t *testing.T) {
 	if v, err := verify(bytes.NewReader(olderSnapshot(b))); err != nil || v.snapshotFrom != from {
 		t.Errorf("an empty one: %v", err)
 	}
-	for _, version := range []byte{0, 1, 6, 255} {
+	for _, version := range []byte{0, 1, 7, 255} {
 		other := bytes.Clone(b)
 		other[4] = version
 		if _, err := verify(bytes.NewReader(mended(other))); !errors.Is(err, ErrVersion) {
@@ -150,6 +159,9 @@ func mended(b []byte) []byte {
 	head := snapshotHead
 	if len(b) > 4 && b[4] == 2 {
 		head = snapshotBase
+	}
+	if len(b) > 4 && b[4] == snapshotSealed {
+		head = sealedHead
 	}
 	if len(b) < head {
 		return b

@@ -69,7 +69,7 @@ func (k *Keeper) snapshot() error {
 	// broker did not have yet.
 	bytes, _ := k.outbox.size()
 	gaps := head.events.Hole != k.saved.events.Hole || head.refusals.Hole != k.saved.refusals.Hole // one came, was mended or accepted
-	if since > 0 || gaps || bytes > k.options.OutboxBytes/4 && k.removable() || k.cluster != nil && now.Sub(k.written) > idleSnapshot {
+	if since > 0 || gaps || k.staleEpoch() || bytes > k.options.OutboxBytes/4 && k.removable() || k.cluster != nil && now.Sub(k.written) > idleSnapshot {
 		if err := k.writeSnapshot(head); err != nil {
 			k.since.Add(since)
 			return err
@@ -79,6 +79,21 @@ func (k *Keeper) snapshot() error {
 	k.taken = now
 	k.mu.Unlock()
 	return nil
+}
+
+// keptSnapshots is how many snapshots are kept.
+const keptSnapshots = 2
+
+// staleEpoch reports whether a snapshot that is kept may have been written in an epoch before the one in use, which it should not outlive.
+func (k *Keeper) staleEpoch() bool {
+	writes := k.codec.writes()
+	return writes != k.codec.Fingerprint && (writes != k.sealed || k.inEpoch < keptSnapshots)
+}
+
+// anotherEpoch is called when this node writes in another epoch: what it wrote before is to go soon.
+func (k *Keeper) anotherEpoch() {
+	k.outbox.turn()
+	k.kick()
 }
 
 // idleSnapshot is how old the file may be while nothing happens: it says until when nothing of the streams was missing. Chosen.
@@ -98,14 +113,19 @@ func (k *Keeper) writeSnapshot(head snapshotFrom) error {
 	if err != nil {
 		return err
 	}
-	w := snapshotWriter{files: k.files, rate: k.options.SnapshotRate, stopped: k.stop}
+	writes := k.codec.writes()
+	w := snapshotWriter{files: k.files, rate: k.options.SnapshotRate, stopped: k.stop, codec: &k.codec}
 	if err := w.write(k.snapshotDir(), snapshotName(kept.next), head, k.store); err != nil {
 		return err
 	}
 	// Now, and only now, the snapshot before the last is not needed, nor what it needs of the outbox.
 	previous := k.covered
 	k.covered, k.written, k.saved = head.position, k.options.Now(), head.positions
-	faults := []error{k.removeFiles(kept.temporary, 0), k.removeFiles(kept.damaged, keptDamaged), k.removeFiles(kept.names, 1)}
+	if k.sealed != writes {
+		k.sealed, k.inEpoch = writes, 0
+	}
+	k.inEpoch++
+	faults := []error{k.removeFiles(kept.temporary, 0), k.removeFiles(kept.damaged, keptDamaged), k.removeFiles(kept.names, keptSnapshots-1)}
 	if k.cluster != nil {
 		previous = min(previous, k.cluster.released())
 	}
@@ -175,9 +195,9 @@ func (k *Keeper) mergeFile(name string, s *caps.Store) (from snapshotFrom, err e
 	if err != nil {
 		return from, err
 	}
-	if v.fingerprint != k.codec.Fingerprint {
+	if err := k.codec.openSnapshot(&v); err != nil {
 		return from, fmt.Errorf("%w: it says %016x, this node has %016x; start with that secret, or with another directory",
-			ErrFingerprint, v.fingerprint, k.codec.Fingerprint)
+			err, v.fingerprint, k.codec.Fingerprint)
 	}
 	return v.snapshotFrom, v.merge(f, s, v.created)
 }

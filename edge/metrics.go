@@ -3,6 +3,7 @@ package edge
 import (
 	"io"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -151,7 +152,7 @@ func (m *metrics) stateGauges(n *Node) {
 		}
 		n.writeDialling(w)
 		for _, kind := range n.rules.Load().retained() {
-			if kind.Person && kind.Seconds > 0 && kind.Kind != "tokens" && !strings.HasPrefix(kind.Setting, "markets.") { // what oldest has, and goes by age
+			if slices.Contains(aged, kind.Kind) && !strings.HasPrefix(kind.Setting, "markets.") {
 				vm.WriteGaugeFloat64(w, `restraint_retention_seconds{kind="`+kind.Kind+`"}`, float64(kind.Seconds))
 			}
 		}

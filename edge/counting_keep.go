@@ -70,7 +70,7 @@ func (c *counting) write() error {
 		c.mu.Unlock()
 		return nil
 	}
-	own := c.ownCellsLocked()
+	own, hour := c.ownCellsLocked(), c.hour
 	c.dirty = false
 	c.mu.Unlock()
 	for _, name := range slices.Sorted(maps.Keys(own)) {
@@ -81,6 +81,9 @@ func (c *counting) write() error {
 			return err
 		}
 	}
+	c.mu.Lock()
+	c.whole = hour
+	c.mu.Unlock()
 	return nil
 }
 
@@ -95,7 +98,7 @@ func (c *counting) roll(now uint32) error {
 	c.mu.Lock()
 	books := maps.Clone(c.books)
 	for cell := range c.own {
-		if cell.End() <= int64(over) && !c.dirty {
+		if cell.End() <= int64(over) && (cell.Begin < c.whole || !c.dirty) {
 			delete(c.own, cell)
 		}
 	}

@@ -53,6 +53,7 @@ type policies struct {
 
 	changing sync.Mutex // one change at a time, also while the cluster is asked; before mu
 	sharing  sharing
+	proposed *policyAsked // the first policy, while no cluster has answered whether it takes it; guarded by changing
 
 	mu       sync.Mutex
 	versions []policyVersion // oldest first, without their texts; written under both locks

@@ -31,16 +31,6 @@ func (n *Node) keepCounting(ctx context.Context) {
 	}
 }
 
-// closeCounting writes what was counted last, and gives it to the cluster if it is there.
-func (n *Node) closeCounting() {
-	n.writeCounts()
-	if n.options.Shared != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), joinTimeout)
-		defer cancel()
-		n.counting.joined.send(ctx)
-	}
-}
-
 // writeCounts writes what was counted since the last time, and puts what is over where it
 // belongs.
 func (n *Node) writeCounts() {

@@ -171,6 +171,19 @@ func (r *rules) dialTo(tag uint64, s *trust.Standing) {
 	r.dials[i].Store(&dial{level, *by})
 }
 
+// dialOf is what holds for a campaign by any version in force, the stricter of two; nil:
+// it is not dialled back by either.
+func (r *rules) dialOf(tag uint64) (strictest *dial) {
+	for _, of := range r.both() {
+		if i := of.find(tag); i >= 0 {
+			if d := of.dials[i].Load(); d != nil && (strictest == nil || d.level > strictest.level) {
+				strictest = d
+			}
+		}
+	}
+	return strictest
+}
+
 // newDials makes the rules ready for dialTo.
 func (r *rules) newDials() {
 	r.dials = make([]atomic.Pointer[dial], len(r.Campaigns))

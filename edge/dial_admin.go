@@ -66,18 +66,17 @@ type reviewRule struct {
 func (n *Node) review(rules *rules, name string, now uint32) *campaignReview {
 	c := &policy.Campaign{ID: name, Tag: n.tags.Tag(identity.KindCampaign, 0, name)}
 	r := &campaignReview{Campaign: name}
-	of, i := rules.having(c.Tag)
-	if i < 0 {
-		of = rules
-	} else {
-		c, r.InPolicy = &of.Campaigns[i], true
+	of := rules
+	for _, version := range rules.both() { // the first that has the campaign, but rather one by which it is judged
+		if i := version.find(c.Tag); i >= 0 && (!r.InPolicy || !of.DialBack.On) {
+			of, c, r.InPolicy = version, &version.Campaigns[i], true
+		}
 	}
-	rules = of
 	s := n.dialling.standing(c)
 	level, by := s.Level()
 	r.Level, r.DialledBack, r.Released = level.String(), by, s.Release
-	r.InForce = level != trust.None && r.InPolicy && rules.DialBack.On
-	w := n.weigh(rules.Policy, c, s, now)
+	r.InForce = rules.dialOf(c.Tag) != nil
+	w := n.weigh(of.Policy, c, s, now)
 	r.Window = reviewWindow{
 		From: w.from, To: now, Reports: make(map[string]uint64), Weighing: w.tally.Weighing, People: w.tally.People, Shown: w.shown, Estimated: w.tally.Estimated,
 	}
@@ -87,7 +86,7 @@ func (n *Node) review(rules *rules, name string, now uint32) *campaignReview {
 	if w.shown > 0 {
 		r.Window.Per10K = float64(w.tally.Weighing) * 10_000 / float64(w.shown)
 	}
-	if d := &rules.DialBack; d.On {
+	if d := &of.DialBack; d.On {
 		r.Rule = &reviewRule{d.Window, d.MinShown, d.MinPeople, d.HidesPer10K, d.PauseAt, float64(d.Factor) / 1e6}
 	}
 	return r
@@ -226,8 +225,8 @@ func (n *Node) getDialBack(ctx *fasthttp.RequestCtx) {
 	n.dialling.mu.Lock()
 	for tag, s := range n.dialling.standings {
 		if level, by := s.Level(); level != trust.None {
-			of, at := rules.having(tag)
-			all = append(all, dialledCampaign{s.Campaign, at >= 0, level.String(), at >= 0 && of.DialBack.On, by})
+			_, at := rules.having(tag)
+			all = append(all, dialledCampaign{s.Campaign, at >= 0, level.String(), rules.dialOf(tag) != nil, by})
 		}
 	}
 	n.dialling.mu.Unlock()

@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -74,7 +73,7 @@ type recorded struct {
 
 // begin puts on record what a request asks for, which is to be done only then.
 func (n *Node) begin(ctx *fasthttp.RequestCtx, e audit.Entry) (*recorded, *problem) {
-	e.Who, e.Why = n.whoAsks(ctx), cmp.Or(e.Why, why(ctx))
+	e.Who, e.Why = n.whoAsks(ctx), why(ctx)
 	r, err := n.beginAs(e)
 	if err != nil {
 		return nil, notRecorded(err)

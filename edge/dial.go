@@ -102,7 +102,6 @@ func (n *Node) adoptDocument(name string, document []byte) {
 func (n *Node) adopt(tag uint64, s *trust.Standing) {
 	d := &n.dialling
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	before := d.standings[tag]
 	if before == nil {
 		before = trust.NewStanding(s.Campaign)
@@ -114,8 +113,9 @@ func (n *Node) adopt(tag uint64, s *trust.Standing) {
 			of.dialTo(tag, now)
 		}
 	}
+	d.mu.Unlock()
 	if !d.opening {
-		n.tellDial(before, now)
+		n.tellDial(before, now) // the record waits for the disk, and reports do not for that
 	}
 }
 

@@ -1,11 +1,8 @@
 package edge
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/json"
 	"fmt"
-	"io"
 	"net/url"
 	"slices"
 	"strings"
@@ -132,11 +129,7 @@ func campaignName(ctx *fasthttp.RequestCtx, action string) (string, bool) {
 // postRelease answers POST /v1/campaigns/{campaign}/release: a human has looked into it.
 // Only what is reported and shown from now on counts.
 func (n *Node) postRelease(ctx *fasthttp.RequestCtx, name string) {
-	reason, p := readWhy(ctx)
-	reason = cmp.Or(reason, why(ctx))
-	if p == nil {
-		p = n.clockUnknown("releasing a campaign")
-	}
+	p := n.clockUnknown("releasing a campaign")
 	if _, wrong := n.clock.wrong(); p == nil && wrong {
 		p = newProblem(fasthttp.StatusServiceUnavailable, "the clock of this node is wrong (see /readyz), and only what is reported after a release counts: correct it, or ask another node")
 	}
@@ -147,18 +140,18 @@ func (n *Node) postRelease(ctx *fasthttp.RequestCtx, name string) {
 	rules, now := n.rules.Load(), n.clock.at(ctx.Time(), 0)
 	tag := n.tags.Tag(identity.KindCampaign, 0, name)
 	s := n.dialling.standing(&policy.Campaign{ID: name, Tag: tag})
-	if level, _ := s.Level(); level == trust.None {
+	level, _ := s.Level()
+	if level == trust.None {
 		newProblem(fasthttp.StatusConflict, fmt.Sprintf("the campaign %q is not dialled back, so there is nothing to release; /v1/dial-back lists those that are", name)).send(ctx)
 		return
 	}
-	level, _ := s.Level()
-	change, p := n.begin(ctx, audit.Entry{Action: audit.CampaignReview, Campaign: name, Why: reason, Before: audit.Facts{"level": level.String()}})
+	change, p := n.begin(ctx, audit.Entry{Action: audit.CampaignReview, Campaign: name, Before: audit.Facts{"level": level.String()}})
 	if p != nil {
 		p.send(ctx)
 		return
 	}
 	released := s.Released(trust.Release{
-		At: now, Shown: n.counting.shown(name, now, now, 0), Why: reason, By: callerOf(ctx), Node: n.options.Name,
+		At: now, Shown: n.counting.shown(name, now, now, 0), Why: why(ctx), By: callerOf(ctx), Node: n.options.Name,
 	})
 	if err := n.keepStanding(tag, released); err != nil {
 		n.log.Error("release not kept", "campaign", name, "error", err.Error())
@@ -178,35 +171,6 @@ func callerOf(ctx *fasthttp.RequestCtx) string {
 		return ""
 	}
 	return fmt.Sprintf("%s (key %s)", caller.Client, caller.ID)
-}
-
-// readWhy reads the body of a release: nothing, or {"why":"..."}.
-func readWhy(ctx *fasthttp.RequestCtx) (string, *problem) {
-	if p := wantType(ctx, jsonTypes); p != nil {
-		return "", p
-	}
-	body, p := readBody(ctx, nil, formBytes)
-	if p != nil {
-		return "", p
-	}
-	var asked struct {
-		Why string `json:"why"`
-	}
-	if len(bytes.TrimSpace(body)) > 0 {
-		d := json.NewDecoder(bytes.NewReader(body))
-		d.DisallowUnknownFields()
-		err := d.Decode(&asked)
-		if _, more := d.Token(); err == nil && more != io.EOF {
-			err = fmt.Errorf("something follows the object")
-		}
-		if err != nil {
-			return "", newProblem(fasthttp.StatusBadRequest, fmt.Sprintf(`the body cannot be read (%v); send {"why":"..."}, or nothing`, err))
-		}
-	}
-	if len(asked.Why) > trust.MaxWhy {
-		return "", newProblem(fasthttp.StatusBadRequest, fmt.Sprintf("why: %d bytes; at most %d are kept, so say it shorter", len(asked.Why), trust.MaxWhy))
-	}
-	return asked.Why, nil
 }
 
 // dialledCampaign is one that is dialled back, as the list has it.

@@ -196,6 +196,24 @@ func TestPilotIfMatch(t *testing.T) {
 	}
 }
 
+// Who read the policy of the others, changed it and puts it over that version is told that a
+// pilot runs, not to read the same version again.
+func TestPilotIfMatchOfTheOthers(t *testing.T) {
+	n := startNode(t, "", testPolicy, nil)
+	n.must(200, "PUT", "/v1/policy?pilot=40", "", limit("2"), nil)
+	resp, _ := n.exchange(t, n.url, "GET", "/v1/policy", nil, "")
+	tag := resp.Header.Get("ETag")
+	for _, text := range []string{limit("5"), testPolicy} {
+		resp, body := n.exchange(t, n.url, "PUT", "/v1/policy", http.Header{"If-Match": {tag}}, text)
+		if resp.StatusCode != 409 || !strings.Contains(string(body), "promote it or stop it first") {
+			t.Errorf("%d %s", resp.StatusCode, body)
+		}
+	}
+	if p := n.pilot(); !p.Running || p.Version != 2 {
+		t.Errorf("%+v", p)
+	}
+}
+
 // What is one for everybody cannot be tried out on some.
 func TestPilotOfWhatIsOneForEverybody(t *testing.T) {
 	n := startNode(t, "", testPolicy, nil)

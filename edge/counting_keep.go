@@ -32,7 +32,7 @@ func (n *Node) keepCounting(ctx context.Context) {
 }
 
 // writeCounts writes what was counted since the last time, and puts what is over where it
-// belongs.
+// belongs, unless the clock may be wrong: what is dropped here is dropped by all nodes.
 func (n *Node) writeCounts() {
 	c := &n.counting
 	c.writing.Lock()
@@ -40,7 +40,7 @@ func (n *Node) writeCounts() {
 	now := n.clock.at(time.Now(), 0)
 	c.collect(now)
 	err := c.write()
-	if err == nil {
+	if err == nil && n.mayExpire() {
 		err = c.roll(now)
 	}
 	if err != nil {

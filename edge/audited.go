@@ -18,8 +18,9 @@ import (
 // The record of changes: see package audit. What is asked of a node is on disk before it
 // is done (begin), and what became of it before it is answered (end); a change that
 // cannot be written down is refused. What must not wait for a disk is done first and
-// written down then (note): what the cluster decided, access keys that were revoked, and
-// a person's own opt-out. A dry run is not on the record.
+// written down then (note): what the cluster decided, access keys that were revoked, a
+// person's own opt-out, and that a campaign was dialled back. A dry run is not on the
+// record.
 
 // maxOwed bounds the entries that wait for the disk to take them. Chosen.
 const maxOwed = 256

@@ -48,3 +48,15 @@ func TestEndedNodeGivesTheClusterAll(t *testing.T) {
 		t.Errorf("%d documents of the pilot, %d of counts", effects, counts)
 	}
 }
+
+// A policy that comes while a node ends is refused, whatever of the node is closed by then.
+func TestEndedNodeTakesNoPolicy(t *testing.T) {
+	n := startNode(t, "", testPolicy, nil)
+	n.stop()
+	if err := n.running.PutPolicy([]byte(limit("5")), "policy.yaml"); err == nil || !strings.Contains(err.Error(), "draining") {
+		t.Error(err)
+	}
+	if r := n.verified(t); r.FaultsTotal+r.UnfinishedTotal != 0 {
+		t.Errorf("%+v", r)
+	}
+}

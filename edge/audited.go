@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -19,8 +18,9 @@ import (
 // The record of changes: see package audit. What is asked of a node is on disk before it
 // is done (begin), and what became of it before it is answered (end); a change that
 // cannot be written down is refused. What must not wait for a disk is done first and
-// written down then (note): what the cluster decided, access keys that were revoked, and
-// a person's own opt-out. A dry run is not on the record.
+// written down then (note): what the cluster decided, access keys that were revoked, a
+// person's own opt-out, and that a campaign was dialled back. A dry run is not on the
+// record.
 
 // maxOwed bounds the entries that wait for the disk to take them. Chosen.
 const maxOwed = 256
@@ -74,7 +74,7 @@ type recorded struct {
 
 // begin puts on record what a request asks for, which is to be done only then.
 func (n *Node) begin(ctx *fasthttp.RequestCtx, e audit.Entry) (*recorded, *problem) {
-	e.Who, e.Why = n.whoAsks(ctx), cmp.Or(e.Why, why(ctx))
+	e.Who, e.Why = n.whoAsks(ctx), why(ctx)
 	r, err := n.beginAs(e)
 	if err != nil {
 		return nil, notRecorded(err)

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/valyala/fasthttp"
 
@@ -27,6 +28,22 @@ func (n *Node) putPolicyFor(ctx *fasthttp.RequestCtx, put policyPut) (policyChan
 // putPolicyAs has do change the policy, on the record, also where it then turns out that
 // nothing changes.
 func (n *Node) putPolicyAs(e audit.Entry, put policyPut, do func(policyPut) (policyChange, error)) (policyChange, error) {
+	r, err := n.beginPolicy(e, &put)
+	if err != nil {
+		return policyChange{}, err
+	}
+	c, err := do(put)
+	r.endPolicy(&c, err)
+	return c, err
+}
+
+// policyAsked is a change of policy that was announced on the record.
+type policyAsked struct {
+	*recorded
+	newest int // the version that was in force then
+}
+
+func (n *Node) beginPolicy(e audit.Entry, put *policyPut) (*policyAsked, error) {
 	newest := n.policies.newest()
 	e.Before, e.After = policyFacts(&newest), audit.Facts{"from": put.from, "sha256": sum(string(put.text))}
 	if put.pilot != 0 {
@@ -34,31 +51,46 @@ func (n *Node) putPolicyAs(e audit.Entry, put policyPut, do func(policyPut) (pol
 	}
 	r, err := n.beginAs(e)
 	if err != nil {
-		return policyChange{}, err
+		return nil, err
 	}
-	c, err := do(put)
+	return &policyAsked{r, newest.Version}, nil
+}
+
+// endPolicy puts on record what became of the change.
+func (r *policyAsked) endPolicy(c *policyChange, err error) {
 	var refused PolicyError
 	switch {
 	case err == nil:
 		r.entry.Policy = c.Version
-		after := policyChanges(&c)
-		if c.Version == newest.Version {
+		after := policyChanges(c)
+		if c.Version == r.newest {
 			after = audit.Facts{"version": c.Version, "unchanged": true}
 		}
-		r.end(audit.Done, policyBefore(&c), after)
+		r.end(audit.Done, policyBefore(c), after)
 	case errors.As(err, &refused), errors.Is(err, errVersion), errors.Is(err, ErrConflict), errors.Is(err, errDocumentSize),
 		errors.Is(err, errPilotRuns), errors.Is(err, errNoTrial):
 		r.end(audit.Refused, nil, audit.Facts{"error": err.Error()})
 	default: // the cluster may have taken it
 		r.end(audit.Failed, nil, audit.Facts{"error": err.Error()})
 	}
-	return c, err
 }
 
-// firstPolicy has do put the first policy of a node, or of a cluster, in force.
-func (n *Node) firstPolicy(do func(policyPut) (policyChange, error)) error {
+// firstPolicy has do put the first policy of a node, or of a cluster, in force. One that
+// is away is asked every second, which is on the record once. policies.changing is held, or
+// nothing else runs yet.
+func (n *Node) firstPolicy(do func(policyPut) (policyChange, error)) (err error) {
+	p := &n.policies
 	put := policyPut{text: n.options.FirstPolicy, from: n.options.FirstPolicyName}
-	_, err := n.putPolicyAs(audit.Entry{Action: audit.PolicyPut, Who: audit.Who{By: audit.ByStart}}, put, do)
+	if p.proposed == nil {
+		if p.proposed, err = n.beginPolicy(audit.Entry{Action: audit.PolicyPut, Who: audit.Who{By: audit.ByStart}}, &put); err != nil {
+			return err
+		}
+	}
+	c, err := do(put)
+	if !errors.Is(err, ErrAway) {
+		p.proposed.endPolicy(&c, err)
+		p.proposed = nil
+	}
 	return err
 }
 
@@ -98,6 +130,10 @@ func policyChanges(c *policyChange) audit.Facts {
 
 // notePolicyTaken puts on record that the cluster's policy is in force here.
 func (n *Node) notePolicyTaken(before, v *policyVersion) {
+	if p := &n.policies; p.proposed != nil {
+		p.proposed.endPolicy(nil, fmt.Errorf("%w: it has a policy", ErrConflict))
+		p.proposed = nil
+	}
 	n.note(audit.Entry{
 		Action: audit.PolicyTaken, Outcome: audit.Done, Who: audit.Who{By: audit.ByCluster}, Policy: v.Version,
 		Before: policyFacts(before), After: policyFacts(v),

@@ -77,6 +77,7 @@ type counting struct {
 	hour  uint32                   // the newest in which anything was counted
 	own   map[traffic.Cell]uint64  // since start, in hours that still count; their N is 0
 	dirty bool                     // some of own is not written
+	whole uint32                   // what own has of hours before is written, and counts no more
 	books map[string]*traffic.Book // of all nodes, by document
 	lost  uint64                   // counters given up for want of room
 	sums  struct {                 // shown by campaign in a span

@@ -143,8 +143,7 @@ func (r *report) measure() string {
 
 // countOptOut counts an opt-out by a token for the campaign that it names, else for those
 // that its answer showed.
-func (n *Node) countOptOut(x *exchange, e *openrtb.Event, r *report) {
-	rules := n.rules.Load()
+func (n *Node) countOptOut(x *exchange, e *openrtb.Event, r *report, rules *rules) {
 	n.tell(x, r, e, rules, eventCampaign{})
 	if r.outside || !n.counting.recent.first(r.id) {
 		return

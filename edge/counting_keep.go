@@ -31,18 +31,8 @@ func (n *Node) keepCounting(ctx context.Context) {
 	}
 }
 
-// closeCounting writes what was counted last, and gives it to the cluster if it is there.
-func (n *Node) closeCounting() {
-	n.writeCounts()
-	if n.options.Shared != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), joinTimeout)
-		defer cancel()
-		n.counting.joined.send(ctx)
-	}
-}
-
 // writeCounts writes what was counted since the last time, and puts what is over where it
-// belongs.
+// belongs, unless the clock may be wrong: what is dropped here is dropped by all nodes.
 func (n *Node) writeCounts() {
 	c := &n.counting
 	c.writing.Lock()
@@ -50,7 +40,7 @@ func (n *Node) writeCounts() {
 	now := n.clock.at(time.Now(), 0)
 	c.collect(now)
 	err := c.write()
-	if err == nil {
+	if err == nil && n.mayExpire() {
 		err = c.roll(now)
 	}
 	if err != nil {
@@ -70,7 +60,7 @@ func (c *counting) write() error {
 		c.mu.Unlock()
 		return nil
 	}
-	own := c.ownCellsLocked()
+	own, hour := c.ownCellsLocked(), c.hour
 	c.dirty = false
 	c.mu.Unlock()
 	for _, name := range slices.Sorted(maps.Keys(own)) {
@@ -81,6 +71,9 @@ func (c *counting) write() error {
 			return err
 		}
 	}
+	c.mu.Lock()
+	c.whole = hour
+	c.mu.Unlock()
 	return nil
 }
 
@@ -95,7 +88,7 @@ func (c *counting) roll(now uint32) error {
 	c.mu.Lock()
 	books := maps.Clone(c.books)
 	for cell := range c.own {
-		if cell.End() <= int64(over) && !c.dirty {
+		if cell.End() <= int64(over) && (cell.Begin < c.whole || !c.dirty) {
 			delete(c.own, cell)
 		}
 	}

@@ -87,6 +87,27 @@ func TestCountsOutliveRestarts(t *testing.T) {
 	}
 }
 
+// What is written and over leaves memory also where something is counted all the time.
+func TestCountsThatAreOverLeaveMemory(t *testing.T) {
+	c := openCounts(t, "a", t.TempDir(), nil)
+	const hours = 50
+	for hour := range uint32(hours) {
+		now := countStart + hour*3600
+		c.show(now, "x", 1)
+		if err := c.write(); err != nil {
+			t.Fatal(err)
+		}
+		c.show(now+1, "x", 1) // while that was written
+		if err := c.roll(now + 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(c.own) > 3 {
+		t.Errorf("%d counters of %d hours are in memory", len(c.own), hours)
+	}
+	c.has(2 * hours)
+}
+
 // A clock that was set back while the node was down takes nothing away.
 func TestCountsUnderAClockSetBack(t *testing.T) {
 	c := openCounts(t, "a", t.TempDir(), nil)

@@ -102,7 +102,6 @@ func (n *Node) adoptDocument(name string, document []byte) {
 func (n *Node) adopt(tag uint64, s *trust.Standing) {
 	d := &n.dialling
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	before := d.standings[tag]
 	if before == nil {
 		before = trust.NewStanding(s.Campaign)
@@ -114,8 +113,9 @@ func (n *Node) adopt(tag uint64, s *trust.Standing) {
 			of.dialTo(tag, now)
 		}
 	}
+	d.mu.Unlock()
 	if !d.opening {
-		n.tellDial(before, now)
+		n.tellDial(before, now) // the record waits for the disk, and reports do not for that
 	}
 }
 
@@ -174,6 +174,19 @@ func (r *rules) dialTo(tag uint64, s *trust.Standing) {
 	if r.dials[i].Store(&dial{level, *by}); was == nil {
 		r.dialled.Add(1)
 	}
+}
+
+// dialOf is what holds for a campaign by any version in force, the stricter of two; nil:
+// it is not dialled back by either.
+func (r *rules) dialOf(tag uint64) (strictest *dial) {
+	for _, of := range r.both() {
+		if i := of.find(tag); i >= 0 {
+			if d := of.dials[i].Load(); d != nil && (strictest == nil || d.level > strictest.level) {
+				strictest = d
+			}
+		}
+	}
+	return strictest
 }
 
 // newDials makes the rules ready for dialTo.

@@ -1,11 +1,8 @@
 package edge
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/json"
 	"fmt"
-	"io"
 	"net/url"
 	"slices"
 	"strings"
@@ -66,18 +63,17 @@ type reviewRule struct {
 func (n *Node) review(rules *rules, name string, now uint32) *campaignReview {
 	c := &policy.Campaign{ID: name, Tag: n.tags.Tag(identity.KindCampaign, 0, name)}
 	r := &campaignReview{Campaign: name}
-	of, i := rules.having(c.Tag)
-	if i < 0 {
-		of = rules
-	} else {
-		c, r.InPolicy = &of.Campaigns[i], true
+	of := rules
+	for _, version := range rules.both() { // the first that has the campaign, but rather one by which it is judged
+		if i := version.find(c.Tag); i >= 0 && (!r.InPolicy || !of.DialBack.On) {
+			of, c, r.InPolicy = version, &version.Campaigns[i], true
+		}
 	}
-	rules = of
 	s := n.dialling.standing(c)
 	level, by := s.Level()
 	r.Level, r.DialledBack, r.Released = level.String(), by, s.Release
-	r.InForce = level != trust.None && r.InPolicy && rules.DialBack.On
-	w := n.weigh(rules.Policy, c, s, now)
+	r.InForce = rules.dialOf(c.Tag) != nil
+	w := n.weigh(of.Policy, c, s, now)
 	r.Window = reviewWindow{
 		From: w.from, To: now, Reports: make(map[string]uint64), Weighing: w.tally.Weighing, People: w.tally.People, Shown: w.shown, Estimated: w.tally.Estimated,
 	}
@@ -87,7 +83,7 @@ func (n *Node) review(rules *rules, name string, now uint32) *campaignReview {
 	if w.shown > 0 {
 		r.Window.Per10K = float64(w.tally.Weighing) * 10_000 / float64(w.shown)
 	}
-	if d := &rules.DialBack; d.On {
+	if d := &of.DialBack; d.On {
 		r.Rule = &reviewRule{d.Window, d.MinShown, d.MinPeople, d.HidesPer10K, d.PauseAt, float64(d.Factor) / 1e6}
 	}
 	return r
@@ -133,11 +129,7 @@ func campaignName(ctx *fasthttp.RequestCtx, action string) (string, bool) {
 // postRelease answers POST /v1/campaigns/{campaign}/release: a human has looked into it.
 // Only what is reported and shown from now on counts.
 func (n *Node) postRelease(ctx *fasthttp.RequestCtx, name string) {
-	reason, p := readWhy(ctx)
-	reason = cmp.Or(reason, why(ctx))
-	if p == nil {
-		p = n.clockUnknown("releasing a campaign")
-	}
+	p := n.clockUnknown("releasing a campaign")
 	if _, wrong := n.clock.wrong(); p == nil && wrong {
 		p = newProblem(fasthttp.StatusServiceUnavailable, "the clock of this node is wrong (see /readyz), and only what is reported after a release counts: correct it, or ask another node")
 	}
@@ -148,18 +140,18 @@ func (n *Node) postRelease(ctx *fasthttp.RequestCtx, name string) {
 	rules, now := n.rules.Load(), n.clock.at(ctx.Time(), 0)
 	tag := n.tags.Tag(identity.KindCampaign, 0, name)
 	s := n.dialling.standing(&policy.Campaign{ID: name, Tag: tag})
-	if level, _ := s.Level(); level == trust.None {
+	level, _ := s.Level()
+	if level == trust.None {
 		newProblem(fasthttp.StatusConflict, fmt.Sprintf("the campaign %q is not dialled back, so there is nothing to release; /v1/dial-back lists those that are", name)).send(ctx)
 		return
 	}
-	level, _ := s.Level()
-	change, p := n.begin(ctx, audit.Entry{Action: audit.CampaignReview, Campaign: name, Why: reason, Before: audit.Facts{"level": level.String()}})
+	change, p := n.begin(ctx, audit.Entry{Action: audit.CampaignReview, Campaign: name, Before: audit.Facts{"level": level.String()}})
 	if p != nil {
 		p.send(ctx)
 		return
 	}
 	released := s.Released(trust.Release{
-		At: now, Shown: n.counting.shown(name, now, now, 0), Why: reason, By: callerOf(ctx), Node: n.options.Name,
+		At: now, Shown: n.counting.shown(name, now, now, 0), Why: why(ctx), By: callerOf(ctx), Node: n.options.Name,
 	})
 	if err := n.keepStanding(tag, released); err != nil {
 		n.log.Error("release not kept", "campaign", name, "error", err.Error())
@@ -181,35 +173,6 @@ func callerOf(ctx *fasthttp.RequestCtx) string {
 	return fmt.Sprintf("%s (key %s)", caller.Client, caller.ID)
 }
 
-// readWhy reads the body of a release: nothing, or {"why":"..."}.
-func readWhy(ctx *fasthttp.RequestCtx) (string, *problem) {
-	if p := wantType(ctx, jsonTypes); p != nil {
-		return "", p
-	}
-	body, p := readBody(ctx, nil, formBytes)
-	if p != nil {
-		return "", p
-	}
-	var asked struct {
-		Why string `json:"why"`
-	}
-	if len(bytes.TrimSpace(body)) > 0 {
-		d := json.NewDecoder(bytes.NewReader(body))
-		d.DisallowUnknownFields()
-		err := d.Decode(&asked)
-		if _, more := d.Token(); err == nil && more != io.EOF {
-			err = fmt.Errorf("something follows the object")
-		}
-		if err != nil {
-			return "", newProblem(fasthttp.StatusBadRequest, fmt.Sprintf(`the body cannot be read (%v); send {"why":"..."}, or nothing`, err))
-		}
-	}
-	if len(asked.Why) > trust.MaxWhy {
-		return "", newProblem(fasthttp.StatusBadRequest, fmt.Sprintf("why: %d bytes; at most %d are kept, so say it shorter", len(asked.Why), trust.MaxWhy))
-	}
-	return asked.Why, nil
-}
-
 // dialledCampaign is one that is dialled back, as the list has it.
 type dialledCampaign struct {
 	Campaign    string       `json:"campaign"`
@@ -226,8 +189,8 @@ func (n *Node) getDialBack(ctx *fasthttp.RequestCtx) {
 	n.dialling.mu.Lock()
 	for tag, s := range n.dialling.standings {
 		if level, by := s.Level(); level != trust.None {
-			of, at := rules.having(tag)
-			all = append(all, dialledCampaign{s.Campaign, at >= 0, level.String(), at >= 0 && of.DialBack.On, by})
+			_, at := rules.having(tag)
+			all = append(all, dialledCampaign{s.Campaign, at >= 0, level.String(), rules.dialOf(tag) != nil, by})
 		}
 	}
 	n.dialling.mu.Unlock()

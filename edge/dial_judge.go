@@ -121,7 +121,7 @@ func (n *Node) hear(ctx context.Context) {
 }
 
 // hearAt is one round of hear. While the wall clock cannot be believed nothing is
-// judged and nothing goes.
+// judged and nothing goes, and nothing goes before it was compared with the cluster's.
 func (n *Node) hearAt(now time.Time) {
 	if _, wrong := n.clock.wrong(); wrong {
 		return
@@ -130,15 +130,22 @@ func (n *Node) hearAt(now time.Time) {
 	tags := d.book.Changed(nil)
 	if now.Sub(d.looked) >= judgeEvery {
 		d.looked = now
-		window := uint32(0)
-		for _, of := range rules.both() {
-			window = max(window, of.DialBack.Window)
+		if n.mayExpire() {
+			n.forgetReports(rules, second)
 		}
-		d.book.Fold(second, window)
-		n.dropStandings(second)
 		tags = d.book.Campaigns(tags[:0])
 	}
 	for _, tag := range tags {
 		n.judgeTag(rules, tag, second)
 	}
+}
+
+// forgetReports folds the reports and drops the releases that no policy in force needs.
+func (n *Node) forgetReports(rules *rules, now uint32) {
+	window := uint32(0)
+	for _, of := range rules.both() {
+		window = max(window, of.DialBack.Window)
+	}
+	n.dialling.book.Fold(now, window)
+	n.dropStandings(now)
 }

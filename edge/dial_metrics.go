@@ -8,8 +8,8 @@ import (
 	"restraint/edge/trust"
 )
 
-// writeDialling writes what is held of reports about campaigns, and how many campaigns of
-// the policy are dialled back.
+// writeDialling writes what is held of reports about campaigns, and how many campaigns are
+// dialled back by the policy in force, or by the one that is tried out beside it.
 func (n *Node) writeDialling(w io.Writer) {
 	s := n.dialling.book.Stats()
 	vm.WriteGaugeUint64(w, "restraint_reports_held", uint64(s.Reports))
@@ -19,11 +19,13 @@ func (n *Node) writeDialling(w io.Writer) {
 	vm.WriteCounterUint64(w, "restraint_reports_dropped_total", s.Dropped)
 	var by [trust.Levels]uint64
 	rules := n.rules.Load()
-	for i := range rules.dials {
-		if d := rules.dials[i].Load(); d != nil {
+	n.dialling.mu.Lock()
+	for tag := range n.dialling.standings {
+		if d := rules.dialOf(tag); d != nil {
 			by[d.level]++
 		}
 	}
+	n.dialling.mu.Unlock()
 	for _, level := range []trust.Level{trust.Lowered, trust.Paused} {
 		vm.WriteGaugeUint64(w, `restraint_campaigns_dialled_back{level="`+level.String()+`"}`, by[level])
 	}

@@ -275,7 +275,7 @@ func TestReleaseWhileCutOff(t *testing.T) {
 	// looks into something; polled, since seconds pass by themselves.
 	last := time.Now().Unix()
 	eventually(t, "the next second", func() bool { return time.Now().Unix() > last })
-	a.must(200, "POST", "/v1/campaigns/shoes/release", "", `{"why":"it was a test"}`, nil)
+	a.release("shoes", "it was a test")
 	if got := a.review("shoes"); got.Level != "none" || got.Released.From != "lowered" {
 		t.Fatalf("%+v", got)
 	}

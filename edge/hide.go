@@ -31,9 +31,9 @@ var formTypes = []string{"application/x-www-form-urlencoded", "text/plain"}
 // person, once that outlives this process.
 func (n *Node) postHide(ctx *fasthttp.RequestCtx, x *exchange) {
 	e := &openrtb.Event{Type: openrtb.Hide, Campaign: ctx.QueryArgs().Peek("campaign")}
-	n.answerRefusal(ctx, x, e, &donePage{Title: "Hidden", Campaign: string(e.Campaign)}, func(r report, c eventCampaign) error {
+	n.answerRefusal(ctx, x, e, &donePage{Title: "Hidden", Campaign: string(e.Campaign)}, func(r report, c eventCampaign, rules *rules) error {
 		r.tags = x.spans.addTags(choiceField(chosenCampaign, c.Tag))
-		n.tell(x, &r, e, n.rules.Load(), c)
+		n.tell(x, &r, e, rules, c)
 		n.says(x, &r, e, c.Tag)
 		if c.Campaign == nil {
 			n.metrics.unknownCampaigns.Inc()
@@ -51,7 +51,7 @@ func (n *Node) postHide(ctx *fasthttp.RequestCtx, x *exchange) {
 // else by all that the token names.
 func (n *Node) postOptOut(ctx *fasthttp.RequestCtx, x *exchange) {
 	e := &openrtb.Event{Type: openrtb.NoEvent, Campaign: ctx.QueryArgs().Peek("campaign")}
-	n.answerRefusal(ctx, x, e, &donePage{Title: "Opted out"}, func(r report, c eventCampaign) error {
+	n.answerRefusal(ctx, x, e, &donePage{Title: "Opted out"}, func(r report, c eventCampaign, rules *rules) error {
 		x.reports = append(x.reports, r)
 		x.heedErasures(n)
 		r = x.reports[0]
@@ -63,7 +63,7 @@ func (n *Node) postOptOut(ctx *fasthttp.RequestCtx, x *exchange) {
 		// r.at is earlier than now only on a node that may not have heard of an erasure.
 		x.changes = append(x.changes[:0], stampAll(keys, []registerChange{{fieldOptOut, 1}}, held, choicesOf(held), r.at)...)
 		x.reports = x.reports[:0]
-		for _, tag := range x.optedOutBy(n.rules.Load(), c) {
+		for _, tag := range x.optedOutBy(rules, c) {
 			said := r
 			n.saysOf(x, &said, e, trust.OptOut, tag)
 			x.reports = append(x.reports, said)
@@ -76,15 +76,16 @@ func (n *Node) postOptOut(ctx *fasthttp.RequestCtx, x *exchange) {
 		n.noteOptOut(keys, held)
 		n.metrics.optOuts.Inc()
 		n.countSaid(x.changes)
-		n.countOptOut(x, e, &r)
+		n.countOptOut(x, e, &r, rules)
 		return nil
 	})
 }
 
 // answerRefusal reads what a person refuses by a token, has it done, and answers with a
-// page where the caller is a browser, else with 204. A token that stands for nobody, or
+// page where the caller is a browser, else with 204. keep is given the rules that hold for
+// the person. A token that stands for nobody, or
 // for somebody erased since, is accepted and changes nothing; the page says so.
-func (n *Node) answerRefusal(ctx *fasthttp.RequestCtx, x *exchange, e *openrtb.Event, done *donePage, keep func(report, eventCampaign) error) {
+func (n *Node) answerRefusal(ctx *fasthttp.RequestCtx, x *exchange, e *openrtb.Event, done *donePage, keep func(report, eventCampaign, *rules) error) {
 	behindToken(ctx)
 	browser := quality(ctx, "text/html") > quality(ctx, "application/json")
 	refuse := func(p *problem) {
@@ -99,14 +100,13 @@ func (n *Node) answerRefusal(ctx *fasthttp.RequestCtx, x *exchange, e *openrtb.E
 		return
 	}
 	e.Token = ctx.QueryArgs().Peek("t")
-	rules, now := n.rules.Load(), n.clock.at(ctx.Time(), 0)
-	r, c, _, p := n.readToken(x, e, rules, now)
+	r, c, rules, p := n.readToken(x, e, n.rules.Load(), n.clock.at(ctx.Time(), 0))
 	if p != nil {
 		refuse(p)
 		return
 	}
 	done.Nobody = len(x.spans.keys) == 0
-	if err := keep(r, c); err != nil {
+	if err := keep(r, c, rules); err != nil {
 		refuse(unavailable(err))
 		return
 	}

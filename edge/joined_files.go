@@ -75,14 +75,10 @@ func (j *joined) file(name string) string { return filepath.Join(j.dir, name) }
 // writeFile makes doc the file's content, whole or not at all.
 func (j *joined) writeFile(name string, doc []byte) error {
 	s, err := stageFile(j.file(name), doc)
+	if err == nil {
+		err = s.commit()
+	}
 	if err != nil {
-		return fmt.Errorf("keep %s: %w", name, err)
-	}
-	if err := os.Rename(s.temporary, s.name); err != nil {
-		s.discard()
-		return fmt.Errorf("keep %s: %w", name, err)
-	}
-	if err := syncDir(j.dir); err != nil {
 		return fmt.Errorf("keep %s: %w", name, err)
 	}
 	return nil

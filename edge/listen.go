@@ -88,11 +88,14 @@ func (n *Node) weighs(x *exchange, r *report, keys []caps.Key, seen *shownHere) 
 	if s.kind != trust.Hide && s.kind != trust.Complaint {
 		return false
 	}
+	// First what made-up identifiers fail by: the days before are a longer look.
+	if r.issued == 0 && !n.wasShown(x, s.campaign, keys, r.now) && !seen.has(x, s.campaign, keys) {
+		return false
+	}
 	after := n.dialling.after(s.campaign)
-	again := n.dialling.book.Weighed(s.campaign, trust.Day(s.at), after, func(day uint32) uint64 {
+	return !n.dialling.book.Weighed(s.campaign, trust.Day(s.at), after, func(day uint32) uint64 {
 		return n.reports.Person(s.campaign, day, keys[0])
 	})
-	return !again && (r.issued != 0 || n.wasShown(x, s.campaign, keys, r.now) || seen.has(x, s.campaign, keys))
 }
 
 // wasShown says whether this node holds a showing of the campaign to the person, or a

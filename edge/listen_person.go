@@ -11,7 +11,7 @@ import (
 // heldReport is what a person said about a campaign.
 type heldReport struct {
 	Campaign string `json:"campaign,omitempty"`
-	Tag      string `json:"tag,omitempty"` // of one that the policy in force does not have
+	Tag      string `json:"tag,omitempty"` // of one that no policy in force has
 	Kind     string `json:"kind"`
 	At       uint32 `json:"at"`
 }
@@ -32,8 +32,8 @@ func (n *Node) saidBy(keys []caps.Key) []trust.Said {
 func (n *Node) addReports(e *everything, rules *rules, keys []caps.Key) {
 	for _, s := range n.saidBy(keys) {
 		h := heldReport{Kind: s.Kind.String(), At: s.At}
-		if i := rules.find(s.Campaign); i >= 0 {
-			h.Campaign = rules.Campaigns[i].ID
+		if of, i := rules.having(s.Campaign); i >= 0 {
+			h.Campaign = of.Campaigns[i].ID
 		} else {
 			h.Tag = fmt.Sprintf("%016x", s.Campaign)
 		}

@@ -169,7 +169,6 @@ func load(o Options) (*Node, error) {
 		tokens:   identity.NewTokens(o.Secret),
 		receipts: identity.NewReceipts(o.Secret),
 		lots:     identity.NewLots(o.Secret),
-		caps:     caps.New(o.Caps),
 		reports:  identity.NewReports(o.Secret),
 		uploads:  make(uploads, maxUploads),
 		guarding: guarding{failures: access.NewFailures(), hold: time.Sleep},
@@ -281,11 +280,27 @@ func (n *Node) Run(ctx context.Context) error {
 	defer n.inside.Unlock()
 	n.saveWatch(time.Now())
 	n.saveEffects()
-	n.closeCounting()
+	n.writeCounts()
 	if e := n.close(); e != nil && err == nil {
 		err = fmt.Errorf("close lists and record: %w", e)
 	}
+	n.sendLast()
 	return err
+}
+
+// sendLast gives the cluster, if it is there, what was written last: the disk of a node
+// that is ended may never be read again.
+func (n *Node) sendLast() {
+	if n.options.Shared == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), joinTimeout)
+	defer cancel()
+	for _, j := range []*joined{n.record.heads, n.dialling.documents, n.effects.joined, n.counting.joined} {
+		if j != nil { // nothing is dialled back of a replay's
+			j.send(ctx)
+		}
+	}
 }
 
 // announce logs that the node answers, and then that it is ready, once it is.

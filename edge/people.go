@@ -93,14 +93,26 @@ func (n *Node) held(keys []caps.Key, now uint32) []caps.Held {
 // with the cluster's: a second that is years ahead would erase what is still to come,
 // and would beat every refusal until then.
 func (n *Node) clockUnknown(what string) *problem {
-	r := n.keeper.Kept().Replication
-	if r == nil || r.Broker != brokerCluster || !r.ClockServers.IsZero() {
+	if n.clockCompared() {
 		return nil
 	}
 	p := newProblem(fasthttp.StatusServiceUnavailable,
 		"this node has not reached NATS since it started and cannot tell whether its clock is right; "+what+" has to wait for that, or be asked of another node. What refuses is taken at any time")
 	p.retryAfter = 5
 	return p
+}
+
+// clockCompared says whether the clock was compared with the cluster's, where there is one.
+func (n *Node) clockCompared() bool {
+	r := n.keeper.Kept().Replication
+	return r == nil || r.Broker != brokerCluster || !r.ClockServers.IsZero()
+}
+
+// mayExpire says whether the clock can be believed so far that what would go on every node
+// may go by its time.
+func (n *Node) mayExpire() bool {
+	_, wrong := n.clock.wrong()
+	return !wrong && n.clockCompared()
 }
 
 // refusalsFull is the answer where a change of a person could not be kept.

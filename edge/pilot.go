@@ -110,8 +110,13 @@ func (p *policies) follow(v *policyVersion, last *policyVersion, put *policyPut)
 		v.From = fmt.Sprintf("end of the pilot of version %d", last.Version)
 		return false, nil
 	}
-	return false, fmt.Errorf("%w: version %d, on %d %% of people; promote it or stop it first (restraint policy pilot --promote or --stop, POST /v1/policy/pilot), or go back to a version, which ends it",
-		errPilotRuns, last.Version, runs.Percent)
+	return false, runs.runs(last.Version)
+}
+
+// runs is errPilotRuns of a version that is tried out, and what to do.
+func (p *pilotOf) runs(version int) error {
+	return fmt.Errorf("%w: version %d, on %d %% of people; promote it or stop it first (restraint policy pilot --promote or --stop, POST /v1/policy/pilot), or go back to a version, which ends it",
+		errPilotRuns, version, p.Percent)
 }
 
 // compiled is a version made ready.

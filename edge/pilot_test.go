@@ -2,7 +2,6 @@ package edge_test
 
 import (
 	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -173,25 +172,6 @@ func TestPilotIsStopped(t *testing.T) {
 		}
 		if _, text := n.do("GET", "/v1/policy", "", ""); string(text) != testPolicy {
 			t.Errorf("%s: in force is %s", what, text)
-		}
-	}
-}
-
-// A change that was meant for another version is refused.
-func TestPilotIfMatch(t *testing.T) {
-	n := startNode(t, "", testPolicy, nil)
-	n.must(200, "PUT", "/v1/policy?pilot=40", "", limit("2"), nil)
-	resp, _ := n.exchange(t, n.url, "GET", "/v1/policy/pilot", nil, "")
-	if tag := resp.Header.Get("ETag"); tag != `"2"` {
-		t.Fatalf("ETag %s", tag)
-	}
-	for _, c := range []struct {
-		match  string
-		status int
-	}{{`"1"`, 412}, {`"2"`, 200}} {
-		resp, body := n.exchange(t, n.url, "POST", "/v1/policy/pilot?end=stop", http.Header{"If-Match": {c.match}}, "")
-		if resp.StatusCode != c.status {
-			t.Errorf("If-Match %s: %d %s", c.match, resp.StatusCode, body)
 		}
 	}
 }

@@ -53,6 +53,7 @@ type policies struct {
 
 	changing sync.Mutex // one change at a time, also while the cluster is asked; before mu
 	sharing  sharing
+	proposed *policyAsked // the first policy, while no cluster has answered whether it takes it; guarded by changing
 
 	mu       sync.Mutex
 	versions []policyVersion // oldest first, without their texts; written under both locks
@@ -172,7 +173,11 @@ func (n *Node) putPolicyLocked(ctx context.Context, put policyPut) (c policyChan
 	var replaced []*policy.Policy
 	if now != nil {
 		c.before, c.after = now.Policy, now.Policy
-		if put.expect != 0 && put.expect != last.Version {
+		switch {
+		case put.expect == 0 || put.expect == last.Version:
+		case last.Pilot != nil && put.expect == last.Pilot.Before.Version && put.read == 0 && !put.ends: // what GET gives meanwhile
+			return c, last.Pilot.runs(last.Version)
+		default:
 			return c, fmt.Errorf("%w: version %d, not %d; look at it and put again", errVersion, last.Version, put.expect)
 		}
 		if put.read != 0 && put.read != last.Version {

@@ -14,7 +14,10 @@ func (p *policies) write(v *policyVersion) error {
 	if err != nil {
 		return err
 	}
-	return staged.commit()
+	if err := staged.commit(); err != nil {
+		return fmt.Errorf("keep policy: %w", err)
+	}
+	return nil
 }
 
 // staged is a file that is whole on disk under a temporary name.
@@ -54,17 +57,9 @@ func stageFile(name string, text []byte) (s staged, err error) {
 func (s staged) commit() error {
 	if err := os.Rename(s.temporary, s.name); err != nil {
 		os.Remove(s.temporary)
-		return fmt.Errorf("keep policy: %w", err)
+		return err
 	}
-	d, err := os.Open(filepath.Dir(s.name))
-	if err != nil {
-		return fmt.Errorf("keep policy: %w", err)
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil {
-		return fmt.Errorf("keep policy: %w", err)
-	}
-	return nil
+	return syncDir(filepath.Dir(s.name))
 }
 
 // discard removes what was staged and is not wanted.

@@ -325,7 +325,10 @@ func (n *Node) keepTaken(v *policyVersion, replaced func(*policyVersion) bool) e
 	if err := p.setAside(replaced); err != nil {
 		n.log.Warn("an older policy stays on disk", "error", err.Error())
 	}
-	return file.commit()
+	if err := file.commit(); err != nil {
+		return fmt.Errorf("keep policy: %w", err)
+	}
+	return nil
 }
 
 // policyCondition says whether a policy is in force that the node can answer for.

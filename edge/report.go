@@ -190,41 +190,61 @@ type reportKey struct {
 	traffic.Row
 }
 
+// rowCounts are the counters of a row, by measure, and the span of their buckets.
+type rowCounts struct {
+	by         map[string]uint64
+	begin, end int64 // Unix seconds; end is the first after it, 0 for none
+}
+
+func newRowCounts() *rowCounts {
+	return &rowCounts{by: make(map[string]uint64), begin: math.MaxInt64}
+}
+
+func (c *rowCounts) touch(cell *traffic.Cell) {
+	c.begin, c.end = min(c.begin, int64(cell.Begin)), max(c.end, cell.End())
+}
+
 // report counts up what is asked for.
 func (n *Node) report(q *reportQuery) (*reportAnswer, error) {
 	r := &reportAnswer{From: utc(q.from), To: utc(q.to), Nodes: []string{}, Rows: []reportRow{}}
-	rows, nodes := make(map[reportKey]map[string]uint64), make(map[string]bool)
-	begin, end := int64(math.MaxInt64), int64(0)
+	rows, nodes := make(map[reportKey]*rowCounts), make(map[string]bool)
+	all := newRowCounts()
 	n.counting.each(q.from, q.to, func(node string, cell *traffic.Cell) {
 		nodes[node] = true
 		if q.one && cell.Campaign != q.campaign {
 			return
 		}
-		begin, end = min(begin, int64(cell.Begin)), max(end, cell.End())
+		all.touch(cell)
 		key := q.key(cell)
 		if rows[key] == nil {
-			rows[key] = make(map[string]uint64)
+			rows[key] = newRowCounts()
 		}
-		rows[key][cell.Measure] += cell.N
+		rows[key].touch(cell)
+		rows[key].by[cell.Measure] += cell.N
 	})
 	if len(rows) > reportMost {
 		return nil, fmt.Errorf("that would be %d rows, more than %d: ask for a shorter span, one campaign, or fewer groups", len(rows), reportMost)
 	}
 	r.Nodes = append(r.Nodes, slices.Sorted(maps.Keys(nodes))...)
-	if end > 0 {
-		from, to := time.Unix(begin, 0).UTC(), time.Unix(end, 0).UTC()
+	if all.end > 0 {
+		from, to := time.Unix(all.begin, 0).UTC(), time.Unix(all.end, 0).UTC()
 		r.CountedFrom, r.CountedTo = &from, &to
 	}
-	r.Exact = n.heard != nil && q.by == reportGroups{Campaign: true}
+	exactly := n.heard != nil && q.by == reportGroups{Campaign: true}
+	r.Exact = exactly
 	keys := slices.SortedFunc(maps.Keys(rows), func(a, b reportKey) int {
 		return cmp.Or(cmp.Compare(a.day, b.day), cmp.Compare(a.Campaign, b.Campaign), cmp.Compare(a.Arm, b.Arm), cmp.Compare(a.Market, b.Market))
 	})
 	for _, key := range keys {
-		row := q.row(key, rows[key])
-		if r.Exact {
-			if said, ok := n.heard(key.Campaign, q.from, q.to); ok {
+		counts := rows[key]
+		row := q.row(key, counts.by)
+		if exactly && key.Campaign != "" { // of campaigns that no policy has only the counts are known together
+			// Of the buckets that the others are of, or the rates would be of two spans.
+			said, ok := n.heard(key.Campaign, uint32(counts.begin), uint32(min(counts.end-1, math.MaxUint32)))
+			if ok {
 				row.reported = said
 			}
+			r.Exact = r.Exact && ok
 		}
 		if row.size() < reportLeast {
 			r.Withheld++

@@ -68,12 +68,18 @@ func (n *Node) oldest() map[string]uint32 {
 			ages[kind] = uint32(max(now, at) - at)
 		}
 	}
+	// Of reports only the day is known in which the oldest lies; from its first second on.
+	if day := n.dialling.book.Stats().Oldest; day != 0 {
+		at := caps.Second(day * daySeconds)
+		ages["reports"] = uint32(max(now, at) - at)
+	}
 	return ages
 }
 
 func (r *rules) retained() []retained {
-	hold := uint32(0)
+	hold, window := uint32(0), uint32(0)
 	for _, p := range r.policies() {
+		window = max(window, p.DialBack.Window)
 		for i := range p.Campaigns {
 			hold = max(hold, p.Campaigns[i].Hold)
 		}
@@ -83,7 +89,7 @@ func (r *rules) retained() []retained {
 		{"purchases", true, r.Retention.Purchases, "retention.purchases", "What was bought or given back, by tags of item, category and advertiser, and when."},
 		{"holds", true, hold, "campaigns.*.hold", "Places held for showings that are about to come, in memory only; the longest of the campaigns' times."},
 		{"hidden_campaigns", true, caps.PassingRetention, "", "Hides and complaints: for as long as they count."},
-		{"reports", true, trust.KeptSeconds(r.DialBack.Window), "dial_back.window", "What people say about campaigns (hides, complaints, feedback, opt-outs by an advertisement): kind, second, and a keyed hash that stands for the person in that campaign on that day only. For the window of dial_back, up to its next midnight (UTC) and a day more; then only numbers are left. An erasure takes the person out at once."},
+		{"reports", true, trust.KeptSeconds(window), "dial_back.window", "What people say about campaigns (hides, complaints, feedback, opt-outs by an advertisement): kind, second, and a keyed hash that stands for the person in that campaign on that day only. For the window of dial_back, up to its next midnight (UTC) and a day more; then only numbers are left. An erasure takes the person out at once."},
 		{"report_numbers", false, trust.KeptDays * 24 * 60 * 60, "", "How many of each kind were reported about a campaign in a day."},
 		{"dial_backs", false, 0, "", "Which campaigns are dialled back, since when and by which numbers, until they are released; the last release, with who and why, for 91 days."},
 		{"preferences", true, 0, "", "Opt-out, hidden advertisers and topics, pause: until the person changes them, or an erasure. Never by age, or an opt-out would end by itself."},

@@ -202,9 +202,8 @@ func (p *played) step(s *step, at int64, where string) {
 	case s.People != nil:
 		p.people(s, at, where)
 	case s.Release != nil:
-		body := maps.Clone(s.Release)
-		delete(body, "campaign")
-		answer := p.ask(200, "POST", "/v1/campaigns/"+url.PathEscape(s.Release["campaign"])+"/release", "application/json", encode(p.t, body))
+		answer := p.n.release(url.PathEscape(s.Release.Campaign), s.Release.Why)
+		p.said.Write(answer)
 		p.matches(s, where, answer, string(answer))
 		p.note(answer)
 	default:

@@ -40,12 +40,15 @@ type step struct {
 	Prefer map[string]any `json:"prefer"`  // POST /v1/users/preferences
 	LookUp map[string]any `json:"look_up"` // POST /v1/users/lookup
 	Erase  map[string]any `json:"erase"`   // POST /v1/users/erase
-	// POST /v1/campaigns/{campaign}/release; campaign says which, the rest is the body.
-	Release map[string]string `json:"release"`
-	Why     *behindToken      `json:"why"`    // GET /v1/why, as a browser
-	Press   *behindToken      `json:"press"`  // one of the buttons of that page
-	Get     string            `json:"get"`    // a path of the admin listener
-	People  []string          `json:"people"` // just what `restraint check --people` prints of the policy, by lines
+	// POST /v1/campaigns/{campaign}/release, with Restraint-Why.
+	Release *struct {
+		Campaign string `json:"campaign"`
+		Why      string `json:"why"`
+	} `json:"release"`
+	Why    *behindToken `json:"why"`    // GET /v1/why, as a browser
+	Press  *behindToken `json:"press"`  // one of the buttons of that page
+	Get    string       `json:"get"`    // a path of the admin listener
+	People []string     `json:"people"` // just what `restraint check --people` prints of the policy, by lines
 
 	Pilot   int             `json:"pilot"`   // put: it is tried out on so many percent of people
 	File    string          `json:"file"`    // decide: a file of ../shared/data, to which what Decide has is added

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -97,8 +98,14 @@ func (n *Node) clockCondition() condition {
 // PutPolicy checks a policy and puts it in force; name says where it came from.
 // A text that is in force already changes nothing, also where it is for some people only:
 // a pilot is not ended by reading a file again. On an error the policy in force
-// stays: ErrConflict, ErrAway where the cluster has to take it first.
+// stays: ErrConflict, ErrAway where the cluster has to take it first. A node that is told
+// to end takes none, and waits for one that it is taking.
 func (n *Node) PutPolicy(text []byte, name string) error {
+	n.inside.RLock()
+	defer n.inside.RUnlock()
+	if n.draining.Load() {
+		return errors.New("the node is draining and takes no policy: put it on another node, or once it runs again")
+	}
 	put := policyPut{text: text, from: name, keeps: true}
 	_, err := n.putPolicyAs(audit.Entry{Action: audit.PolicyPut, Who: audit.Who{By: audit.BySIGHUP}}, put, n.putPolicy)
 	return err

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -15,8 +14,8 @@ import (
 // dial-back.
 type policyReviewCmd struct {
 	nodeFlags
+	whyFlag
 	Release  bool   `help:"You have looked into it: release the campaign from its dial-back, on all nodes. Only what is reported from now on counts."`
-	Why      string `help:"With --release: why, kept with the release (at most 500 bytes)." placeholder:"TEXT"`
 	JSON     bool   `name:"json" help:"Print the node's own answer."`
 	Campaign string `arg:"" optional:"" help:"The campaign. Not given: list those that are dialled back."`
 }
@@ -85,11 +84,7 @@ func (c *policyReviewCmd) Run(ctx context.Context, p *process) error {
 	path := "/v1/campaigns/" + url.PathEscape(c.Campaign)
 	asked := request{method: http.MethodGet, path: path + "/review"}
 	if c.Release {
-		body, err := json.Marshal(map[string]string{"why": c.Why})
-		if err != nil {
-			return fmt.Errorf("write the release: %w", err)
-		}
-		asked = request{method: http.MethodPost, path: path + "/release", body: bytes.NewReader(body), bodyBytes: int64(len(body)), contentType: "application/json"}
+		asked = request{method: http.MethodPost, path: path + "/release", why: c.Why}
 	}
 	answer, err := node.do(ctx, asked)
 	if err != nil {

@@ -22,7 +22,7 @@ func TestPolicyReview(t *testing.T) {
 	}
 	inProcess(t, nil, "", "policy", "review", "--addr", addr, "a/b", "--json").must(t, 0, `"in_force":true`)
 	inProcess(t, nil, "", "policy", "review", "--addr", addr, "a/b", "--release", "--why", "looked at it").must(t, 0, "a/b is lowered")
-	if last.method != "POST" || last.path != "/v1/campaigns/a/b/release" || last.body != `{"why":"looked at it"}` {
+	if last.method != "POST" || last.path != "/v1/campaigns/a/b/release" || last.body != "" || last.header.Get("Restraint-Why") != "looked at it" {
 		t.Errorf("asked %+v", last)
 	}
 	inProcess(t, nil, "", "policy", "review", "--addr", addr, "--release").must(t, 2, "name the campaign")

@@ -264,7 +264,7 @@ func TestReleaseAfterFaults(t *testing.T) {
 		// Only what is reported after the second of the release counts, and a human is slower than that.
 		second := time.Now().Unix()
 		until(t, "the next second", func() bool { return time.Now().Unix() > second })
-		answer := releasing.ask(t, "/v1/campaigns/"+annoying+"/release", `{"why":"looked into it"}`, http.StatusOK)
+		answer := releasing.ask(t, "/v1/campaigns/"+annoying+"/release", "", http.StatusOK)
 		var r review
 		if err := json.Unmarshal([]byte(answer), &r); err != nil || r.Level != "none" || r.Released == nil {
 			t.Fatalf("%s %v", answer, err)
@@ -280,7 +280,7 @@ func TestReleaseAfterFaults(t *testing.T) {
 		c.heal()
 	})
 	r := c.agree(t, "none")
-	if r.Released.Why != "looked into it" || r.Released.At != at || r.Released.Node != releasing.name {
+	if r.Released.At != at || r.Released.Node != releasing.name {
 		t.Errorf("%+v", r.Released)
 	}
 	r.want(t, 0)

@@ -192,7 +192,6 @@ func TestPromiseFaults(t *testing.T) {
 		line, want string
 	}{
 		{4, "| 4 | a | b | `cap` | " + rolling + " |", ""},
-		{36, "| 36 | a | b | `holdout` | not yet |", ""},
 		{4, "| 5 | a | b | `cap` | " + rolling + " |", "should be row 4"},
 		{4, "| 4 | a | b | `cap`, `spacing` | " + rolling + " |", "the sentence of spacing"},
 		{4, "| 4 | a | b | `cap`, `diversity` | " + rolling + " |", "the sentence of diversity"},
@@ -200,7 +199,6 @@ func TestPromiseFaults(t *testing.T) {
 		{4, "| 4 | a | b | `cap` | " + rolling + ", " + spacing + " |", "does not say"},
 		{4, "| 4 | a | b | `cap` | " + rolling + ", " + rolling + " |", "linked twice"},
 		{4, "| 4 | a | b | `cap` | [all](edge/testdata/scenarios/) |", "not linked: [cap-rolling.json]"},
-		{4, "| 4 | a | b | `cap` | not yet, " + rolling + " |", "it is enforced"},
 		{36, "| 36 | a | b | `holdout` | [doc](README.md) |", "has no scenario"},
 	} {
 		row := promiseRow.FindStringSubmatch(c.line)

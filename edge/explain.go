@@ -140,19 +140,7 @@ func (e *explanation) skipped(r Reason) string {
 		}
 		return fmt.Sprintf("you have not agreed to it (%s).", c.Signal)
 	case OptedOut:
-		if c.List != "" {
-			return e.listedOut(c)
-		}
-		if c.Erased {
-			return "what was known of you was erased on " + e.date(c.At) + ", and nothing has been chosen for you since; this campaign would be."
-		}
-		if c.Rule == "opt_out" {
-			return "you asked on " + e.date(c.At) + " not to be shown what is chosen for you, and this campaign is."
-		}
-		if !c.said {
-			return fmt.Sprintf("what is known of you may not be used for it (%s).", c.Signal)
-		}
-		return fmt.Sprintf("you said no to advertisements that are chosen for you (%s).", c.Signal)
+		return e.optedOut(c)
 	case NoID:
 		return "without an identifier nobody can keep count, so it is not shown."
 	case UserChoice:
@@ -172,16 +160,7 @@ func (e *explanation) skipped(r Reason) string {
 	case Suppressed:
 		return fmt.Sprintf("you are on %s%s, whose members this campaign leaves alone.", e.list(c), asFilter(c))
 	case StaleList:
-		if c.Rule == "opt_out_age" {
-			return e.unheard(c)
-		}
-		if c.Unknown {
-			return e.list(c) + ", whose members this campaign leaves alone, cannot be read, and when in doubt we show less."
-		}
-		if c.Age == 0 {
-			return fmt.Sprintf("%s, whose members this campaign leaves alone, has never come, and may be %s old at most.", e.list(c), words(c.Within))
-		}
-		return fmt.Sprintf("%s, whose members this campaign leaves alone, is %s old; it may be %s old at most.", e.list(c), roughly(c.Age), words(c.Within))
+		return e.staleList(c)
 	case Purchased:
 		return purchasedSentence(e, c)
 	case TooSoon:
@@ -189,21 +168,9 @@ func (e *explanation) skipped(r Reason) string {
 	case StaleInterest:
 		return interestSentence(c)
 	case Spacing:
-		if c.Held > 0 {
-			return fmt.Sprintf("this campaign is about to be shown to you, as decided %s ago; at least %s must lie between two showings.",
-				roughly(e.now-min(e.now, c.At)), words(c.Within))
-		}
-		return fmt.Sprintf("you saw this campaign %s ago; at least %s must lie between two showings.",
-			roughly(e.now-min(e.now, c.At)), words(c.Within))
+		return e.spacing(c)
 	case Cap:
-		if c.Unknown {
-			return fmt.Sprintf("how often %s %s is no longer known in full, and when in doubt we show less; the limit is %d.",
-				scopeSeen(c), window(c.Within), c.Limit)
-		}
-		if c.Full > 0 {
-			return fmt.Sprintf("%s; the limit is %d, and was %d before people complained about the campaign.", usage(c), c.Limit, c.Full)
-		}
-		return fmt.Sprintf("%s; the limit is %d.", usage(c), c.Limit)
+		return capSentence(c)
 	case DialledBack:
 		return e.dialledBack(c)
 	case QuietHours:

@@ -53,7 +53,7 @@ func (n *Node) getRetention(ctx *fasthttp.RequestCtx) {
 
 // aged are the kinds that go by age and of which oldest tells, so that one can be held to
 // the other.
-var aged = []string{"exposures", "purchases", "holds", "hidden_campaigns"}
+var aged = []string{"exposures", "purchases", "holds", "hidden_campaigns", "reports"}
 
 // oldest is how many seconds ago the oldest of each kind is from that is held. What goes
 // by age is looked for in rounds of some minutes, and is found that much later than it

@@ -48,3 +48,44 @@ func shell(dir, command string) (string, error) {
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }
+
+// pageWants are parts of commands of a page, and what those print. Each is met by the
+// first command that it is a part of and that no earlier one has taken.
+type pageWants []*pageWant
+
+type pageWant struct {
+	part, want string
+	met        bool
+}
+
+// wanted makes them of pairs of part and want.
+func wanted(pairs ...[2]string) (w pageWants) {
+	for _, p := range pairs {
+		w = append(w, &pageWant{part: p[0], want: p[1]})
+	}
+	return w
+}
+
+// hold holds what a command printed to what is wanted of it.
+func (wants pageWants) hold(t *testing.T, command, out string) {
+	t.Helper()
+	for _, w := range wants {
+		if w.met || !strings.Contains(command, w.part) {
+			continue
+		}
+		if w.met = true; !strings.Contains(out, w.want) {
+			t.Errorf("%s\nsays\n%s\nand not %q", command, out, w.want)
+		}
+		return
+	}
+}
+
+// rest wants that nothing is left over.
+func (wants pageWants) rest(t *testing.T) {
+	t.Helper()
+	for _, w := range wants {
+		if !w.met {
+			t.Errorf("the page has no command with %q", w.part)
+		}
+	}
+}

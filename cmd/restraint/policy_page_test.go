@@ -22,7 +22,7 @@ func TestPolicyPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	// What each command must say; those of one command in the order of the page.
-	wants := []struct{ part, want string }{
+	wants := wanted([][2]string{
 		{"policy show >", ""},
 		{"check", `You can see "brand-x" of brand-x up to twice in an hour`},
 		{"policy diff new", "-      - {per: campaign, limit: 1, within: 2h}\n+      - {per: campaign, limit: 2, within: 2h}\n"},
@@ -48,25 +48,13 @@ func TestPolicyPage(t *testing.T) {
 		{"decide", "you are among the 5 % of people, drawn by lot"},
 		{"v1/report?by=campaign&", `"rows":`},
 		{"format=csv", ""},
-	}
-	met := make([]bool, len(wants))
+	}...)
 	for command := range commandsOf(page) {
 		out, err := shell(dir, strings.NewReplacer("127.0.0.1:8081", host, "127.0.0.1:8080", host).Replace(command))
 		if err != nil {
 			t.Fatalf("%s: %v\n%s", command, err, out)
 		}
-		for i, w := range wants {
-			if !met[i] && strings.Contains(command, w.part) {
-				if met[i] = true; !strings.Contains(out, w.want) {
-					t.Errorf("%s\nsays\n%s\nand not %q", command, out, w.want)
-				}
-				break
-			}
-		}
+		wants.hold(t, command, out)
 	}
-	for i, w := range wants {
-		if !met[i] {
-			t.Errorf("the page has no command with %q", w.part)
-		}
-	}
+	wants.rest(t)
 }

@@ -41,7 +41,7 @@ func TestPrivacyPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	// What each command must say; those of one command in the order of the page.
-	wants := []struct{ part, want string }{
+	wants := wanted([][2]string{
 		{"v1/retention", `"kind":"exposures","person":true,"seconds":7776000`},
 		{"user show --id -", "shown         campaign spring-shoes"},
 		{"users/lookup", `"exposures":[{"per":"advertiser","name":"acme"`},
@@ -78,8 +78,7 @@ func TestPrivacyPage(t *testing.T) {
 		{"cat ad-server.key", `[{"campaign":"spring-shoes","show":false,"reason":"skip"}]`},
 		{"keys list", "dpo        privacy  yes"},
 		{"keys revoke", "is revoked"},
-	}
-	met := make([]bool, len(wants))
+	}...)
 	host := serves(s)
 	for command := range commandsOf(page) {
 		if args, again := strings.CutPrefix(command, "bin/restraint serve "); again {
@@ -94,20 +93,9 @@ func TestPrivacyPage(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v\n%s", command, err, out)
 		}
-		for i, w := range wants {
-			if !met[i] && strings.Contains(command, w.part) {
-				if met[i] = true; !strings.Contains(out, w.want) {
-					t.Errorf("%s\nsays\n%s\nand not %q", command, out, w.want)
-				}
-				break
-			}
-		}
+		wants.hold(t, command, out)
 	}
-	for i, w := range wants {
-		if !met[i] {
-			t.Errorf("the page has no command with %q", w.part)
-		}
-	}
+	wants.rest(t)
 	// What the buttons sent was held until the erasure that leaves no opt-out.
 	if out, err := shell(dir, "RESTRAINT_KEY=$(cat dpo.key) bin/restraint user show --id u-7"); err != nil || strings.Contains(out, "hidden") || strings.Contains(out, "opted out") {
 		t.Errorf("%v\n%s", err, out)

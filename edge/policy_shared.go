@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"restraint/edge/shared"
 )
 
 // Times of sharing. Chosen.
@@ -79,10 +81,10 @@ func (n *Node) shareNew(ctx context.Context, v *policyVersion) error {
 		return err
 	}
 	if err := n.share(ctx, v, p.sharing.revision); err != nil {
-		file.discard()
+		file.Discard()
 		return err
 	}
-	if err := file.commit(); err != nil { // in force on the others by now, so here too
+	if err := file.Commit(); err != nil { // in force on the others by now, so here too
 		n.log.Error("policy not on disk; the cluster has it", "version", v.Version, "error", err.Error())
 	}
 	return nil
@@ -166,12 +168,12 @@ func (n *Node) settlePolicy(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, shareTimeout)
 	defer cancel()
 	err := n.proposePolicy(ctx)
-	if err == nil || errors.Is(err, ErrConflict) { // what the cluster has comes by Follow
+	if err == nil || errors.Is(err, shared.ErrConflict) { // what the cluster has comes by Follow
 		return
 	}
 	why := err.Error()
-	if errors.Is(err, ErrAway) {
-		why = ErrAway.Error()
+	if errors.Is(err, shared.ErrAway) {
+		why = shared.ErrAway.Error()
 	}
 	p.stand(func(s *standing) {
 		if s.degraded != why {
@@ -325,7 +327,7 @@ func (n *Node) keepTaken(v *policyVersion, replaced func(*policyVersion) bool) e
 	if err := p.setAside(replaced); err != nil {
 		n.log.Warn("an older policy stays on disk", "error", err.Error())
 	}
-	if err := file.commit(); err != nil {
+	if err := file.Commit(); err != nil {
 		return fmt.Errorf("keep policy: %w", err)
 	}
 	return nil

@@ -1,137 +1,214 @@
-package edge
+// Package sharedtest is the cluster's store of documents in memory, for tests of what
+// nodes share: it can be cut, rolled back, made anew and written by strangers.
+package sharedtest
 
 import (
 	"bytes"
 	"cmp"
 	"context"
 	"errors"
-	"io"
-	"log/slog"
 	"maps"
 	"slices"
 	"strings"
 	"sync"
-	"testing"
+
+	"restraint/edge/shared"
 )
 
-// kvEntry is a document of a kv.
-type kvEntry struct {
-	document []byte
-	revision uint64
+// Document is one document of a store.
+type Document struct {
+	Content  []byte // never altered
+	Revision uint64
 }
 
-// kv is what the nodes of a test share, in memory.
-type kv struct {
+// State is what a store holds.
+type State struct {
+	Documents map[string]Document
+	Last      uint64 // the newest revision
+	Puts      int    // that were taken from nodes
+}
+
+// Store is what the nodes of a test have in common. Safe for concurrent use.
+type Store struct {
 	mu      sync.Mutex
-	last    uint64
-	entries map[string]kvEntry
-	told    chan struct{} // closed at each change
-	puts    int           // that were taken
+	state   State
+	changed chan struct{} // closed at each change
 }
 
-func newKV() *kv { return &kv{entries: map[string]kvEntry{}, told: make(chan struct{})} }
+// New makes an empty store.
+func New() *Store {
+	return &Store{state: State{Documents: map[string]Document{}}, changed: make(chan struct{})}
+}
 
-// change changes the store behind the nodes' backs.
-func (s *kv) change(f func()) {
+// Change changes the store behind the nodes' backs.
+func (s *Store) Change(f func(*State)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	f()
-	close(s.told)
-	s.told = make(chan struct{})
+	f(&s.state)
+	close(s.changed)
+	s.changed = make(chan struct{})
 }
 
-// write writes a document as a stranger could.
-func (s *kv) write(name string, document []byte) {
-	s.change(func() {
-		s.last++
-		s.entries[name] = kvEntry{bytes.Clone(document), s.last}
+// Unseen changes the store without telling anybody.
+func (s *Store) Unseen(f func(*State)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f(&s.state)
+}
+
+// Write writes a document as a stranger could.
+func (s *Store) Write(name string, content []byte) {
+	s.Change(func(now *State) { now.put(name, content) })
+}
+
+func (now *State) put(name string, content []byte) {
+	now.Last++
+	now.Documents[name] = Document{bytes.Clone(content), now.Last}
+}
+
+// Get is the document of a name; the zero one where there is none.
+func (s *Store) Get(name string) Document {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state.Documents[name]
+}
+
+// Now is a copy of what the store holds.
+func (s *Store) Now() State {
+	now, _ := s.now()
+	return now
+}
+
+func (s *Store) now() (State, chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.state
+	now.Documents = maps.Clone(now.Documents)
+	return now, s.changed
+}
+
+// Restore makes the store what it was.
+func (s *Store) Restore(was State) {
+	s.Change(func(now *State) {
+		now.Documents, now.Last = maps.Clone(was.Documents), was.Last
 	})
 }
 
-func (s *kv) copied() (map[string]kvEntry, chan struct{}) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return maps.Clone(s.entries), s.told
+// Empty makes the store anew.
+func (s *Store) Empty() { s.Restore(State{Documents: map[string]Document{}}) }
+
+// Link is a node's way to the store: a shared.Store that can be cut. Safe for
+// concurrent use.
+type Link struct {
+	*Store
+
+	mu            sync.Mutex
+	away          bool
+	refusal       error
+	losing        []string
+	before, after func(name string)
 }
 
-// kvLink is one node's way to a kv, which can be cut.
-type kvLink struct {
-	*kv
-	away   bool              // guarded by kv.mu
-	refuse error             // likewise: what puts fail by
-	before func(name string) // called before each Put that gets through
-	after  func(name string) // likewise, and before its answer
+var _ shared.Store = (*Link)(nil)
+
+// Link makes a way to the store.
+func (s *Store) Link() *Link { return &Link{Store: s} }
+
+// Cut has nothing come through, or everything again.
+func (l *Link) Cut(away bool) { l.set(func() { l.away = away }) }
+
+// Refuse has the store refuse every Put by err; nil: no more.
+func (l *Link) Refuse(err error) { l.set(func() { l.refusal = err }) }
+
+// Before has f called before each Put that comes through, After when it is done and its
+// caller does not know yet; nil: no more.
+func (l *Link) Before(f func(name string)) { l.set(func() { l.before = f }) }
+
+// After: see Before.
+func (l *Link) After(f func(name string)) { l.set(func() { l.after = f }) }
+
+// Lose has Put lose documents whose names begin with prefix, until end is called.
+func (l *Link) Lose(prefix string) (end func()) {
+	l.set(func() { l.losing = append(l.losing, prefix) })
+	return func() { l.set(func() { l.losing = nil }) }
 }
 
-func (l *kvLink) cut(away bool) { l.change(func() { l.away = away }) }
+// set changes how the link behaves, and has followers look.
+func (l *Link) set(f func()) {
+	l.mu.Lock()
+	f()
+	l.mu.Unlock()
+	l.Change(func(*State) {})
+}
 
-func (l *kvLink) gone() error {
+// Away says whether the link is cut.
+func (l *Link) Away() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.away {
-		return errors.Join(ErrAway, errors.New("no servers"))
-	}
-	return l.refuse
+	return l.away
 }
 
-func (l *kvLink) Put(_ context.Context, name string, document []byte, revision uint64) (next uint64, err error) {
-	if err := l.gone(); err != nil {
-		return 0, err
+// errCut is what a link that is cut answers.
+var errCut = errors.Join(shared.ErrAway, errors.New("no servers"))
+
+// Put is shared.Store's.
+func (l *Link) Put(_ context.Context, name string, content []byte, revision uint64) (next uint64, err error) {
+	l.mu.Lock()
+	away, refusal, before, after := l.away, l.refusal, l.before, l.after
+	for _, prefix := range l.losing {
+		away = away || strings.HasPrefix(name, prefix)
 	}
-	if l.before != nil {
-		l.before(name)
+	l.mu.Unlock()
+	switch {
+	case away:
+		return 0, errCut
+	case refusal != nil:
+		return 0, refusal
+	case before != nil:
+		before(name)
 	}
-	l.change(func() {
-		if l.entries[name].revision != revision {
-			err = ErrConflict
+	l.Change(func(now *State) {
+		if now.Documents[name].Revision != revision {
+			err = shared.ErrConflict
 			return
 		}
-		l.last++
-		l.puts++
-		next = l.last
-		l.entries[name] = kvEntry{bytes.Clone(document), next}
+		now.put(name, content)
+		now.Puts++
+		next = now.Last
 	})
-	if l.after != nil {
-		l.after(name)
+	if after != nil {
+		after(name)
 	}
 	return next, err
 }
 
-func (l *kvLink) List(_ context.Context, prefix string, each func(string, []byte, uint64)) error {
-	if err := l.gone(); errors.Is(err, ErrAway) {
-		return err
+// List is shared.Store's.
+func (l *Link) List(_ context.Context, prefix string, each func(name string, content []byte, revision uint64)) error {
+	if l.Away() {
+		return errCut
 	}
-	now, _ := l.copied()
-	for _, name := range byRevision(now) {
-		if strings.HasPrefix(name, prefix) {
-			each(name, now[name].document, now[name].revision)
+	now, _ := l.now()
+	for _, name := range now.byRevision() {
+		if d := now.Documents[name]; strings.HasPrefix(name, prefix) {
+			each(name, d.Content, d.Revision)
 		}
 	}
 	return nil
 }
 
-func byRevision(now map[string]kvEntry) []string {
-	return slices.SortedFunc(maps.Keys(now), func(a, b string) int { return cmp.Compare(now[a].revision, now[b].revision) })
+func (now State) byRevision() []string {
+	return slices.SortedFunc(maps.Keys(now.Documents), func(a, b string) int {
+		return cmp.Compare(now.Documents[a].Revision, now.Documents[b].Revision)
+	})
 }
 
-func (l *kvLink) Follow(ctx context.Context, prefix string, changed func(string, []byte, uint64)) {
-	told := map[string]kvEntry{}
+// Follow is shared.Store's.
+func (l *Link) Follow(ctx context.Context, prefix string, changed func(name string, content []byte, revision uint64)) {
+	told := map[string]Document{}
 	for ctx.Err() == nil {
-		now, wake := l.copied()
-		if l.gone() == nil {
-			for name := range told {
-				if _, ok := now[name]; !ok {
-					delete(told, name)
-					changed(name, nil, 0)
-				}
-			}
-			for _, name := range byRevision(now) {
-				e := now[name]
-				if strings.HasPrefix(name, prefix) && (told[name].revision != e.revision || !bytes.Equal(told[name].document, e.document)) {
-					told[name] = e
-					changed(name, e.document, e.revision)
-				}
-			}
+		now, wake := l.now()
+		if !l.Away() {
+			tell(told, now, prefix, changed)
 		}
 		select {
 		case <-wake:
@@ -140,79 +217,20 @@ func (l *kvLink) Follow(ctx context.Context, prefix string, changed func(string,
 	}
 }
 
-// letters is a join for tests: a document is a sorted set of small letters.
-func letters(_ string, a, b []byte) ([]byte, error) {
-	if bytes.HasPrefix(b, []byte("newer")) {
-		return nil, errJoinedNewer
+// tell tells what is another in now than was told.
+func tell(told map[string]Document, now State, prefix string, changed func(string, []byte, uint64)) {
+	for name := range told {
+		if _, ok := now.Documents[name]; !ok {
+			delete(told, name)
+			changed(name, nil, 0)
+		}
 	}
-	set := slices.Concat(a, b)
-	slices.Sort(set)
-	set = slices.Compact(set)
-	if len(b) == 0 || set[0] < 'a' || set[len(set)-1] > 'z' {
-		return nil, errors.New("not small letters")
-	}
-	return set, nil
-}
-
-// joinedNode is a node's joined documents in a test, and what it was told of them.
-type joinedNode struct {
-	*joined
-	t    *testing.T
-	dir  string
-	link Shared
-	seen map[string]string
-	stop func()
-}
-
-// openLetters opens documents of letters; they run once start is called.
-func openLetters(t *testing.T, dir string, shared Shared) *joinedNode {
-	t.Helper()
-	n := &joinedNode{t: t, dir: dir, link: shared, seen: map[string]string{}}
-	var err error
-	n.joined, err = openJoined(dir, "letters.", shared, slog.New(slog.NewTextHandler(io.Discard, nil)), letters, func(name string, doc []byte) {
-		n.seen[name] = string(doc) // under the lock of joined
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
-}
-
-// start runs it until stop, or the end of the test.
-func (n *joinedNode) start() *joinedNode {
-	ctx, cancel := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() { n.run(ctx) })
-	n.stop = sync.OnceFunc(func() {
-		cancel()
-		running.Wait()
-	})
-	n.t.Cleanup(n.stop)
-	return n
-}
-
-// again opens the documents anew, as after kill -9.
-func (n *joinedNode) again() *joinedNode {
-	n.t.Helper()
-	if n.stop != nil {
-		n.stop()
-	}
-	return openLetters(n.t, n.dir, n.link)
-}
-
-func (n *joinedNode) has(name, want string) {
-	n.t.Helper()
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if got := n.seen[name]; got != want {
-		n.t.Errorf("%s is %q, want %q", name, got, want)
-	}
-}
-
-func (s *kv) has(t *testing.T, name, want string) {
-	t.Helper()
-	now, _ := s.copied()
-	if got := string(now[name].document); got != want {
-		t.Errorf("the cluster's %s is %q, want %q", name, got, want)
+	for _, name := range now.byRevision() {
+		d := now.Documents[name]
+		if !strings.HasPrefix(name, prefix) || told[name].Revision == d.Revision && bytes.Equal(told[name].Content, d.Content) {
+			continue
+		}
+		told[name] = d
+		changed(name, d.Content, d.Revision)
 	}
 }

@@ -2,6 +2,7 @@ package edge_test
 
 import (
 	"bytes"
+	"context"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"sync"
 	"testing"
 
+	"restraint/edge"
 	"restraint/edge/shared/sharedtest"
 )
 
@@ -240,6 +242,33 @@ func TestPolicyGarbage(t *testing.T) {
 	inForce(t, 21, limit("2"), n, fresh) // no number of a policy that others may have taken
 	s.Write("policy", policyDocument(22, limit("4")).packed(t))
 	inForce(t, 22, limit("4"), n, fresh)
+}
+
+// late is a link by which documents are followed only once it is let go.
+type late struct {
+	*link
+	letGo chan struct{}
+}
+
+func (l late) Follow(ctx context.Context, prefix string, changed func(string, []byte, uint64)) {
+	select {
+	case <-l.letGo:
+		l.link.Follow(ctx, prefix, changed)
+	case <-ctx.Done():
+	}
+}
+
+// A store that loses the policy before the node follows it tells of no change.
+func TestPolicyLostBeforeItIsFollowed(t *testing.T) {
+	s := sharedtest.New()
+	l := late{newLink(s), make(chan struct{})}
+	n := startNode(t, "", testPolicy, func(o *edge.Options) { o.Shared = l })
+	inForce(t, 1, testPolicy, n)
+	l.Cut(true)
+	s.Empty()
+	l.Cut(false)
+	close(l.letGo)
+	eventually(t, "the cluster has it again", func() bool { return s.Get("policy").Content != nil })
 }
 
 // A store that goes back, or is made anew, brings no old policy back.

@@ -305,6 +305,7 @@ func (n *Node) enforce(c compiled, now *rules, keep func() error) error {
 		return err
 	}
 	n.caps.SetRetention(c.policy.Retention.Exposures, c.policy.Retention.Purchases)
+	n.caps.SetLimits(limitsOf(c.policies()))
 	next := n.inForce(&c)
 	n.dialAll(next)
 	n.rules.Store(next)

@@ -79,6 +79,7 @@ type Store struct {
 	purchaseRetention atomic.Uint32
 	late              atomic.Uint64
 	refused           atomic.Uint64
+	limits            atomic.Pointer[Limits]
 	cursor            atomic.Uint64 // of Sweep
 	beside            Beside        // nil: none
 }

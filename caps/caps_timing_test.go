@@ -154,13 +154,19 @@ func BenchmarkLock(b *testing.B) {
 	}
 }
 
-// One showing to a user with 20 counters: of a scope seen before (the record's size stays), and of five scopes each time.
+// One showing to a user with 20 counters: of a scope seen before (the record's size stays), and of five scopes each time; limits are
+// three for each campaign.
 func BenchmarkExpose(b *testing.B) {
 	const users = 1e5
 	keys := benchKeys(users)
-	for _, scopes := range []int{1, 5} {
-		b.Run(fmt.Sprintf("users=1e5/scopes=%d", scopes), func(b *testing.B) {
+	for _, c := range []struct {
+		scopes int
+		limits Limits
+	}{{1, nil}, {5, nil}, {5, benchLimits()}} {
+		scopes := c.scopes
+		b.Run(fmt.Sprintf("users=1e5/scopes=%d/limits=%d", scopes, len(c.limits)), func(b *testing.B) {
 			s := benchStore(keys, 20)
+			s.SetLimits(c.limits)
 			counted := make([]Counted, scopes)
 			b.ReportAllocs()
 			i := uint32(0)
@@ -174,6 +180,15 @@ func BenchmarkExpose(b *testing.B) {
 			}
 		})
 	}
+}
+
+func benchLimits() Limits {
+	l := Limits{}
+	for i := range 1000 {
+		tag := scopeTag(9, i)
+		l[tag] = []Limit{{Scope: tag, Most: 3, Span: 86400}, {Scope: tag, Most: 4, Span: 604800}, {Scope: scopeTag(9, (i+50)%1000), Most: 4, Span: 86400}}
+	}
+	return l
 }
 
 // Asking with a hold: two places taken under five scopes each, then given back.

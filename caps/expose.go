@@ -55,7 +55,7 @@ func (s *Store) expose(keys []Key, e Exposure, beats []uint32, until Second, sco
 	for i := range keys {
 		key := wordsOf(&keys[i])
 		hash := hashOf(&key)
-		of := s.shardOf(hash).expose(hash, &key, &e, beats, until, scopes, r)
+		of := s.shardOf(hash).expose(hash, &key, &e, beats, until, scopes, s.limits.Load(), r)
 		x.Erased += of.Erased
 		x.Known, x.Untold = x.Known || of.Known, x.Untold || of.Untold
 	}
@@ -63,7 +63,7 @@ func (s *Store) expose(keys []Key, e Exposure, beats []uint32, until Second, sco
 }
 
 // expose counts the showing to one key, unless the user was erased later.
-func (sh *shard) expose(hash uint64, key *keyWords, e *Exposure, beats []uint32, until Second, scopes []Counted, r rules) (x Exposed) {
+func (sh *shard) expose(hash uint64, key *keyWords, e *Exposure, beats []uint32, until Second, scopes []Counted, limits *Limits, r rules) (x Exposed) {
 	sh.mu.Lock()
 	defer sh.unlock()
 	since := sh.erased(hash, key)
@@ -76,6 +76,12 @@ func (sh *shard) expose(hash uint64, key *keyWords, e *Exposure, beats []uint32,
 		sh.view(&held, hash, key)
 		k := held.find(scopes[0].Scope)
 		x.Known, x.Untold = k.has(e.Identity, k.len()), e.At <= k.cut
+		if !x.Known && !x.Untold {
+			sh.counts.exposed++
+			if limits != nil && limits.exceeded(&held, scopes, e.At) {
+				sh.counts.overLimit++
+			}
+		}
 	}
 	sh.delta.reset(key)
 	sh.delta.own = e.Retention

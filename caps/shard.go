@@ -38,6 +38,8 @@ type counts struct {
 	evictedCuts   uint64
 	droppedScopes uint64
 	erased        uint64
+	exposed       uint64
+	overLimit     uint64
 }
 
 func (sh *shard) init(exposures, refusals int64, p *pool) {

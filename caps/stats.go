@@ -10,6 +10,8 @@ type Stats struct {
 	RefusalUsers, Refusals int
 	// Bytes and RefusalBytes are in use, all in. Pooled is of emptied segments kept for the next.
 	Bytes, RefusalBytes, Pooled int64
+	// Exposed are exposures that a key's record did not have, as they came, and OverLimit those of them that were too many: see Limits.
+	Exposed, OverLimit uint64
 	// EvictedExposures were still within the retention when their user made room for another; EvictedUsers are these users.
 	EvictedExposures, EvictedUsers uint64
 	// EvictedCuts are users of whom not even the cut has a record any more.
@@ -52,6 +54,8 @@ func (sh *shard) addTo(t *Stats) {
 	t.EvictedCuts += sh.counts.evictedCuts
 	t.DroppedScopes += sh.counts.droppedScopes
 	t.Erased += sh.counts.erased
+	t.Exposed += sh.counts.exposed
+	t.OverLimit += sh.counts.overLimit
 }
 
 // Held is everything that is held about a key.

@@ -2,10 +2,8 @@ package deploy
 
 import (
 	"fmt"
-	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -39,66 +37,6 @@ func readRules(t *testing.T) (all []rule) {
 		all = append(all, g.Rules...)
 	}
 	return all
-}
-
-// series are the metrics of a node that uses everything, by name, with the values of each label.
-type series map[string]map[string][]string
-
-var (
-	seriesPattern = regexp.MustCompile(`^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? \S+$`)
-	labelPattern  = regexp.MustCompile(`([a-zA-Z_]+)="((?:[^"\\]|\\.)*)"`)
-)
-
-var scrapedOnce series
-
-// scraped is what scrape returns, read once.
-func scraped(t *testing.T) series {
-	t.Helper()
-	if scrapedOnce == nil {
-		scrapedOnce = scrape(t)
-	}
-	return scrapedOnce
-}
-
-// scrape starts a node with TLS, keys and lists, and reads its /metrics with a key for that.
-func scrape(t *testing.T) series {
-	t.Helper()
-	dir := t.TempDir()
-	pki := filepath.Join(dir, "pki")
-	issue(t, pki, "edge", "127.0.0.1")
-	said, code := call(t, dir, nil, "keys", "new", "--keys-file", "keys", "--client", "prometheus", "--role", "metrics", "--rate", "100")
-	if code != 0 {
-		t.Fatal(said)
-	}
-	key := regexp.MustCompile(`(?m)^\S{20,}$`).FindString(said)
-	addrs := freeAddrs(t, 2)
-	start(t, dir, nil, "serve", "--listen", addrs[0], "--admin-listen", addrs[1], "--keys-file", "keys", "--policy", abs(t, "examples/policy.yaml"),
-		"--tls-cert", filepath.Join(pki, "edge.pem"), "--tls-key", filepath.Join(pki, "edge-key.pem"))
-	c := &caller{key: key}
-	c.Transport = &http.Transport{TLSClientConfig: secured(t, pki, "edge")}
-	text := ""
-	poll(t, "the metrics", func() bool {
-		status, said := c.do("GET", "https://"+addrs[1]+"/metrics", "", "")
-		text = said
-		return status == 200
-	})
-	found := series{}
-	for line := range strings.Lines(text) {
-		parts := seriesPattern.FindStringSubmatch(strings.TrimSpace(line))
-		if parts == nil {
-			continue
-		}
-		if found[parts[1]] == nil {
-			found[parts[1]] = map[string][]string{}
-		}
-		for _, label := range labelPattern.FindAllStringSubmatch(parts[2], -1) {
-			found[parts[1]][label[1]] = append(found[parts[1]][label[1]], label[2])
-		}
-	}
-	if len(found) < 60 {
-		t.Fatalf("only %d metrics", len(found))
-	}
-	return found
 }
 
 // others are metrics of Prometheus itself, node_exporter and the kubelet, with their labels.

@@ -63,6 +63,7 @@ var adminRoutes = []route{
 
 // serveAdmin routes the admin listener; it serves the bid paths too.
 func (n *Node) serveAdmin(ctx *fasthttp.RequestCtx) {
+	nameRequest(ctx)
 	if !n.letIn(ctx, false, ctx.Time()) {
 		return
 	}

@@ -126,7 +126,7 @@ func (n *Node) rollbackList(ctx *fasthttp.RequestCtx, name string) {
 		return
 	}
 	change.end(audit.Done, nil, audit.Facts{"generation": status.Generation})
-	n.log.Info("list rolled back", "list", name)
+	n.logOf(ctx).Info("list rolled back", "list", name)
 	done := listDone(fasthttp.StatusOK, err)
 	request.done(request.reader(n.bodyReader(ctx)), done, status)
 	sendJSON(ctx, done, status)
@@ -145,7 +145,7 @@ func (n *Node) removeList(ctx *fasthttp.RequestCtx, name string) {
 		return
 	}
 	change.end(audit.Done, nil, nil)
-	n.log.Info("list deleted", "list", name)
+	n.logOf(ctx).Info("list deleted", "list", name)
 	ctx.SetStatusCode(fasthttp.StatusNoContent)
 }
 
@@ -201,11 +201,11 @@ func (n *Node) upload(ctx *fasthttp.RequestCtx, name string, put func(string, io
 	report, err := put(name, body, asked)
 	elsewhere := errors.Is(err, errListElsewhere)
 	if elsewhere {
-		n.log.Error("list changed in the cluster and not yet here", "list", name, "error", err.Error())
+		n.logOf(ctx).Error("list changed in the cluster and not yet here", "list", name, "error", err.Error())
 	} else if err != nil {
-		n.log.Warn("list not changed", "list", name, "error", err.Error())
 		linger(ctx)
 		p := listProblem(name, err)
+		n.logRefused(ctx, name, p, &report, err)
 		change.endUpload(p, &report, false)
 		p.Report = &report
 		p.send(ctx)
@@ -213,7 +213,7 @@ func (n *Node) upload(ctx *fasthttp.RequestCtx, name string, put func(string, io
 	}
 	change.endUpload(nil, &report, elsewhere)
 	if !asked.DryRun {
-		n.log.Info("list changed", "list", name, "generation", report.Generation, "keys", report.Keys, "rejected", report.Rejected)
+		n.logOf(ctx).Info("list changed", "list", name, "generation", report.Generation, "keys", report.Keys, "rejected", report.Rejected)
 	}
 	status := listDone(fasthttp.StatusOK, err)
 	if !elsewhere && before.Generation == 0 && ctx.IsPut() && !asked.DryRun {
@@ -378,4 +378,16 @@ func listProblem(name string, err error) *problem {
 		p.Mend = fmt.Sprintf("lists:\n  %s: {id: [email_sha256, user.id], source: first_party, basis: contract}\n", name)
 	}
 	return p
+}
+
+// logRefused logs that an upload was refused: not why, where it is the caller's to mend. The
+// answer says that, and what it quotes of the file or of the path may be a person.
+func (n *Node) logRefused(ctx *fasthttp.RequestCtx, name string, p *problem, report *suppress.Report, err error) {
+	switch {
+	case errors.Is(err, suppress.ErrUnknownList):
+	case p.Status >= fasthttp.StatusInternalServerError:
+		n.logOf(ctx).Error("list not changed", "list", name, "status", p.Status, "error", err.Error())
+	default:
+		n.logOf(ctx).Warn("list not changed; the answer says why", "list", name, "status", p.Status, "rows", report.Rows, "rejected", report.Rejected)
+	}
 }

@@ -55,7 +55,7 @@ func (n *Node) getPilot(ctx *fasthttp.RequestCtx) {
 	running, err := n.runningPilot()
 	if err != nil {
 		newProblem(fasthttp.StatusInternalServerError, "the policy that is tried out cannot be read; see the log").send(ctx)
-		n.log.Error("pilot not read", "error", err.Error())
+		n.logOf(ctx).Error("pilot not read", "error", err.Error())
 		return
 	}
 	if running != nil {
@@ -112,7 +112,7 @@ func (n *Node) postPilot(ctx *fasthttp.RequestCtx) {
 	switch {
 	case err != nil:
 		newProblem(fasthttp.StatusInternalServerError, "the policy that is tried out cannot be read; see the log").send(ctx)
-		n.log.Error("pilot not read", "error", err.Error())
+		n.logOf(ctx).Error("pilot not read", "error", err.Error())
 		return
 	case !ok || v.Pilot == nil:
 		newProblem(fasthttp.StatusConflict, errNoPilot.Error()+"; PUT /v1/policy?pilot=10 tries one out on 10 % of people").send(ctx)

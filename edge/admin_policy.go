@@ -35,7 +35,7 @@ func (n *Node) getPolicy(ctx *fasthttp.RequestCtx) {
 	v, ok, err := n.policies.text(query.version)
 	if err != nil {
 		newProblem(fasthttp.StatusInternalServerError, "the version cannot be read; see the log").send(ctx)
-		n.log.Error("policy not read", "version", query.version, "error", err.Error())
+		n.logOf(ctx).Error("policy not read", "version", query.version, "error", err.Error())
 		return
 	}
 	if !ok && n.rules.Load().Version == 0 {
@@ -176,7 +176,7 @@ func (n *Node) changePolicy(ctx *fasthttp.RequestCtx, put policyPut) {
 		notRecorded(err).send(ctx)
 		return
 	case err != nil:
-		n.log.Error("policy not changed", "error", err.Error())
+		n.logOf(ctx).Error("policy not changed", "error", err.Error())
 		diskProblem(err, "the policy in force stays").send(ctx)
 		return
 	}

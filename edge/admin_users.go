@@ -82,6 +82,7 @@ func (n *Node) postErase(ctx *fasthttp.RequestCtx) {
 	n.metrics.people[askedErase].Inc()
 	answer := erasureAnswer{ErasedAt: q.now, ErasedUntil: until, OptOutKept: keep, Lists: n.eraseFromLists(context.Background(), q.keys, keep)}
 	change.end(audit.Done, nil, erasureFacts(&answer))
+	n.logOf(ctx).Info("a person was erased", "until", until, "opt_out_kept", keep)
 	answer.Receipt = string(n.receipts.Append(nil, &identity.Receipt{At: q.now, Until: until, Keys: q.keys}))
 	status := fasthttp.StatusOK
 	if n.options.Peers != nil {

@@ -75,8 +75,7 @@ type recorded struct {
 
 // begin puts on record what a request asks for, which is to be done only then.
 func (n *Node) begin(ctx *fasthttp.RequestCtx, e audit.Entry) (*recorded, *problem) {
-	e.Who, e.Why = n.whoAsks(ctx), why(ctx)
-	r, err := n.beginAs(e)
+	r, err := n.beginAs(n.askedBy(ctx, e))
 	if err != nil {
 		return nil, notRecorded(err)
 	}

@@ -16,7 +16,8 @@ func (n *Node) putPolicyFor(ctx *fasthttp.RequestCtx, put policyPut) (policyChan
 	if put.dry {
 		return n.putPolicy(put)
 	}
-	e := audit.Entry{Action: audit.PolicyPut, Who: n.whoAsks(ctx), Why: why(ctx)}
+	e := n.askedBy(ctx, audit.Entry{Action: audit.PolicyPut})
+	put.called = nameOf(ctx)
 	switch {
 	case put.pilot != 0 || put.read != 0:
 		e.Action = audit.PolicyPilot

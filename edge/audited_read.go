@@ -26,7 +26,7 @@ func (n *Node) getAudit(ctx *fasthttp.RequestCtx) {
 	}
 	lines, err := n.record.log.Read(from, limit, maxAuditAnswer)
 	if err != nil {
-		n.log.Error("audit record not read", "error", err.Error())
+		n.logOf(ctx).Error("audit record not read", "error", err.Error())
 		newProblem(fasthttp.StatusInternalServerError, "the audit record cannot be read; see the log").send(ctx)
 		return
 	}

@@ -78,6 +78,10 @@ type judge struct {
 	asked    [16]asked        // by the upper bits of the tag; forgotten where a place is taken
 	orders   []suppress.Probe // scratch of ordered
 	verdicts []verdict
+
+	untilSample int // keys that lists are asked for until one is sampled
+	samples     [4]sampledAsk
+	sampled     int
 }
 
 // subject is a candidate together with its campaign and its tags.

@@ -154,13 +154,14 @@ func (n *Node) postRelease(ctx *fasthttp.RequestCtx, name string) {
 		At: now, Shown: n.counting.shown(name, now, now, 0), Why: why(ctx), By: callerOf(ctx), Node: n.options.Name,
 	})
 	if err := n.keepStanding(tag, released); err != nil {
-		n.log.Error("release not kept", "campaign", name, "error", err.Error())
+		n.logOf(ctx).Error("release not kept", "campaign", name, "error", err.Error())
 		p := diskProblem(err, "the campaign stays as it was")
 		change.failed(p)
 		p.send(ctx)
 		return
 	}
 	change.end(audit.Done, nil, audit.Facts{"level": trust.None.String()})
+	n.logOf(ctx).Info("campaign released", "campaign", name, "from", level.String())
 	sendJSON(ctx, fasthttp.StatusOK, n.review(rules, name, now))
 }
 

@@ -296,5 +296,6 @@ func (x *exchange) tellHolds(n *Node, now uint32) {
 			Retention: x.judge.market.own,
 		})
 	}
+	n.metrics.holds.Add(len(x.holds))
 	n.keeper.Hold(x.holds)
 }

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"fmt"
+	"log/slog"
 	"net/http"
 	"runtime/debug"
 	"time"
@@ -91,7 +92,7 @@ func (n *Node) inProcess(dst, body []byte, limit int, serve func(*Node, []byte, 
 	defer n.inside.RUnlock()
 	defer func() {
 		if r := recover(); r != nil {
-			answer, err = dst[:length], requestError(n.panicked(r, debug.Stack()))
+			answer, err = dst[:length], requestError(n.panicked(n.log, r, debug.Stack()))
 		}
 	}()
 	var p *problem
@@ -115,8 +116,8 @@ func (n *Node) inProcess(dst, body []byte, limit int, serve func(*Node, []byte, 
 }
 
 // panicked counts and logs a panic that cost one request, and is the answer to it.
-func (n *Node) panicked(r any, stack []byte) *problem {
+func (n *Node) panicked(log *slog.Logger, r any, stack []byte) *problem {
 	n.metrics.panics.Inc()
-	n.log.Error("handler panicked", "panic", fmt.Sprint(r), "stack", string(stack))
+	log.Error("handler panicked", "panic", fmt.Sprint(r), "stack", string(stack))
 	return newProblem(http.StatusInternalServerError, "this request met a fault of the node; it is logged")
 }

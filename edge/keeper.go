@@ -60,6 +60,8 @@ type Replication struct {
 	// this one has, which keeps the cluster from going over to it.
 	EpochAwaits  []string  `json:"-"`
 	ClockServers time.Time `json:"-"`
+	// Lag is how long messages of other nodes took, see its buckets; nil: it is not known.
+	Lag *Lag `json:"-"`
 	// AppliedRecords are changes of one key that came from other nodes. SentMessages
 	// were acknowledged; Resent is how often what was not had to be sent again, and
 	// Refused how often a server refused a message.
@@ -77,6 +79,14 @@ type Replication struct {
 	// HoldMessages were sent; HoldsDropped are holds no other node was told of.
 	HoldMessages uint64 `json:"hold_messages"`
 	HoldsDropped uint64 `json:"holds_dropped"`
+}
+
+// Lag is how long messages took from when the broker stored them until they were applied:
+// a histogram.
+type Lag struct {
+	Bounds []float64 // seconds, ascending: the most of each bucket but the last, which has none
+	Counts []uint64  // messages in each bucket; one more than bounds
+	Sum    float64   // seconds, of all of them
 }
 
 // Stream is how far a node has come in a stream.

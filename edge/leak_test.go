@@ -29,6 +29,7 @@ func TestNoRawIdentifierAnywhere(t *testing.T) {
 	send("PUT", "/v1/lists/customers?map=c:user.id", "text/csv", "c\n"+secrets[4]+"\n"+secrets[0]+"\n")
 	send("POST", "/v1/lists/customers/add?map=c:email_sha256", "text/csv", "c\n"+secrets[6]+"\n") // refused: not hashed
 	send("PUT", "/v1/lists/orders?map=c:user.id&item_column=i", "text/csv", "c,i\n"+secrets[5]+",sku-1\n")
+	send("PUT", "/v1/lists/customers?map=c:user.id", "text/csv", secrets[4]+","+secrets[0]+"\nu-1,u-2\n") // refused: no header
 	send("POST", "/v1/lists/customers/remove?map=c:user.id", "text/csv", "c\n"+secrets[4]+"\n")
 	send("POST", "/v1/decide?explain=1", "application/json", `{`+person+`,"want":1,"hold":true,"candidates":[{"campaign":"shoes"},{"campaign":"welcome"}]}`)
 	send("POST", "/v1/decide", "application/json", `{`+person+`,"candidates":[{"campaign":7}]}`)

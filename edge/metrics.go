@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"bytes"
 	"io"
 	"runtime"
 	"slices"
@@ -29,6 +30,7 @@ type metrics struct {
 	eventsNobody       *vm.Counter
 	eventsNotKept      *vm.Counter
 	identifiersDropped *vm.Counter
+	holds              *vm.Counter
 	eventsErased       *vm.Counter
 	unknownCampaigns   *vm.Counter
 	people             [peopleAsked]*vm.Counter // by what was asked
@@ -70,6 +72,7 @@ func newMetrics(n *Node) *metrics {
 		eventsNotKept:      set.NewCounter(`restraint_events_not_permitted_to_keep_total`),
 		eventsNobody:       set.NewCounter(`restraint_events_without_identifier_total`),
 		identifiersDropped: set.NewCounter(`restraint_identifiers_dropped_total`),
+		holds:              set.NewCounter(`restraint_holds_total`),
 		eventsErased:       set.NewCounter(`restraint_events_of_erased_total`),
 		unknownCampaigns:   set.NewCounter(`restraint_events_unknown_campaign_total`),
 		optOuts:            set.NewCounter(`restraint_opt_outs_total`),
@@ -114,7 +117,7 @@ func newMetrics(n *Node) *metrics {
 		m.responses[class] = set.NewCounter(`restraint_http_responses_total{code="` + label + `"}`)
 	}
 	m.stateGauges(n)
-	set.NewGauge(`restraint_build_info{version="`+n.options.Version+`",goversion="`+runtime.Version()+`"}`, func() float64 { return 1 })
+	set.NewGauge("restraint_build_info{"+label("version", n.options.Version)+","+label("goversion", runtime.Version())+"}", func() float64 { return 1 })
 	return m
 }
 
@@ -135,9 +138,11 @@ func (m *metrics) stateGauges(n *Node) {
 		m.set.NewGauge(`restraint_tls_certificate_expiry_timestamp_seconds`, func() float64 { return float64(c.Expires().Unix()) })
 	}
 	m.set.NewGauge(`restraint_policy_pilot_version`, func() float64 { return float64(n.pilotNow().version) })
-	m.set.NewGauge(`restraint_policy_pilot_percent`, func() float64 { return float64(n.pilotNow().percent) })
+	m.set.NewGauge(`restraint_policy_pilot_ratio`, func() float64 { return float64(n.pilotNow().percent) / 100 })
 	m.set.RegisterMetricsWriter(func(w io.Writer) {
-		writeCounters(w, n.caps.Stats())
+		held := n.caps.Stats()
+		writeCounters(w, held)
+		writeDelivered(w, &held)
 		n.counting.writeMetrics(w)
 		kept := n.keeper.Kept()
 		vm.WriteGaugeFloat64(w, "restraint_outbox_bytes", float64(kept.OutboxBytes))
@@ -156,10 +161,13 @@ func (m *metrics) stateGauges(n *Node) {
 				vm.WriteGaugeFloat64(w, `restraint_retention_seconds{kind="`+kind.Kind+`"}`, float64(kind.Seconds))
 			}
 		}
-		writeLists(w, n.lists.StatusAll())
+		for i, s := range n.lists.StatusAll() {
+			writeList(w, &s)
+			n.sampling.write(w, i, s.List)
+		}
 		now := n.clock.at(time.Now(), 0)
 		for _, s := range n.rules.Load().watched {
-			vm.WriteGaugeFloat64(w, `restraint_list_source_silent_seconds{source=`+strconv.Quote(s.name)+`}`, float64(s.silent(now)))
+			vm.WriteGaugeFloat64(w, "restraint_list_source_silent_seconds{"+label("source", s.name)+"}", float64(s.silent(now)))
 		}
 		if n.options.Lists != nil {
 			s, _ := n.options.Lists.Stream()
@@ -203,6 +211,7 @@ func writeReplication(w io.Writer, r *Replication) {
 	vm.WriteGaugeFloat64(w, "restraint_degraded", flag(r.Degraded))
 	writeStream(w, "events", &r.Events)
 	writeStream(w, "refusals", &r.Refusals)
+	writeLag(w, r.Lag)
 	vm.WriteCounterUint64(w, "restraint_replica_records_applied_total", r.AppliedRecords)
 	vm.WriteCounterUint64(w, "restraint_replica_messages_sent_total", r.SentMessages)
 	vm.WriteCounterUint64(w, "restraint_replica_resent_total", r.Resent)
@@ -214,6 +223,25 @@ func writeReplication(w io.Writer, r *Replication) {
 	vm.WriteCounterUint64(w, "restraint_holds_dropped_total", r.HoldsDropped)
 }
 
+// writeLag writes how long messages of other nodes took.
+func writeLag(w io.Writer, l *Lag) {
+	if l == nil {
+		return
+	}
+	const name = "restraint_replica_lag_seconds"
+	count := uint64(0)
+	for i, n := range l.Counts {
+		le := "+Inf"
+		if i < len(l.Bounds) {
+			le = strconv.FormatFloat(l.Bounds[i], 'g', -1, 64)
+		}
+		count += n
+		vm.WriteCounterUint64(w, name+`_bucket{le="`+le+`"}`, count)
+	}
+	vm.WriteCounterFloat64(w, name+"_sum", l.Sum)
+	vm.WriteCounterUint64(w, name+"_count", count)
+}
+
 func flag(b bool) float64 {
 	if b {
 		return 1
@@ -223,11 +251,14 @@ func flag(b bool) float64 {
 
 // writeStream writes how far the node has come in a stream.
 func writeStream(w io.Writer, name string, s *Stream) {
-	label := `{stream="` + name + `"}`
-	vm.WriteGaugeFloat64(w, "restraint_stream_next"+label, float64(s.Next))
-	vm.WriteGaugeFloat64(w, "restraint_stream_behind"+label, float64(s.Behind))
-	vm.WriteGaugeFloat64(w, "restraint_stream_gap"+label, flag(s.Gap != ""))
-	vm.WriteCounterUint64(w, "restraint_stream_gaps_accepted_total"+label, s.GapsAccepted)
+	of := `{stream="` + name + `"}`
+	vm.WriteGaugeFloat64(w, "restraint_stream_next"+of, float64(s.Next))
+	vm.WriteGaugeFloat64(w, "restraint_stream_behind"+of, float64(s.Behind))
+	vm.WriteGaugeFloat64(w, "restraint_stream_gap"+of, flag(s.Gap != ""))
+	vm.WriteCounterUint64(w, "restraint_stream_gaps_accepted_total"+of, s.GapsAccepted)
+	if !s.Known.IsZero() {
+		vm.WriteGaugeFloat64(w, "restraint_stream_lag_seconds"+of, max(0, time.Since(s.Known).Seconds()))
+	}
 }
 
 // writeCounters writes what the store of counters holds and what it gave up.
@@ -250,26 +281,19 @@ func writeCounters(w io.Writer, s caps.Stats) {
 	total("refusals_full", s.Refused)
 }
 
-// writeLists writes one series for each list. Lists come from the policy, so
-// their number is bounded.
-func writeLists(w io.Writer, lists []suppress.Status) {
-	for i := range lists {
-		s := &lists[i]
-		label := `{list=` + strconv.Quote(s.List) + `}`
-		gauge := func(name string, v float64) { vm.WriteGaugeFloat64(w, "restraint_list_"+name+label, v) }
-		gauge("generation", float64(s.Generation))
-		gauge("keys", float64(s.Keys))
-		gauge("age_seconds", float64(s.AgeSeconds))
-		gauge("false_positive_rate", s.FalsePositiveRate)
-		gauge("bytes", float64(s.Bytes))
-		gauge("rejected_rows", float64(s.Rejected))
-		ready := 0.0
-		if s.State == suppress.StateReady {
-			ready = 1
-		}
-		gauge("ready", ready)
-		vm.WriteCounterUint64(w, "restraint_list_doubts_total"+label, s.Doubts)
-	}
+// writeList writes how a list stands. Lists come from the policy, so their number is
+// bounded.
+func writeList(w io.Writer, s *suppress.Status) {
+	of := "{" + label("list", s.List) + "}"
+	gauge := func(name string, v float64) { vm.WriteGaugeFloat64(w, "restraint_list_"+name+of, v) }
+	gauge("generation", float64(s.Generation))
+	gauge("keys", float64(s.Keys))
+	gauge("age_seconds", float64(s.AgeSeconds))
+	gauge("false_positive_rate", s.FalsePositiveRate)
+	gauge("bytes", float64(s.Bytes))
+	gauge("rejected_rows", float64(s.Rejected))
+	gauge("ready", flag(s.State == suppress.StateReady))
+	vm.WriteCounterUint64(w, "restraint_list_doubts_total"+of, s.Doubts)
 }
 
 // observe notes how long a request took since the server began with it.
@@ -277,8 +301,10 @@ func observe(h *vm.PrometheusHistogram, since time.Time) { h.Update(time.Since(s
 
 // write writes everything in the Prometheus text form.
 func (m *metrics) write(w io.Writer) {
-	m.set.WritePrometheus(w)
-	vm.WriteProcessMetrics(w)
+	var series bytes.Buffer
+	m.set.WritePrometheus(&series)
+	writeProcess(&series)
+	expose(w, series.Bytes())
 }
 
 // count adds what a request decided, once for each reason it met.
@@ -291,6 +317,9 @@ func (n *Node) count(x *exchange) {
 		if k > 0 {
 			n.metrics.decisions[r].Add(k)
 		}
+	}
+	if x.judge.sampled > 0 {
+		n.sampling.take(&x.judge)
 	}
 	x.countDecided(&seen)
 }

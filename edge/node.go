@@ -106,6 +106,7 @@ type Node struct {
 	record   auditing
 	guarding guarding
 	sweeps   sweeps
+	sampling listSample
 	metrics  *metrics
 	counting counting
 	heard    heardOf // nil: nobody says it exactly
@@ -253,6 +254,7 @@ func (n *Node) Run(ctx context.Context) error {
 	running.Go(func() { n.sweep(ctx) })
 	running.Go(func() { n.keepLists(ctx) })
 	running.Go(func() { n.sealLists(ctx) })
+	running.Go(func() { n.settleSamples(ctx) })
 	running.Go(func() { n.sharePolicy(ctx) })
 	running.Go(func() { n.shareLists(ctx) })
 	running.Go(func() { n.keepEffects(ctx) })

@@ -71,6 +71,7 @@ type policyPut struct {
 	// keeps: a text that holds for anybody already changes nothing, so that reading the
 	// policy's file again does not end a pilot.
 	keeps bool
+	called requestName // the request that asks for it
 }
 
 // follow sets of v, the version that put is to be, what follows from what is in force:

@@ -226,17 +226,18 @@ func (n *Node) putPolicyLocked(ctx context.Context, put policyPut) (c policyChan
 		return c, err
 	}
 	p.add(c.policyVersion)
-	n.logPolicy(&c.policyVersion)
+	n.logPolicy(&c.policyVersion, put.called)
 	return c, nil
 }
 
 // logPolicy says which policy came into force, and for whom.
-func (n *Node) logPolicy(v *policyVersion) {
+func (n *Node) logPolicy(v *policyVersion, of requestName) {
+	log := of.logTo(n.log)
 	if v.Pilot == nil {
-		n.log.Info("policy in force", "version", v.Version, "from", v.From, "sha256", v.SHA256)
+		log.Info("policy in force", "version", v.Version, "from", v.From, "sha256", v.SHA256)
 		return
 	}
-	n.log.Info("policy tried out", "version", v.Version, "percent", v.Pilot.Percent, "before", v.Pilot.Before.Version, "from", v.From, "sha256", v.SHA256)
+	log.Info("policy tried out", "version", v.Version, "percent", v.Pilot.Percent, "before", v.Pilot.Before.Version, "from", v.From, "sha256", v.SHA256)
 }
 
 // newest is the version in force without its text; version 0 where there is none.
@@ -306,6 +307,7 @@ func (n *Node) enforce(c compiled, now *rules, keep func() error) error {
 		return err
 	}
 	n.caps.SetRetention(c.policy.Retention.Exposures, c.policy.Retention.Purchases)
+	n.caps.SetLimits(limitsOf(c.policies()))
 	next := n.inForce(&c)
 	n.dialAll(next)
 	n.rules.Store(next)

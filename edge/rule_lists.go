@@ -104,7 +104,11 @@ func (j *judge) ask(list int, probes []suppress.Probe) membership {
 		return unknown
 	}
 	for i := range probes {
-		if j.lists.Contains(list, &probes[i], j.now) {
+		in := j.lists.Contains(list, &probes[i], j.now)
+		if j.untilSample--; j.untilSample <= 0 {
+			j.noteSample(list, probes[i].Key(), in)
+		}
+		if in {
 			return inside
 		}
 	}

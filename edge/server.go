@@ -167,7 +167,7 @@ func (n *Node) guard(s *server, handler fasthttp.RequestHandler) fasthttp.Reques
 	return func(ctx *fasthttp.RequestCtx) {
 		defer func() {
 			if r := recover(); r != nil {
-				n.panicked(r, debug.Stack()).send(ctx)
+				n.panicked(n.logOf(ctx), r, debug.Stack()).send(ctx)
 			}
 			if unread(ctx) {
 				linger(ctx)

@@ -24,7 +24,7 @@ type checkCmd struct {
 
 // Run reports every fault of both files at once.
 func (c *checkCmd) Run(p *process) error {
-	cfg, configErr := loadConfig(c.Config, c.keys.given(), false, p.lookup)
+	cfg, configErr := p.loadConfig(c.Config, c.keys.given(), false)
 	var faults checkFaults
 	if configErr != nil {
 		faults = append(faults, configErr)

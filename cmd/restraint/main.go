@@ -18,13 +18,14 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	os.Exit(run(ctx, &process{
-		args:     os.Args[1:],
-		lookup:   os.LookupEnv,
-		stdin:    os.Stdin,
-		stdout:   os.Stdout,
-		stderr:   os.Stderr,
-		terminal: isTerminal(os.Stderr),
-		now:      time.Now,
+		args:      os.Args[1:],
+		lookup:    os.LookupEnv,
+		variables: environment,
+		stdin:     os.Stdin,
+		stdout:    os.Stdout,
+		stderr:    os.Stderr,
+		terminal:  isTerminal(os.Stderr),
+		now:       time.Now,
 	}))
 }
 

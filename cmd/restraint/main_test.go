@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -45,9 +47,10 @@ func inProcess(t *testing.T, env map[string]string, stdin string, args ...string
 	t.Helper()
 	var out, errs bytes.Buffer
 	code := run(t.Context(), &process{
-		args:   args,
-		lookup: func(k string) (string, bool) { v, ok := env[k]; return v, ok },
-		stdin:  strings.NewReader(stdin), stdout: &out, stderr: &errs,
+		args:      args,
+		lookup:    func(k string) (string, bool) { v, ok := env[k]; return v, ok },
+		variables: func() []string { return slices.Collect(maps.Keys(env)) },
+		stdin:     strings.NewReader(stdin), stdout: &out, stderr: &errs,
 		now: func() time.Time { return time.Unix(1_800_000_000, 0) },
 	})
 	return result{code, out.String(), errs.String()}

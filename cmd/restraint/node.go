@@ -92,10 +92,18 @@ func replication(c *replica.ClusterStats) *edge.Replication {
 	}
 	return &edge.Replication{
 		Broker: broker, Connected: c.Connected, Problem: c.Problem, BrokerStuck: c.Stuck, BrokerRestarts: c.Restarts, Fault: c.Fault, ClockAsked: c.ClockAsked, EpochAwaits: c.EpochAwaits, ClockServers: c.ClockServers, Degraded: !c.Connected && !(c.Events.Reached && c.Refusals.Reached),
-		Events: edge.Stream(c.Events), Refusals: edge.Stream(c.Refusals),
+		Events: edge.Stream(c.Events), Refusals: edge.Stream(c.Refusals), Lag: lagOf(&c.Lag),
 		AppliedRecords: c.Records, SentMessages: c.Sent, Resent: c.Resent, Refused: c.Refused,
 		ForeignBatches: c.Foreign, Unusable: c.Unusable, Ahead: c.Ahead, HoldMessages: c.HoldsSent, HoldsDropped: c.HoldsDropped,
 	}
+}
+
+func lagOf(l *replica.Lag) *edge.Lag {
+	lag := &edge.Lag{Counts: l.Counts[:], Sum: l.Sum.Seconds()}
+	for _, bound := range replica.LagBounds {
+		lag.Bounds = append(lag.Bounds, bound.Seconds())
+	}
+	return lag
 }
 
 // openKeeper opens what keeps the counters of a node past its process; nil under the

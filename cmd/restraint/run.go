@@ -17,6 +17,7 @@ import (
 type process struct {
 	args           []string
 	lookup         func(string) (string, bool) // environment
+	variables      func() []string             // its names; nil: none
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	terminal       bool // stderr is a terminal

@@ -17,7 +17,7 @@ type serveCmd struct {
 
 // Run loads the configuration and runs the node until ctx ends.
 func (s *serveCmd) Run(ctx context.Context, p *process) error {
-	cfg, err := loadConfig(s.Config, s.keys.given(), s.Clock == "request", p.lookup)
+	cfg, err := p.loadConfig(s.Config, s.keys.given(), s.Clock == "request")
 	if err != nil {
 		return err
 	}

@@ -111,6 +111,10 @@ type Entry struct {
 	Before Facts  `json:"before,omitempty"`
 	After  Facts  `json:"after,omitempty"`
 	Why    string `json:"why,omitempty"`
+	// Request and Trace are what the request was called that asked for the change: its
+	// X-Request-Id, and the trace-id of its traceparent.
+	Request string `json:"request_id,omitempty"`
+	Trace   string `json:"trace_id,omitempty"`
 
 	// Prev is the mac of the entry before.
 	Prev string `json:"prev"`
@@ -195,7 +199,7 @@ func (e *Entry) bound() {
 	if !actions[e.Action] {
 		panic(fmt.Sprintf("BUG: %q is no action of the record", e.Action))
 	}
-	for _, name := range []*string{&e.Who.Key, &e.Who.Client, &e.Who.Roles, &e.List, &e.Campaign} {
+	for _, name := range []*string{&e.Who.Key, &e.Who.Client, &e.Who.Roles, &e.List, &e.Campaign, &e.Request, &e.Trace} {
 		*name = cut(*name, maxName)
 	}
 	e.Why = cut(e.Why, MaxWhy)

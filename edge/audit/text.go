@@ -58,5 +58,11 @@ func (e *Entry) Cells() []string {
 	if e.Why != "" {
 		changed = append(changed, "why "+strconv.Quote(e.Why))
 	}
+	if e.Request != "" {
+		changed = append(changed, "request "+e.Request)
+	}
+	if e.Trace != "" {
+		changed = append(changed, "trace "+e.Trace)
+	}
 	return []string{strconv.FormatUint(e.Seq, 10), e.At.UTC().Format(time.RFC3339), did, by, strings.Join(about, ", "), strings.Join(changed, ", ")}
 }

@@ -59,6 +59,7 @@ type cluster struct {
 	stop    context.CancelFunc
 	running sync.WaitGroup
 
+	lag      lag
 	records  atomic.Uint64 // applied, of other nodes
 	foreign  atomic.Uint64 // batches under another secret
 	unusable atomic.Uint64 // batches and changes that could not be applied
@@ -262,7 +263,11 @@ func (c *cluster) streamed(m jetstream.Msg) error {
 	if err != nil {
 		return err
 	}
-	return c.message(m.Data(), nats.Header(m.Headers()).Get(headerStart), streamStamp(meta.Timestamp))
+	start := nats.Header(m.Headers()).Get(headerStart)
+	if start != c.start {
+		c.noteLag(meta.Timestamp)
+	}
+	return c.message(m.Data(), start, streamStamp(meta.Timestamp))
 }
 
 // message applies what another process has sent. What this one sent, it has applied before it was in the outbox, or does so before a

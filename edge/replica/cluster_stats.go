@@ -21,6 +21,8 @@ type ClusterStats struct {
 	EpochAwaits []string
 	// Events and Refusals are the streams.
 	Events, Refusals StreamStats
+	// Lag is how long messages of other nodes took.
+	Lag Lag
 	// Records is how many changes of one key of other nodes, or of this one before its last start, were applied; Sent how many messages
 	// were acknowledged, Resent how often all that was unanswered was sent again, Refused how often a server refused one.
 	Records, Sent, Resent, Refused uint64
@@ -69,7 +71,7 @@ func (c *cluster) stats() *ClusterStats {
 		ClockAsked: read.asked, ClockServers: read.servers,
 		Fault: fault, Embedded: c.broker.embedded != nil, Connected: problem == "", Problem: problem,
 		Events: c.events.stats(), Refusals: c.refusals.stats(),
-		Records: c.records.Load(), Sent: c.senders[0].sent.Load() + c.senders[1].sent.Load(),
+		Lag: c.lag.read(), Records: c.records.Load(), Sent: c.senders[0].sent.Load() + c.senders[1].sent.Load(),
 		Resent: c.senders[0].resent.Load() + c.senders[1].resent.Load(), Refused: c.senders[0].refused.Load() + c.senders[1].refused.Load(),
 		Foreign: c.foreign.Load(), Unusable: c.unusable.Load(), Ahead: c.cutShort.Load(), HoldsSent: c.holds.sent.Load(), HoldsDropped: c.holds.dropped.Load(),
 	}

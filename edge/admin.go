@@ -47,6 +47,8 @@ var adminRoutes = []route{
 	{"/metrics", "GET", (*Node).getMetrics},
 	{"/openapi.yaml", "GET", (*Node).getOpenAPI},
 	{"/v1/status", "GET", (*Node).getStatus},
+	{"/v1/history", "GET", (*Node).getHistory},
+	{"/v1/key", "GET", (*Node).getKey},
 	{"/v1/policy", "GET, PUT", (*Node).servePolicy},
 	{"/v1/policy/history", "GET", (*Node).getPolicyHistory},
 	{"/v1/policy/rollback", "POST", (*Node).postPolicyRollback},

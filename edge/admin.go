@@ -49,6 +49,7 @@ var adminRoutes = []route{
 	{"/v1/status", "GET", (*Node).getStatus},
 	{"/v1/history", "GET", (*Node).getHistory},
 	{"/v1/key", "GET", (*Node).getKey},
+	{"/console", "GET", (*Node).getConsole},
 	{"/v1/policy", "GET, PUT", (*Node).servePolicy},
 	{"/v1/policy/history", "GET", (*Node).getPolicyHistory},
 	{"/v1/policy/rollback", "POST", (*Node).postPolicyRollback},

@@ -77,6 +77,7 @@ var matrix = []door{
 	{"/v1/status", "GET", access.Ops, false},
 	{"/v1/history", "GET", metricsOps, false},
 	{"/v1/key", "GET", anyRole, false},
+	{"/console", "GET", open, false}, // what it shows it asks for, with a key
 	{"/debug/pprof/{profile}", "GET", access.Ops, false},
 }
 

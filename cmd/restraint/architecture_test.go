@@ -26,6 +26,7 @@ func TestPackagesKeepApart(t *testing.T) {
 		{"restraint/edge/identity", []string{"restraint/caps", "restraint/suppress", "restraint/edge/policy", "github.com/valyala"}, nil},
 		{"restraint/edge/access", []string{"restraint/caps", "restraint/suppress", "restraint/edge", "github.com", "log/slog", "net/http"}, []string{"context"}},
 		{"restraint/edge/audit", []string{"restraint/caps", "restraint/suppress", "restraint/edge", "github.com", "log/slog", "net/http"}, []string{"context"}},
+		{"restraint/edge/console", []string{"restraint/caps", "restraint/suppress", "restraint/edge", "github.com", "log/slog", "context", "net"}, nil},
 		{"restraint/edge/openrtb", []string{"restraint/caps", "restraint/suppress", "restraint/edge/policy", "github.com"}, nil},
 		{"restraint/edge/consent", []string{"restraint/caps", "restraint/suppress", "github.com/valyala", "github.com/nats-io"}, nil},
 		{"restraint/edge/client", []string{"restraint/caps", "restraint/suppress", "restraint/edge", "restraint/loadtest", "github.com/nats-io"}, []string{"net/http"}}, // ad servers link it

@@ -91,7 +91,7 @@ func (n *Node) serveList(ctx *fasthttp.RequestCtx, rest string) {
 
 // getLists answers with every list.
 func (n *Node) getLists(ctx *fasthttp.RequestCtx) {
-	sendJSON(ctx, fasthttp.StatusOK, map[string]any{"lists": n.listAnswers()})
+	sendJSON(ctx, fasthttp.StatusOK, n.listsAnswer())
 }
 
 func (n *Node) getList(ctx *fasthttp.RequestCtx, name string) {

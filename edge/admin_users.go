@@ -43,7 +43,7 @@ func (n *Node) postLookup(ctx *fasthttp.RequestCtx) {
 	sendJSON(ctx, fasthttp.StatusOK, n.everything(q))
 }
 
-// private keeps what is said about a person out of caches.
+// private keeps out of caches what is said about a person, or of this moment.
 func private(ctx *fasthttp.RequestCtx) { ctx.Response.Header.Set("Cache-Control", "no-store") }
 
 // erasureAnswer is what an erasure came to.

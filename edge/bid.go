@@ -178,7 +178,7 @@ func (n *Node) appendDecide(dst []byte, x *exchange, came time.Time) ([]byte, *p
 	} else {
 		dst = x.appendAnswer(dst, x.token)
 	}
-	observe(n.metrics.decideSeconds, came)
+	n.metrics.decideSeconds.since(came)
 	return dst, nil
 }
 
@@ -214,7 +214,7 @@ type rejection struct {
 // and appends the answer. A body of a single event that is wrong is a wrong request; in a
 // batch the good lines count. On a problem dst is as it was.
 func (n *Node) appendEvents(dst []byte, x *exchange, came time.Time) ([]byte, *problem) {
-	defer func() { observe(n.metrics.eventsSeconds, came) }()
+	defer n.metrics.eventsSeconds.since(came)
 	rules, now := n.rules.Load(), n.clock.at(came, 0)
 	x.reports = x.reports[:0]
 	x.spans.reset()

@@ -22,14 +22,23 @@ type ListAnswer struct {
 	Nodes []nodeList `json:"nodes,omitempty"`
 }
 
-// listAnswers describes every list.
-func (n *Node) listAnswers() []ListAnswer {
-	all := make([]ListAnswer, 0, 8)
-	others := n.nodeLists()
+// listsAnswer is what GET /v1/lists says: every list, and every node of the cluster as it
+// last said, this one included; without the cluster, or while it is away, none.
+type listsAnswer struct {
+	Lists []ListAnswer `json:"lists"`
+	Nodes []nodeHeard  `json:"nodes"`
+}
+
+func (n *Node) listsAnswer() *listsAnswer {
+	a := &listsAnswer{Lists: []ListAnswer{}, Nodes: []nodeHeard{}}
+	nodes := n.nodeLists()
 	for _, st := range n.lists.StatusAll() {
-		all = append(all, n.listAnswer(st, others))
+		a.Lists = append(a.Lists, n.listAnswer(st, nodes))
 	}
-	return all
+	for i := range nodes {
+		a.Nodes = append(a.Nodes, nodeHeard{nodes[i].Node, nodes[i].heard(), nodes[i].Self})
+	}
+	return a
 }
 
 func (n *Node) listAnswer(st suppress.Status, nodes []nodeDocument) ListAnswer {

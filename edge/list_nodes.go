@@ -12,7 +12,7 @@ import (
 	"restraint/suppress"
 )
 
-// Each node of a cluster tells how its lists stand, in a document of its own, where
+// Each node of a cluster tells how it and its lists stand, in a document of its own, where
 // that changes and once a minute.
 const (
 	nodePrefix  = "node."
@@ -29,6 +29,38 @@ type nodeDocument struct {
 	Node    string      `json:"node"`
 	At      int64       `json:"at"` // Unix seconds
 	Lists   []nodeStand `json:"lists,omitempty"`
+	// Self is how the node itself stood; nil: an older program told.
+	Self *nodeSelf `json:"self,omitempty"`
+}
+
+// nodeSelf is how a node stands. How far it is behind does not make it tell.
+type nodeSelf struct {
+	Ready          bool   `json:"ready"`
+	Policy         int    `json:"policy"` // version in force; 0: none yet
+	EventsBehind   uint64 `json:"events_behind"`
+	RefusalsBehind uint64 `json:"refusals_behind"`
+}
+
+// self is how this node stands.
+func (n *Node) self() *nodeSelf {
+	ready, _ := n.ready()
+	s := &nodeSelf{Ready: ready, Policy: n.rules.Load().Version}
+	if r := n.keeper.Kept().Replication; r != nil {
+		s.EventsBehind, s.RefusalsBehind = r.Events.Behind, r.Refusals.Behind
+	}
+	return s
+}
+
+// news says whether a document tells anything that one told before does not.
+func (d *nodeDocument) news(told *nodeDocument) bool {
+	return told.Self == nil || d.Self.Ready != told.Self.Ready || d.Self.Policy != told.Self.Policy || !reflect.DeepEqual(d.Lists, told.Lists)
+}
+
+// nodeHeard is what a node of the cluster last said of itself, in an answer.
+type nodeHeard struct {
+	Node  string `json:"node"`
+	Heard int64  `json:"heard"` // seconds since
+	*nodeSelf
 }
 
 // nodeStand is how one list stands on a node.
@@ -53,12 +85,14 @@ type nodeList struct {
 func (d *nodeDocument) list(name string, order uint64) (l nodeList, ok bool) {
 	for _, s := range d.Lists {
 		if s.List == name {
-			heard := max(0, time.Now().Unix()-d.At)
-			return nodeList{Node: d.Node, State: s.State, Generation: s.Generation, Current: s.Order == order, Heard: heard}, true
+			return nodeList{Node: d.Node, State: s.State, Generation: s.Generation, Current: s.Order == order, Heard: d.heard()}, true
 		}
 	}
 	return l, false
 }
+
+// heard is how many seconds ago the node said so.
+func (d *nodeDocument) heard() int64 { return max(0, time.Now().Unix()-d.At) }
 
 func nodeDocumentName(node string) string { return nodePrefix + hex.EncodeToString([]byte(node)) }
 
@@ -73,12 +107,12 @@ func (n *Node) stands() (all []nodeStand) {
 	return all
 }
 
-// tellLists tells the cluster how the lists stand, where there is anything to tell.
+// tellLists tells the cluster how the node and its lists stand, where there is anything to tell.
 // One goroutine calls it, with what it returned before.
 func (n *Node) tellLists(ctx context.Context, told nodeDocument) nodeDocument {
 	now := time.Now()
-	d := nodeDocument{Version: nodeVersion, Node: n.options.Name, At: now.Unix(), Lists: n.stands()}
-	if now.Sub(time.Unix(told.At, 0)) < tellEvery && reflect.DeepEqual(d.Lists, told.Lists) {
+	d := nodeDocument{Version: nodeVersion, Node: n.options.Name, At: now.Unix(), Lists: n.stands(), Self: n.self()}
+	if now.Sub(time.Unix(told.At, 0)) < tellEvery && !d.news(&told) {
 		return told
 	}
 	ctx, cancel := context.WithTimeout(ctx, shareTimeout)

@@ -40,3 +40,40 @@ func TestListNodes(t *testing.T) {
 	all.change(func() {})
 	want(a, "node 0 ready true true; node 1 ready true true; ")
 }
+
+// A node says of every node of the cluster whether it is ready, under which policy, and how
+// far behind; one that cannot be reached stays as it last said.
+func TestNodesHeard(t *testing.T) {
+	nodes, links, _, _ := listCluster(t, 2)
+	a, b := nodes[0], nodes[1]
+	heard := func(n *node) (said string) {
+		var all struct {
+			Nodes []struct {
+				Node   string
+				Heard  int
+				Ready  *bool
+				Policy int
+				Events *int `json:"events_behind"`
+			}
+		}
+		n.must(200, "GET", "/v1/lists", "", "", &all)
+		for _, o := range all.Nodes {
+			said += fmt.Sprintf("%s %v %d %v; ", o.Node, o.Ready != nil && *o.Ready, o.Policy, o.Heard < 60 && o.Events != nil && *o.Events == 0)
+		}
+		return said
+	}
+	want := func(n *node, said string) {
+		t.Helper()
+		eventually(t, said, func() bool { return heard(n) == said })
+	}
+	want(a, "node 0 true 1 true; node 1 true 1 true; ")
+	a.must(200, "PUT", "/v1/policy", "", testPolicy+"# again", nil)
+	want(b, "node 0 true 2 true; node 1 true 2 true; ")
+	links[1].Cut(true)
+	a.must(200, "PUT", "/v1/policy", "", testPolicy+"# and again", nil)
+	want(a, "node 0 true 3 true; node 1 true 2 true; ")
+	want(b, "")
+	if alone := startNode(t, "", testPolicy, nil); heard(alone) != "" {
+		t.Errorf("a node alone knows %q", heard(alone))
+	}
+}

@@ -24,6 +24,7 @@ const (
 	privacyOps = access.Privacy | access.Ops
 	crmOps     = access.CRM | access.Ops
 	metricsOps = access.Metrics | access.Ops
+	anyRole    = access.Bid | access.CRM | access.Privacy | access.Ops | access.Metrics
 )
 
 // matrix says who may use what, once keys are configured. It is the only place that
@@ -74,6 +75,9 @@ var matrix = []door{
 	{"/openapi.yaml", "GET", open, false},
 	{"/metrics", "GET", metricsOps, false},
 	{"/v1/status", "GET", access.Ops, false},
+	{"/v1/history", "GET", metricsOps, false},
+	{"/v1/key", "GET", anyRole, false},
+	{"/console", "GET", open, false}, // what it shows it asks for, with a key
 	{profilePath, "GET", access.Ops, false},
 	{"/debug/pprof/{profile}", "GET", access.Ops, false},
 }

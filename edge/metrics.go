@@ -54,14 +54,8 @@ type metrics struct {
 	reportsUncounted   *vm.Counter
 	dialChanges        [trust.Levels]*vm.Counter // by the level that was reached
 
-	decideSeconds *vm.PrometheusHistogram
-	eventsSeconds *vm.PrometheusHistogram
-}
-
-// latencyBounds are microseconds where decisions live and milliseconds above, in
-// seconds. Chosen.
-var latencyBounds = []float64{
-	1e-6, 2e-6, 5e-6, 10e-6, 20e-6, 50e-6, 100e-6, 200e-6, 500e-6, 1e-3, 2e-3, 5e-3, 10e-3, 100e-3, 1,
+	decideSeconds latency
+	eventsSeconds latency
 }
 
 func newMetrics(n *Node) *metrics {
@@ -88,8 +82,6 @@ func newMetrics(n *Node) *metrics {
 		audited:            set.NewCounter(`restraint_audit_entries_total`),
 		notAudited:         set.NewCounter(`restraint_audit_failed_total`),
 		auditCut:           set.NewCounter(`restraint_audit_cut_total`),
-		decideSeconds:      set.NewPrometheusHistogramExt(`restraint_decide_duration_seconds`, latencyBounds),
-		eventsSeconds:      set.NewPrometheusHistogramExt(`restraint_events_duration_seconds`, latencyBounds),
 		responses:          make(map[int]*vm.Counter),
 		reportsWeighing:    set.NewCounter(`restraint_reports_weighing_total`),
 		reportsUncounted:   set.NewCounter(`restraint_reports_uncounted_total`),
@@ -140,6 +132,8 @@ func (m *metrics) stateGauges(n *Node) {
 	m.set.NewGauge(`restraint_policy_pilot_version`, func() float64 { return float64(n.pilotNow().version) })
 	m.set.NewGauge(`restraint_policy_pilot_ratio`, func() float64 { return float64(n.pilotNow().percent) / 100 })
 	m.set.RegisterMetricsWriter(func(w io.Writer) {
+		m.decideSeconds.write(w, "restraint_decide_duration_seconds")
+		m.eventsSeconds.write(w, "restraint_events_duration_seconds")
 		held := n.caps.Stats()
 		writeCounters(w, held)
 		writeDelivered(w, &held)
@@ -295,9 +289,6 @@ func writeList(w io.Writer, s *suppress.Status) {
 	gauge("ready", flag(s.State == suppress.StateReady))
 	vm.WriteCounterUint64(w, "restraint_list_doubts_total"+of, s.Doubts)
 }
-
-// observe notes how long a request took since the server began with it.
-func observe(h *vm.PrometheusHistogram, since time.Time) { h.Update(time.Since(since).Seconds()) }
 
 // write writes everything in the Prometheus text form.
 func (m *metrics) write(w io.Writer) {

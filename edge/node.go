@@ -108,6 +108,7 @@ type Node struct {
 	sweeps   sweeps
 	sampling listSample
 	metrics  *metrics
+	history  history
 	counting counting
 	heard    heardOf // nil: nobody says it exactly
 
@@ -258,6 +259,7 @@ func (n *Node) Run(ctx context.Context) error {
 	running.Go(func() { n.sharePolicy(ctx) })
 	running.Go(func() { n.shareLists(ctx) })
 	running.Go(func() { n.keepEffects(ctx) })
+	running.Go(func() { n.keepHistory(ctx) })
 	running.Go(func() { n.hear(ctx) })
 	running.Go(func() { n.keepCounting(ctx) })
 	running.Go(func() { n.keepRecord(ctx) })

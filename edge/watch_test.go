@@ -115,7 +115,7 @@ func TestWatchNotes(t *testing.T) {
 	}); got >= 1 {
 		t.Errorf("%v allocations", got)
 	}
-	text, err := json.Marshal(n.listAnswers())
+	text, err := json.Marshal(n.listsAnswer().Lists)
 	if err != nil || !strings.Contains(string(text), `"source":"email_sha256","last_seen":null`) || strings.Contains(string(text), `"source":"user.id","last_seen":null`) {
 		t.Errorf("%s, %v", text, err)
 	}

@@ -31,6 +31,7 @@ func TestPackagesKeepApart(t *testing.T) {
 		{"restraint/edge/audit", []string{"restraint/caps", "restraint/suppress", "restraint/edge", "github.com", "log/slog", "net/http"}, []string{"context"}},
 		{"restraint/edge/durable", []string{"restraint", "github.com", "log/slog", "context", "net"}, nil},
 		{"restraint/edge/shared", []string{"restraint/caps", "restraint/suppress", "restraint/edge", "github.com"}, nil},
+		{"restraint/edge/console", []string{"restraint/caps", "restraint/suppress", "restraint/edge", "github.com", "log/slog", "context", "net"}, nil},
 		{"restraint/edge/openrtb", []string{"restraint/caps", "restraint/suppress", "restraint/edge/policy", "github.com"}, nil},
 		{"restraint/edge/consent", []string{"restraint/caps", "restraint/suppress", "github.com/valyala", "github.com/nats-io"}, nil},
 		{"restraint/edge/client", []string{"restraint/caps", "restraint/suppress", "restraint/edge", "restraint/loadtest", "github.com/nats-io"}, []string{"net/http"}}, // ad servers link it

@@ -70,7 +70,7 @@ type policyPut struct {
 	ends  bool  // the text is for everybody, whatever is tried out
 	// keeps: a text that holds for anybody already changes nothing, so that reading the
 	// policy's file again does not end a pilot.
-	keeps bool
+	keeps  bool
 	called requestName // the request that asks for it
 }
 

@@ -2,10 +2,13 @@ package loadtest
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -25,12 +28,30 @@ type node struct {
 	host    fasthttp.HostClient
 	key     string
 	timeout time.Duration
+	refused atomic.Pointer[net.OpError] // what the node said over TLS of a connection, in the place of an answer
 }
 
-// newNode takes host:port, http://host:port or unix:/path; it does no I/O.
-func newNode(addr, key string, timeout time.Duration, connections int) (*node, error) {
+// heeding is a connection that tells its node of an alert of TLS, which fasthttp takes for
+// the end of the connection: a node says in one that it wants another certificate.
+type heeding struct {
+	net.Conn
+	node *node
+}
+
+func (c heeding) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	var alert *net.OpError
+	if errors.As(err, &alert) && alert.Op == "remote error" {
+		c.node.refused.Store(alert)
+	}
+	return n, err
+}
+
+// newNode takes host:port, http://host:port, https://host:port or unix:/path, and how to
+// speak TLS, nil for not at all; it does no I/O.
+func newNode(addr, key string, secure *tls.Config, timeout time.Duration, connections int) (*node, error) {
 	n := &node{addr: addr, key: key, timeout: timeout}
-	network, target := "tcp", strings.TrimSuffix(strings.TrimPrefix(addr, "http://"), "/")
+	network, target := "tcp", strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(addr, "http://"), secureScheme), "/")
 	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
 		network, target = "unix", path
 		if path == "" {
@@ -46,7 +67,7 @@ func newNode(addr, key string, timeout time.Duration, connections int) (*node, e
 	n.host = fasthttp.HostClient{
 		Addr:                host,
 		Name:                "restraint-replay",
-		DialTimeout:         func(string, time.Duration) (net.Conn, error) { return net.DialTimeout(network, target, timeout) },
+		DialTimeout:         n.dial(network, target, secure),
 		DialDualStack:       true,
 		MaxConns:            connections,
 		MaxConnWaitTimeout:  timeout,
@@ -64,11 +85,21 @@ func newNode(addr, key string, timeout time.Duration, connections int) (*node, e
 		NoDefaultUserAgentHeader:      false,
 		DisableHeaderNamesNormalizing: false,
 		DisablePathNormalizing:        true,
-		IsTLS:                         false,
+		IsTLS:                         false, // dialTarget speaks it
 		SecureErrorLogMessage:         true,
 		StreamResponseBody:            false,
 	}
 	return n, nil
+}
+
+func (n *node) dial(network, target string, secure *tls.Config) fasthttp.DialFuncWithTimeout {
+	return func(string, time.Duration) (net.Conn, error) {
+		c, err := dialTarget(network, target, secure, n.timeout)
+		if err != nil || secure == nil {
+			return c, err
+		}
+		return heeding{c, n}, nil
+	}
 }
 
 func (n *node) close() { n.host.CloseIdleConnections() }
@@ -134,7 +165,10 @@ func (c *call) once(method, path, contentType string, body []byte) (int, []byte,
 		c.req.Header.Set("Authorization", "Bearer "+c.node.key)
 	}
 	if err := c.node.host.DoTimeout(c.req, c.resp, c.node.timeout); err != nil {
-		return 0, nil, err
+		if alert := c.node.refused.Swap(nil); alert != nil {
+			err = alert
+		}
+		return 0, nil, mended(err)
 	}
 	return c.resp.StatusCode(), c.resp.Body(), nil
 }

@@ -2,6 +2,7 @@ package loadtest
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -20,7 +21,8 @@ import (
 type loader struct {
 	options *LoadOptions
 	target  target
-	admin   *node // nil: there is none
+	secure  *tls.Config // nil: the target has no TLS
+	admin   *node       // nil: there is none
 	timeout time.Duration
 	notes   []string
 
@@ -54,6 +56,7 @@ func openLoader(ctx context.Context, o *LoadOptions) (l *loader, err error) {
 	if l.target, err = resolveTarget(ctx, "--addr", c.Addr, o.YesRemote); err != nil {
 		return nil, err
 	}
+	l.secure = l.target.config(o.TLS)
 	if l.alarm, err = newAlarm(); err != nil {
 		return nil, err
 	}
@@ -95,13 +98,21 @@ func (l *loader) probe() error {
 	addr := l.options.Config.Addr
 	switch {
 	case !ok:
-		return fmt.Errorf("ask %q for a decision: %w: %s", addr, ErrUnreachable, x.failure)
+		return fmt.Errorf("ask %q for a decision: %w: %s%s", addr, ErrUnreachable, x.failure, said(w.failed))
 	case a.status == http.StatusUnauthorized || a.status == http.StatusForbidden:
 		return fmt.Errorf("POST /v1/decide at %q: %w: status %d, give a key of role bid with --key or RESTRAINT_KEY", addr, ErrKey, a.status)
 	case a.status == http.StatusNotFound || a.status == http.StatusMethodNotAllowed || a.status == http.StatusUnsupportedMediaType:
 		return fmt.Errorf("POST /v1/decide at %q: %w: status %d, %q; is this a node's bid listener (default 127.0.0.1:8080)?", addr, ErrNode, a.status, parseProblem(a.body))
 	}
 	return nil
+}
+
+// said is an error after what it led to.
+func said(err error) string {
+	if err == nil {
+		return ""
+	}
+	return ": " + mended(err).Error()
 }
 
 // head is a request up to the value of its length.
@@ -123,7 +134,7 @@ func (l *loader) readPolicy(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if l.admin, err = newNode(admin.dialled(), o.Key, answerWait, 1); err != nil {
+		if l.admin, err = newNode(admin.dialled(), o.Key, admin.config(o.TLS), answerWait, 1); err != nil {
 			return err
 		}
 		if err := l.ready(ctx); err != nil {
@@ -229,7 +240,7 @@ func (l *loader) connect() error {
 		}
 		l.workers = append(l.workers, w)
 		if err := w.connect(); err != nil {
-			return fmt.Errorf("connect to %q: %w: %w; start a node with: restraint serve", c.Addr, ErrUnreachable, err)
+			return fmt.Errorf("connect to %q: %w: %w; start a node with: restraint serve", c.Addr, ErrUnreachable, mended(err))
 		}
 	}
 	return nil

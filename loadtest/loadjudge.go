@@ -49,8 +49,8 @@ func (r *Report) lagFault() string {
 	if lag <= lagMatters || lag <= lagShare*r.Latency.Corrected.P99US {
 		return ""
 	}
-	return fmt.Sprintf("the generator was the bottleneck: of a corrected p99 of %s, %s are its own lag; give it more processor time or lower the rate",
-		spanText(r.Latency.Corrected.P99US), spanText(lag))
+	return fmt.Sprintf("the generator was the bottleneck: of a corrected p99 of %s, %s are its own lag; give it more processor time or lower the rate%s",
+		spanText(r.Latency.Corrected.P99US), spanText(lag), r.sealing())
 }
 
 // faults are why the figures do not describe the target.
@@ -65,8 +65,8 @@ func (r *Report) faults() (faults []string) {
 		return []string{"no request was answered as a node should; most often: " + r.Errors[0].Name}
 	}
 	if unsent := q.Offered - q.Started; float64(unsent) > unsentShare*float64(q.Offered) && g.Lag.MeanUS > g.Wait.MeanUS {
-		faults = append(faults, fmt.Sprintf("the generator was the bottleneck: %.1f %% of the requests that were due were never sent, and no connection was waited for as long as for the generator itself",
-			percent(int(unsent), int(q.Offered))))
+		faults = append(faults, fmt.Sprintf("the generator was the bottleneck: %.1f %% of the requests that were due were never sent, and no connection was waited for as long as for the generator itself%s",
+			percent(int(unsent), int(q.Offered)), r.sealing()))
 	}
 	for _, reason := range r.Verdicts.Reasons {
 		if reason.Name != "cap" && float64(reason.N) > oneReason*float64(r.Verdicts.Decisions) {
@@ -99,6 +99,9 @@ func (r *Report) addNotes() {
 	}
 	if len(r.SLOs) == 0 && len(r.Errors) > 0 {
 		r.Notes = append(r.Notes, "there were errors, and no --slo that could be missed, such as errors<0.1%")
+	}
+	if r.overTLS() {
+		r.Notes = append(r.Notes, fmt.Sprintf("over TLS: latencies have the sealing and opening on both sides, and %.0f us of the generator's processor time a request are with its part of it", r.Generator.CPUUSPerRequest))
 	}
 	if r.Config.Closed {
 		r.Notes = append(r.Notes, "closed loop: a slow target is asked less, so latencies leave out who would have waited; judge objectives by an open loop")

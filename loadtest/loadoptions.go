@@ -1,6 +1,7 @@
 package loadtest
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"math"
@@ -23,6 +24,10 @@ type LoadOptions struct {
 	Admin string
 	// Key is an access key, "" for none.
 	Key string
+	// TLS is how targets are spoken to that are https://host:port: their authority in
+	// RootCAs, and what to show one that asks for a certificate in Certificates. Nil: the
+	// authorities of this machine. It is copied.
+	TLS *tls.Config
 	// YesRemote allows targets that are not on this machine.
 	YesRemote bool
 	// CampaignNames are used in place of those of the node's policy.

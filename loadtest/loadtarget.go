@@ -2,6 +2,7 @@ package loadtest
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -18,11 +19,13 @@ type target struct {
 	network string // tcp or unix
 	address string // an IP address and port, or a path
 	host    string // of the Host header
+	name    string // in its certificate
+	secure  bool   // over TLS
 	remote  bool
 }
 
-// resolveTarget finds the address of a target: host:port, http://host:port or
-// unix:/path. Unless yesRemote, each address that the name stands for must be of this
+// resolveTarget finds the address of a target: host:port, http://host:port,
+// https://host:port or unix:/path. Unless yesRemote, each address that the name stands for must be of this
 // machine: a load test of a node that others use is an attack on it.
 func resolveTarget(ctx context.Context, flag, addr string, yesRemote bool) (target, error) {
 	t := target{network: "tcp", host: "localhost"}
@@ -32,13 +35,14 @@ func resolveTarget(ctx context.Context, flag, addr string, yesRemote bool) (targ
 		}
 		return t, nil
 	}
-	if strings.HasPrefix(addr, "https://") {
-		return t, fmt.Errorf("%w: %s=%q: a load test speaks plain HTTP; load what is behind the TLS", ErrOptions, flag, addr)
+	rest, secure := strings.CutPrefix(addr, secureScheme)
+	if t.secure = secure; !secure {
+		rest = strings.TrimPrefix(addr, "http://")
 	}
-	host, port, err := net.SplitHostPort(strings.TrimSuffix(strings.TrimPrefix(addr, "http://"), "/"))
+	host, port, err := net.SplitHostPort(strings.TrimSuffix(rest, "/"))
 	number, portErr := strconv.ParseUint(port, 10, 16)
 	if err != nil || portErr != nil || number == 0 {
-		return t, fmt.Errorf("%w: %s=%q: want host:port or unix:/path", ErrOptions, flag, addr)
+		return t, fmt.Errorf("%w: %s=%q: want host:port, https://host:port or unix:/path", ErrOptions, flag, addr)
 	}
 	if host == "" {
 		host = "127.0.0.1"
@@ -60,7 +64,7 @@ func resolveTarget(ctx context.Context, flag, addr string, yesRemote bool) (targ
 		}
 	}
 	t.address = netip.AddrPortFrom(addrs[0].Unmap(), uint16(number)).String()
-	t.host = net.JoinHostPort(host, port)
+	t.host, t.name = net.JoinHostPort(host, port), host
 	return t, nil
 }
 
@@ -78,6 +82,14 @@ func isHere(ip netip.Addr, own []net.Addr) bool {
 		}
 	}
 	return false
+}
+
+// config is how to speak TLS to the target; nil: not at all.
+func (t *target) config(given *tls.Config) *tls.Config {
+	if !t.secure {
+		return nil
+	}
+	return securedFor(t.name, given)
 }
 
 // dialled is the target as this package's clients take it.

@@ -3,7 +3,6 @@ package loadtest
 import (
 	"bytes"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"strconv"
 	"time"
@@ -23,8 +22,9 @@ type loadWorker struct {
 	number int
 	random *rand.Rand
 
-	conn *wireConn // nil: to be dialled
-	used time.Time // last
+	conn   *wireConn // nil: to be dialled
+	used   time.Time // last
+	failed error     // what went wrong with the request sent last
 
 	body, request []byte
 	decided       decided
@@ -48,7 +48,7 @@ type shownOnce struct {
 // connect dials.
 func (w *loadWorker) connect() error {
 	l := w.loader
-	c, err := net.DialTimeout(l.target.network, l.target.address, l.timeout)
+	c, err := dialTarget(l.target.network, l.target.address, l.secure, l.timeout)
 	if err != nil {
 		return err
 	}
@@ -110,15 +110,17 @@ func (w *loadWorker) exchange(p *phase, x *exchange, head []byte) (a wireAnswer,
 
 // try sends w.request, on a new connection where there is none, and receives the answer.
 func (w *loadWorker) try() (a wireAnswer, failure string) {
-	if w.conn == nil && w.connect() != nil {
-		return a, failureConnect
+	if w.conn == nil {
+		if w.failed = w.connect(); w.failed != nil {
+			return a, failureConnect
+		}
 	}
 	err := w.conn.send(w.request, w.loader.timeout)
 	if err == nil {
 		w.measured.sent += int64(len(w.request))
 		a, err = w.conn.receive()
 	}
-	if err != nil {
+	if w.failed = err; err != nil {
 		return a, failureOf(err)
 	}
 	return a, ""

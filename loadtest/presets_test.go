@@ -67,7 +67,7 @@ func replayPublicLog(t *testing.T, p Preset) {
 	if *firstRows > 0 {
 		l.rows = l.rows[:min(len(l.rows), *firstRows)]
 	}
-	n, err := newNode(o.Addr, "", o.Timeout, o.Workers)
+	n, err := newNode(o.Addr, "", nil, o.Timeout, o.Workers)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,10 +3,12 @@ package loadtest
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"math"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -16,8 +18,10 @@ import (
 // ReplayOptions says what to replay, and through which node.
 type ReplayOptions struct {
 	// Addr is the node's admin listener, which serves the bid paths too:
-	// host:port or unix:/path. The node must run with --clock=request.
+	// host:port, https://host:port or unix:/path. The node must run with --clock=request.
 	Addr string
+	// TLS is as in LoadOptions.
+	TLS *tls.Config
 	// Key is a bearer key of the node, for where it has keys.
 	Key string
 
@@ -182,7 +186,7 @@ func Replay(ctx context.Context, o ReplayOptions) (Summary, error) {
 	if err != nil {
 		return Summary{}, err
 	}
-	n, err := newNode(o.Addr, o.Key, o.Timeout, o.Workers+1)
+	n, err := newNode(o.Addr, o.Key, o.secure(), o.Timeout, o.Workers+1)
 	if err != nil {
 		return Summary{}, err
 	}
@@ -195,6 +199,19 @@ func Replay(ctx context.Context, o ReplayOptions) (Summary, error) {
 		return Summary{}, err
 	}
 	return o.run(ctx, n, preset, l)
+}
+
+// secure is how to speak TLS to the node; nil: not at all.
+func (o *ReplayOptions) secure() *tls.Config {
+	address, ok := strings.CutPrefix(o.Addr, secureScheme)
+	if !ok {
+		return nil
+	}
+	host, _, err := net.SplitHostPort(strings.TrimSuffix(address, "/"))
+	if err != nil {
+		return nil // which newNode says
+	}
+	return securedFor(host, o.TLS)
 }
 
 // run replays a log that is loaded, through a node that was checked.

@@ -103,7 +103,7 @@ func (c *wireConn) fill(n int) error {
 			return nil
 		}
 		if err != nil {
-			if errors.Is(err, io.EOF) {
+			if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) { // the latter without TLS saying so
 				return errClosed
 			}
 			return err

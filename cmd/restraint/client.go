@@ -20,11 +20,24 @@ import (
 
 // nodeFlags are the flags of every command that talks to a node.
 type nodeFlags struct {
-	Addr    string `help:"Admin listener of the node: host:port, URL or unix:/path (default 127.0.0.1:8081)." default:"127.0.0.1:8081" placeholder:"ADDR"`
+	Addr string `help:"Admin listener of the node: host:port, URL or unix:/path (default 127.0.0.1:8081)." default:"127.0.0.1:8081" placeholder:"ADDR"`
+	tlsFlags
+	Key string `help:"Access key; better in RESTRAINT_KEY, where other users of this machine cannot see it." placeholder:"KEY"`
+}
+
+// tlsFlags are how a command speaks TLS.
+type tlsFlags struct {
 	CA      string `help:"PEM file of the authorities of a node that has TLS; not given: those of this machine." placeholder:"FILE"`
 	Cert    string `help:"PEM file of the certificate to show a node that asks for one." placeholder:"FILE"`
 	CertKey string `help:"PEM file of the key of --cert." placeholder:"FILE"`
-	Key     string `help:"Access key; better in RESTRAINT_KEY, where other users of this machine cannot see it." placeholder:"KEY"`
+}
+
+// secured is an address without a scheme as one over TLS, where the flags say so.
+func (f *tlsFlags) secured(addr string) string {
+	if addr == "" || strings.HasPrefix(addr, "unix:") || strings.Contains(addr, "://") || f.CA == "" && f.Cert == "" {
+		return addr
+	}
+	return "https://" + addr
 }
 
 // whyFlag is the flag of every command that changes something on record.
@@ -101,7 +114,7 @@ func (f *nodeFlags) open(p *process) (*client, error) {
 }
 
 // tls is what the files say; nil where none is given.
-func (f *nodeFlags) tls() (*tls.Config, error) {
+func (f *tlsFlags) tls() (*tls.Config, error) {
 	if f.CA == "" && f.Cert == "" && f.CertKey == "" {
 		return nil, nil
 	}

@@ -14,10 +14,11 @@ import (
 
 // loadCmd drives a node with load.
 type loadCmd struct {
-	Addr      string `help:"Where requests go, the bid listener: host:port or unix:/path (default ${default})." default:"127.0.0.1:8080" placeholder:"ADDR"`
-	Admin     string `help:"Admin listener, for the policy's campaigns and the node's own metrics; none: do without (default ${default})." default:"127.0.0.1:8081" placeholder:"ADDR|none"`
-	Key       string `help:"Access key; better in RESTRAINT_KEY, where other users of this machine cannot see it." placeholder:"KEY"`
-	YesRemote bool   `help:"Load a target that is not on this machine."`
+	Addr  string `help:"Where requests go, the bid listener: host:port, https://host:port or unix:/path (default ${default})." default:"127.0.0.1:8080" placeholder:"ADDR"`
+	Admin string `help:"Admin listener, for the policy's campaigns and the node's own metrics; none: do without (default ${default})." default:"127.0.0.1:8081" placeholder:"ADDR|none"`
+	Key   string `help:"Access key; better in RESTRAINT_KEY, where other users of this machine cannot see it." placeholder:"KEY"`
+	tlsFlags
+	YesRemote bool `help:"Load a target that is not on this machine."`
 
 	Rate        float64       `help:"Requests a second (default ${default}); with --find-knee the first to try." default:"1000" placeholder:"N" group:"Load"`
 	Duration    time.Duration `help:"How long is measured; with --find-knee each rate." default:"30s" group:"Load"`
@@ -117,21 +118,24 @@ func (c *loadCmd) Run(ctx context.Context, p *process) error {
 func (c *loadCmd) options(p *process) (o loadtest.LoadOptions, err error) {
 	o = loadtest.LoadOptions{
 		Config: loadtest.LoadConfig{
-			Addr: c.Addr, Closed: c.Closed, Schedule: c.Schedule, Arrivals: c.Arrivals, Rate: c.Rate,
+			Addr: c.secured(c.Addr), Closed: c.Closed, Schedule: c.Schedule, Arrivals: c.Arrivals, Rate: c.Rate,
 			DurationSeconds: c.Duration.Seconds(), WarmUpSeconds: c.WarmUp.Seconds(), TimeoutSeconds: c.Timeout.Seconds(),
 			Connections: c.Connections, Seed: c.Seed, Users: c.Users, Zipf: c.Zipf, Identifiers: c.Identifiers, IFAPercent: c.IFA, Run: c.RunName,
 			Candidates: c.Candidates, CreativePercent: c.Creatives, ItemPercent: c.Items, CategoryPercent: c.Categories,
 			Want: c.Want, Hold: c.Hold, Token: c.Token || c.Hold, Brief: c.Brief, ConsentPercent: c.Consent, ConsentStrings: c.Strings,
 		},
-		FromRate: c.FromRate, SpikeRate: c.SpikeRate, Admin: c.Admin, Key: c.Key, YesRemote: c.YesRemote,
+		FromRate: c.FromRate, SpikeRate: c.SpikeRate, Admin: c.secured(c.Admin), Key: c.Key, YesRemote: c.YesRemote,
 		CampaignNames: c.Campaign, SourcePath: c.Source, FindKnee: c.FindKnee, Oracle: c.Oracle,
 		Progress: func(text string) { _, _ = fmt.Fprintln(p.stderr, text) },
 	}
 	if o.Key == "" {
 		o.Key, _ = p.lookup("RESTRAINT_KEY")
 	}
-	if o.Admin == "none" {
+	if c.Admin == "none" {
 		o.Admin = ""
+	}
+	if o.TLS, err = c.tls(); err != nil {
+		return o, err
 	}
 	switch {
 	case c.Connections == 0 && c.Closed:

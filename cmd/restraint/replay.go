@@ -118,11 +118,12 @@ func (c *replayCmd) options(p *process) (o loadtest.ReplayOptions, err error) {
 	if err != nil {
 		return o, err
 	}
-	if strings.HasPrefix(node.base, "https:") {
-		return o, wrongUse("--addr %q: a replay goes to a node on this machine, over HTTP: write host:port or unix:/path", c.Addr)
+	secure, err := c.tls()
+	if err != nil {
+		return o, err
 	}
 	o = loadtest.ReplayOptions{
-		Addr: strings.TrimSuffix(strings.TrimPrefix(c.Addr, "http://"), "/"), Key: node.key,
+		Addr: strings.TrimSuffix(strings.TrimPrefix(c.secured(c.Addr), "http://"), "/"), TLS: secure, Key: node.key,
 		Path: c.File, Preset: c.Preset, Columns: c.Columns, Name: c.Name, Advertiser: c.Advertiser,
 		Source: c.Source, Country: c.Country, Run: c.RunName, Workers: c.Workers, Window: c.Window,
 		MaxRows: c.MaxRows, First: c.First, Summary: p.stdout, Progress: replayProgress(p),

@@ -61,7 +61,6 @@ func TestReplayWrongUse(t *testing.T) {
 	inProcess(t, nil, "", "replay").must(t, 2, "which log?")
 	inProcess(t, nil, "", "replay", "--presets").must(t, 0, "open-bandit", "otto")
 	inProcess(t, nil, "", "replay", "--expect", "many", "x.csv").must(t, 2, `"many"`)
-	inProcess(t, nil, "", "replay", "--addr", "https://h:1", "x.csv").must(t, 2, "over HTTP")
 	inProcess(t, nil, "", "replay", "--preset", "no-such", "x.csv").must(t, 2, `"no-such": there is no such preset`)
 }
 

@@ -76,3 +76,43 @@ func TestTLS(t *testing.T) {
 	plain := startServed(t, t.TempDir())
 	inProcess(t, nil, "", "lists", "--addr", strings.Replace(plain.url, "http:", "https:", 1)).must(t, 1, "has no TLS: write http://")
 }
+
+// The load test and a replay go to a node with TLS that asks for certificates; what does
+// not fit is said before anything is measured, with the flag that mends it.
+func TestLoadAndReplayOverTLS(t *testing.T) {
+	dir, theirs := t.TempDir(), t.TempDir()
+	cert, key := issueOwn(t, dir, 1)
+	own, ownKey := issueOwn(t, theirs, 2)
+	policy := writeFile(t, "p.yaml", cappedPolicy)
+	serve := func(more ...string) string {
+		s := startServed(t, t.TempDir(), append(more, "--policy", policy)...)
+		return strings.TrimPrefix(s.url, "http://")
+	}
+	secure := []string{"--tls-cert", cert, "--tls-key", key, "--tls-client-ca", own}
+	addr, replayed := serve(secure...), serve(append(secure, "--clock=request")...)
+	shown := []string{"--ca", cert, "--cert", own, "--cert-key", ownKey}
+	load := func(addr string, more ...string) result {
+		args := []string{"load", "--addr", addr, "--admin", addr, "--duration", "200ms", "--warm-up", "0s", "--timeout", "20s", "--closed", "--connections", "2"}
+		return inProcess(t, nil, "", append(args, more...)...)
+	}
+	log := writeFile(t, "log.csv", "t,u,c\n1800000000,ann,shoes\n1800000001,ann,shoes\n")
+	replay := func(addr string, more ...string) result {
+		args := []string{"replay", "--addr", addr, "--time-column", "t", "--time-format", "unix", "--user-column", "u", "--campaign-column", "c", log}
+		return inProcess(t, nil, "", append(args, more...)...)
+	}
+	for _, scheme := range []string{"", "https://"} {
+		load(scheme+addr, shown...).must(t, 0, "over TLS: latencies have the sealing and opening on both sides")
+		replay(scheme+replayed, append(shown, "--run", "r"+scheme)...).must(t, 0, "impressions in the log")
+	}
+	plain := serve()
+	for name, run := range map[string]func(string, ...string) result{"load": load, "replay": replay} {
+		run(addr, "--ca", cert).must(t, 1, "(--cert, --cert-key)")
+		run(addr, "--ca", own, "--cert", own, "--cert-key", ownKey).must(t, 1, "give --ca with the authority of the node's certificate")
+		run(strings.Replace(addr, "127.0.0.1", "localhost", 1), shown...).must(t, 1, "write a name that is in the node's certificate as the address")
+		run(plain, "--ca", cert).must(t, 1, "without https://")
+		run(addr, "--ca", key).must(t, 2, "there is no certificate in it")
+		if r := run(addr); r.code != 1 || !strings.Contains(r.stderr, "https://") {
+			t.Errorf("%s without TLS to a node that has it: %d %s", name, r.code, r.stderr)
+		}
+	}
+}

@@ -112,7 +112,7 @@ func late(ctx context.Context, deadline time.Time, last *Error) *Error {
 // again says whether another node may be asked after err.
 func again(err *Error, safe bool) bool {
 	switch err.Kind {
-	case Unreachable, Timeout, BadAnswer:
+	case Unreachable, Timeout, BadAnswer, Untrusted:
 		return safe || !err.Sent
 	case NotReady, Rate:
 		return true // refused whole
@@ -159,7 +159,7 @@ func (r *route) judge(n *node, err *Error, short bool) {
 	switch {
 	case err == nil:
 		n.answers()
-	case err.Kind == Unreachable || err.Kind == NotReady || err.Kind == BadAnswer:
+	case err.Kind == Unreachable || err.Kind == NotReady || err.Kind == BadAnswer || err.Kind == Untrusted:
 		r.aside(n, false)
 	case err.Kind == Timeout && !short && !errors.Is(err.Err, errBusy):
 		if n.timeouts.Add(1) >= fewTimeouts {
@@ -176,6 +176,8 @@ func failure(n *node, came outcome, err error) *Error {
 	switch {
 	case isTimeout(err) || errors.Is(err, errBusy) || errors.Is(err, context.Canceled):
 		e.Kind = Timeout
+	case n.secure != nil && untrusted(err) != "":
+		e.Kind, e.Detail, e.Sent = Untrusted, untrusted(err), came.answered // it reads nothing before it believes
 	case came.answered && !isCut(err):
 		e.Kind = BadAnswer
 	}

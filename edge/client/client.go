@@ -1,6 +1,7 @@
 package client
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -31,9 +32,15 @@ const (
 
 // Options are how a client is made.
 type Options struct {
-	// Addrs are the bid listeners of the nodes: host:port or unix:/path. Calls are spread
-	// over them.
+	// Addrs are the bid listeners of the nodes: host:port, https://host:port for one with
+	// TLS, or unix:/path. Calls are spread over them.
 	Addrs []string
+	// TLS is how nodes with TLS are spoken to: their authority in RootCAs, and what to show
+	// a node that asks for a certificate in Certificates. Nil: the authorities of this
+	// machine, and no certificate. It is copied, with the name in the address as ServerName where
+	// it has none, and sessions are used again. A certificate that changes while the client
+	// lives is what GetClientCertificate is for; for other authorities make another client.
+	TLS *tls.Config
 	// Key is sent with each request; empty for nodes without keys.
 	Key string
 	// Timeout is the longest that Decide may take, ReportTimeout that of Report and
@@ -71,10 +78,10 @@ func New(o Options) (*Client, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	c := &Client{options: o}
+	c, config := &Client{options: o}, o.securedBy()
 	c.calls.New = func() any { return new(call) }
-	c.decides = newRoute(&o, "/v1/decide", "application/json", o.Timeout, maxDecideAnswer)
-	c.reports = newRoute(&o, "/v1/events", "application/x-ndjson", o.ReportTimeout, maxReportAnswer)
+	c.decides = newRoute(&o, config, "/v1/decide", "application/json", o.Timeout, maxDecideAnswer)
+	c.reports = newRoute(&o, config, "/v1/events", "application/x-ndjson", o.ReportTimeout, maxReportAnswer)
 	return c, nil
 }
 
@@ -82,6 +89,9 @@ func (o *Options) check() error {
 	var faults []error
 	if len(o.Addrs) == 0 || len(o.Addrs) > MaxAddrs {
 		faults = append(faults, fmt.Errorf("option Addrs: %d given; give 1 to %d, such as 127.0.0.1:8080 or unix:/run/restraint.sock", len(o.Addrs), MaxAddrs))
+	}
+	if o.TLS != nil && o.securedBy() == nil {
+		faults = append(faults, errors.New("option TLS: no address is of a node with TLS: write https://host:port"))
 	}
 	seen := map[string]bool{}
 	for _, addr := range o.Addrs {
@@ -118,9 +128,9 @@ func checkAddr(addr string) error {
 		}
 		return nil
 	}
-	host, port, err := net.SplitHostPort(addr)
+	host, port, err := net.SplitHostPort(strings.TrimPrefix(addr, secureScheme))
 	if n, e := strconv.ParseUint(port, 10, 16); err != nil || e != nil || n == 0 || host == "" || strings.ContainsFunc(host, notHost) {
-		return fmt.Errorf("option Addrs: %q is not the address of a node: write host:port or unix:/path", addr)
+		return fmt.Errorf("option Addrs: %q is not the address of a node: write host:port, https://host:port or unix:/path", addr)
 	}
 	return nil
 }

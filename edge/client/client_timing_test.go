@@ -3,11 +3,14 @@ package client
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -41,6 +44,23 @@ func timingNode(b testing.TB, answer []byte) string {
 	if err != nil {
 		b.Fatal(err)
 	}
+	return timingServer(b, l, answer)
+}
+
+// timingSecureNode is timingNode with TLS, and who is to be believed.
+func timingSecureNode(b testing.TB, answer []byte) (addr string, config *tls.Config) {
+	s := httptest.NewTLSServer(nil) // for its certificate
+	s.Close()
+	config = &tls.Config{RootCAs: x509.NewCertPool()}
+	config.RootCAs.AddCert(s.Certificate())
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: s.TLS.Certificates})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return timingServer(b, l, answer), config
+}
+
+func timingServer(b testing.TB, l net.Listener, answer []byte) string {
 	s := &fasthttp.Server{CloseOnShutdown: true, NoDefaultServerHeader: true, NoDefaultDate: true, Handler: func(ctx *fasthttp.RequestCtx) {
 		ctx.SetContentType("application/json")
 		ctx.Response.SetBodyRaw(answer)
@@ -51,6 +71,7 @@ func timingNode(b testing.TB, answer []byte) string {
 		if err := s.Shutdown(); err != nil {
 			b.Error(err)
 		}
+		_ = l.Close() // which Shutdown does not know of before Serve has begun
 		<-done
 	})
 	return l.Addr().String()
@@ -63,21 +84,29 @@ func BenchmarkDecide(b *testing.B) {
 		r, answer := timingRequest(candidates)
 		addr, body := timingNode(b, answer), appendRequest(nil, r)
 		b.Run(fmt.Sprintf("candidates=%d/bare", candidates), func(b *testing.B) { timeBare(b, addr, body) })
-		b.Run(fmt.Sprintf("candidates=%d/client", candidates), func(b *testing.B) {
-			c, err := New(Options{Addrs: []string{addr}, Timeout: time.Minute})
-			if err != nil {
-				b.Fatal(err)
-			}
-			defer c.Close()
-			b.ReportAllocs()
-			for b.Loop() {
-				if a, err := c.Decide(b.Context(), r); err != nil || len(a.Decisions) != candidates {
-					b.Fatal(err)
-				}
-			}
+		b.Run(fmt.Sprintf("candidates=%d/client", candidates), func(b *testing.B) { timeClient(b, Options{Addrs: []string{addr}}, r) })
+		secure, config := timingSecureNode(b, answer)
+		b.Run(fmt.Sprintf("candidates=%d/secure", candidates), func(b *testing.B) {
+			timeClient(b, Options{Addrs: []string{secureScheme + secure}, TLS: config}, r)
 		})
 		b.Run(fmt.Sprintf("candidates=%d/hostclient", candidates), func(b *testing.B) { timeHostClient(b, addr, body) })
 		b.Run(fmt.Sprintf("candidates=%d/nethttp", candidates), func(b *testing.B) { timeNetHTTP(b, addr, body) })
+	}
+}
+
+// timeClient is this package's client.
+func timeClient(b *testing.B, o Options, r *Request) {
+	o.Timeout = time.Minute
+	c, err := New(o)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer c.Close()
+	b.ReportAllocs()
+	for b.Loop() {
+		if a, err := c.Decide(b.Context(), r); err != nil || len(a.Decisions) != len(r.Candidates) {
+			b.Fatal(err)
+		}
 	}
 }
 

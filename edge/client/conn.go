@@ -3,6 +3,7 @@ package client
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -31,8 +32,8 @@ type conn struct {
 	last   time.Time             // when that was
 }
 
-// dial connects within the time to deadline.
-func dial(ctx context.Context, addr string, deadline time.Time) (*conn, error) {
+// dial connects within the time to deadline, over TLS where there is a configuration.
+func dial(ctx context.Context, addr string, config *tls.Config, deadline time.Time) (*conn, error) {
 	network := "tcp"
 	if path, unix := strings.CutPrefix(addr, "unix:"); unix {
 		network, addr = "unix", path
@@ -42,7 +43,14 @@ func dial(ctx context.Context, addr string, deadline time.Time) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	made := &conn{Conn: c, reader: bufio.NewReaderSize(c, readBytes)}
+	made := &conn{Conn: c}
+	if config != nil {
+		if made.Conn, err = handshake(ctx, c, config, deadline); err != nil {
+			c.Close()
+			return nil, err
+		}
+	}
+	made.reader = bufio.NewReaderSize(made.Conn, readBytes)
 	if s, ok := c.(syscall.Conn); ok {
 		if made.raw, err = s.SyscallConn(); err != nil {
 			c.Close()
@@ -57,7 +65,8 @@ func dial(ctx context.Context, addr string, deadline time.Time) (*conn, error) {
 }
 
 // alive says whether an idle connection can take a request: it has not been closed, and
-// nothing has come on it that nobody asked for, which would be taken for the answer.
+// nothing has come on it that nobody asked for, which would be taken for the answer. Under
+// TLS nodes send nothing between answers but that they close.
 func (c *conn) alive() bool {
 	if c.reader.Buffered() > 0 {
 		return false

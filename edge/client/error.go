@@ -19,6 +19,7 @@ const (
 	Closed      Kind = "closed"      // (away) the client was closed
 	BadRequest  Kind = "bad_request" // the request is wrong: Fields say where
 	Forbidden   Kind = "forbidden"   // 401, 403: no key, a wrong one, or one without the role
+	Untrusted   Kind = "untrusted"   // TLS: the node's certificate cannot be believed, or it does not believe this client's
 	BadAnswer   Kind = "bad_answer"  // what came is no answer to this request
 )
 
@@ -71,7 +72,7 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // away says whether OnFailure decides under this failure.
 func (e *Error) away() bool {
-	return e.Kind != BadRequest && e.Kind != Forbidden && e.Kind != BadAnswer
+	return e.Kind != BadRequest && e.Kind != Forbidden && e.Kind != BadAnswer && e.Kind != Untrusted
 }
 
 func badRequest(format string, args ...any) *Error {

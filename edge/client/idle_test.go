@@ -31,7 +31,7 @@ func TestIdleTime(t *testing.T) {
 	if second == first || len(n.idle) != 1 || first.SetDeadline(time.Time{}) == nil {
 		t.Errorf("a connection that was idle for too long is used again, or left open: %d idle", len(n.idle))
 	}
-	third, err := dial(t.Context(), n.addr, time.Now().Add(time.Minute))
+	third, err := dial(t.Context(), n.addr, nil, time.Now().Add(time.Minute))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"math/bits"
 	"strconv"
@@ -30,10 +31,13 @@ type route struct {
 	epoch   time.Time
 }
 
-func newRoute(o *Options, path, contentType string, timeout time.Duration, answer int) *route {
+func newRoute(o *Options, config *tls.Config, path, contentType string, timeout time.Duration, answer int) *route {
 	r := &route{timeout: timeout, answer: answer, epoch: time.Now()}
 	for _, addr := range o.Addrs {
-		host := addr
+		host, secure := addr, (*tls.Config)(nil)
+		if dialled, ok := strings.CutPrefix(addr, secureScheme); ok {
+			host, secure = dialled, forNode(config, dialled)
+		}
 		if strings.HasPrefix(addr, "unix:") {
 			host = "node"
 		}
@@ -42,7 +46,7 @@ func newRoute(o *Options, path, contentType string, timeout time.Duration, answe
 			head += "Authorization: Bearer " + o.Key + "\r\n"
 		}
 		r.nodes = append(r.nodes, &node{
-			addr: addr, head: head + "Content-Length: ",
+			addr: addr, dialled: strings.TrimPrefix(addr, secureScheme), secure: secure, head: head + "Content-Length: ",
 			slots: make(chan struct{}, o.Connections), idle: make([]*conn, 0, connReserved),
 		})
 	}
@@ -105,6 +109,8 @@ func (r *route) aside(n *node, hangs bool) {
 // node is one address under one path.
 type node struct {
 	addr, head string // the request up to the value of Content-Length
+	dialled    string
+	secure     *tls.Config // nil: it has no TLS
 
 	asideUntil atomic.Int64  // since the route's epoch, ns; 0: it answers
 	failures   atomic.Uint32 // in a row
@@ -164,7 +170,7 @@ func (n *node) take(ctx context.Context, deadline time.Time, fresh bool) (*conn,
 		}
 		c.Close()
 	}
-	c, err := dial(ctx, n.addr, deadline)
+	c, err := dial(ctx, n.dialled, n.secure, deadline)
 	if err == nil {
 		if err = c.SetDeadline(deadline); err == nil {
 			return c, nil

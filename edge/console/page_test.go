@@ -81,8 +81,9 @@ func TestShowsTheNode(t *testing.T) {
 	if elements, title := eval[int](p, "document.querySelectorAll('main img, main b b').length"), eval[string](p, "document.title"); elements != 0 || title != "Restraint console" {
 		t.Errorf("%d elements are made of names; the title is %q", elements, title)
 	}
-	// It goes on by itself, and the filter looks into names.
+	// It goes on, and the filter looks into names.
 	n.call("POST", "/v1/decide", `{"user":{"id":"m-2"},"candidates":[{"campaign":"welcome"}]}`, nil)
+	p.soon()
 	p.await("[...document.querySelectorAll('#reasons tr')].find((r) => r.textContent.startsWith('suppressed'))?.textContent.includes('3')")
 	p.tabTo("#only")
 	p.keys("ERROR=")

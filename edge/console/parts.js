@@ -115,7 +115,7 @@ const showCampaigns = () => {
     count("Complaints", "complaints"),
     { head: "Of 10,000 impressions", num: true, cell: (r) => (r.hides_per_10k == null ? "–" : rate(r.hides_per_10k)) },
     dialled ? { head: "Dial-back", cell: (r) => (r.dial ? dialSaid(r.dial) : "none") } : null,
-    dialled ? { head: "To do", cell: (r) => (r.dial ? h("button", { type: "button", class: "small", "data-release": r.campaign, "data-level": r.dial.level, "aria-label": "Release " + r.campaign }, "Release") : "") } : null,
+    dialled ? { head: "Action", cell: (r) => (r.dial ? h("button", { type: "button", class: "small", "data-release": r.campaign, "data-level": r.dial.level, "aria-label": "Release " + r.campaign }, "Release") : "") } : null,
   ].filter(Boolean), found.slice(0, mostCampaigns), (r) => r.campaign),
   soft(["Counted on all nodes; dialled back first, then by hides and complaints. ", found.length > mostCampaigns ? `${number(found.length - mostCampaigns)} more are not shown: look for them by name. ` : "", withheld,
     dialled ? "" : " Dial-back is for the role ops."].join("")));

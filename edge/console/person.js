@@ -43,6 +43,7 @@ const question = async (path, body, found, said, why) => {
     if (turn !== asking) return null;
     show(byID("person-found"), found(answer));
     show(byID("person-said"), said(answer));
+    byID("person-said").scrollIntoView({ block: "nearest" }); // below the forms in a narrow window
     return answer;
   } catch (e) {
     const text = sentence(e);
@@ -77,8 +78,8 @@ const lookedUp = (e) => [
     { head: "Times", num: true, cell: (x) => number(x.at.length) },
     { head: "Last", cell: (x) => (x.at.length ? moment(x.at[0]) : "–") },
     { head: "First kept", cell: (x) => (x.at.length ? moment(x.at[x.at.length - 1]) : "–") },
-    { head: "Older ones", cell: (x) => (x.dropped_until ? "dropped, up to " + moment(x.dropped_until) : "") },
-  ], e.exposures) : null,
+    e.exposures.some((x) => x.dropped_until) ? { head: "Older ones", cell: (x) => (x.dropped_until ? "dropped, up to " + moment(x.dropped_until) : "") } : null,
+  ].filter(Boolean), e.exposures) : null,
   e.holds.length ? table("Places held", [
     { head: "Counted under", row: true, cell: scope }, { head: "From", cell: (x) => (x.since ? moment(x.since) : "–") }, { head: "Until", cell: (x) => moment(x.until) },
   ], e.holds) : null,

@@ -207,3 +207,64 @@ func TestNodeAwayAndBack(t *testing.T) {
 		t.Errorf("list: %q", got)
 	}
 }
+
+// trouble has the page be answered what a node of a cluster says when things are wrong.
+const trouble = `(() => {
+	const real = window.fetch;
+	window.fetch = async (path, options) => {
+		const response = await real(path, options);
+		if (!["/v1/status", "/v1/lists", "/readyz"].includes(path)) return response;
+		const a = await response.json();
+		if (path === "/readyz") {
+			if (window.notReady) a.ready = false;
+			a.conditions = a.conditions.map((c) => (c.name === "clock" && window.notReady ? { name: "clock", ready: false, detail: "the wall clock is 5m0s ahead" } : c));
+		}
+		if (path === "/v1/status") a.replication = { broker: "cluster", connected: !window.cut, problem: window.cut ? "connection refused" : "", events: { behind: 7 }, refusals: { behind: 0 } };
+		if (path === "/v1/lists" && !window.cut) {
+			a.lists[0] = { ...a.lists[0], state: "damaged", generation: 1795343401906, nodes: [{ node: "b", state: "stale", current: false }], seen: [{ source: "user.id", silent: true }] };
+			a.nodes = [{ node: "a", heard: 7, ready: false, policy: 1, events_behind: 1234, refusals_behind: 0 }, { node: "b", heard: 4000, ready: true, policy: 2, events_behind: 0, refusals_behind: 0 }, { node: "old", heard: 3 }];
+		}
+		return new Response(JSON.stringify(a));
+	};
+	return true;
+})()`
+
+// What is wrong with nodes and lists is said, and not by colour alone.
+func TestTrouble(t *testing.T) {
+	t.Parallel()
+	n := startNode(t, nil)
+	p := openTab(t, n.console())
+	p.has("#pilot", "No policy")
+	eval[bool](p, trouble)
+	p.soon()
+	if got := p.row("#nodes", "a"); got["State"] != "not ready" || got["Policy"] != "version 1" || got["Events behind"] != "1,234 messages" || got["Lists current"] != "–" {
+		t.Errorf("a: %q", got)
+	}
+	if got := p.row("#nodes", "b"); got["State"] != "was ready" || !strings.Contains(got["Heard"], "66 min ago") || !strings.Contains(got["Heard"], "silent") || got["Lists current"] != "0 of 1" {
+		t.Errorf("b: %q", got)
+	}
+	if got := p.row("#nodes", "old"); got["State"] != "not known" || got["Events behind"] != "–" {
+		t.Errorf("old: %q", got)
+	}
+	name := eval[string](p, "document.querySelector('#lists tbody th').firstChild.textContent")
+	if got := p.row("#lists", name); !strings.HasPrefix(got["State"], "damaged") || !strings.Contains(got["State"], "no request in 24 h carried user.id") ||
+		got["Generation"] != "1795343401906" || got["On the nodes"] != "b: stale, another generation" {
+		t.Errorf("list: %q", got)
+	}
+	eval[bool](p, "window.cut = true")
+	p.soon()
+	p.has("#nodes", "NATS is away")
+	p.soon()
+	p.has("#state", "Ready, NATS away")
+	p.has("#node .tiles", "connection refused")
+	p.has("#lists", "not known while NATS is away")
+	eval[bool](p, "window.notReady = true")
+	p.soon()
+	p.has("#state", "Not ready")
+	if got := p.row("#node", "Clock"); got["State"] != "not met" || got["What the node says"] != "the wall clock is 5m0s ahead" {
+		t.Errorf("clock: %q", got)
+	}
+	if first := eval[string](p, "document.querySelector('#node tbody th').textContent"); first != "Clock" {
+		t.Errorf("the first condition is %q, want the one that is not met", first)
+	}
+}

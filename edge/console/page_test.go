@@ -208,6 +208,53 @@ func TestNodeAwayAndBack(t *testing.T) {
 	}
 }
 
+// Whoever pauses the page has it stand still until they let it go on.
+func TestPause(t *testing.T) {
+	t.Parallel()
+	n := startNode(t, nil)
+	p := openTab(t, n.console())
+	// A hundred times as fast, so that there is something to stand still.
+	eval[bool](p, `(() => {
+		const timeout = window.setTimeout, now = Date.now.bind(Date), begun = now();
+		window.setTimeout = (f, ms) => timeout(f, ms / 100);
+		Date.now = () => begun + 100 * (now() - begun);
+		return true;
+	})()`)
+	p.soon()
+	turns := func() (n int) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		for _, address := range p.urls {
+			if strings.HasSuffix(address, "/readyz") {
+				n++
+			}
+		}
+		return n
+	}
+	later := func(more int) bool { // after so many turns, had there been any
+		for from, tries := turns(), 0; turns() < from+more; tries++ {
+			if tries == 40 {
+				return false
+			}
+			eval[bool](p, "new Promise((done) => setTimeout(() => done(true), 2000))", awaited)
+		}
+		return true
+	}
+	if !later(3) {
+		t.Fatal("the page does not go on by itself")
+	}
+	p.press("#pause")
+	p.await("document.querySelector('#pause').getAttribute('aria-pressed') === 'true'")
+	later(1) // the turn that was under way
+	if later(1) {
+		t.Error("it goes on though it is paused")
+	}
+	p.press("#pause")
+	if !later(3) {
+		t.Error("it does not go on again")
+	}
+}
+
 // trouble has the page be answered what a node of a cluster says when things are wrong.
 const trouble = `(() => {
 	const real = window.fetch;

@@ -22,6 +22,7 @@ func opened(t *testing.T, page string) (dom, said string) {
 	}
 	// No sandbox: tests may run as root. The time is virtual: it ends when the page is idle.
 	cmd := exec.CommandContext(t.Context(), *browser, "--headless", "--no-sandbox", "--disable-gpu", "--user-data-dir="+t.TempDir(),
+		"--no-first-run", "--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync", // asks nobody for anything
 		"--enable-logging=stderr", "--virtual-time-budget=5000", "--dump-dom", "file://"+file)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs

@@ -142,10 +142,13 @@ func (t *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
+// awaited is for expressions whose value comes later.
+var awaited = chromedp.EvaluateOption(chromedp.EvalAwaitPromise)
+
 // eval is the value of an expression of JavaScript in the page.
-func eval[T any](t *tab, expression string) T {
+func eval[T any](t *tab, expression string, options ...chromedp.EvaluateOption) T {
 	t.Helper()
-	v, err := chromedp.Run(t.ctx, chromedp.Evaluate[T](expression))
+	v, err := chromedp.Run(t.ctx, chromedp.Evaluate[T](expression, options...))
 	if err != nil {
 		t.Fatalf("%s: %v", expression, err)
 	}
@@ -169,6 +172,13 @@ func (t *tab) await(expression string) {
 func (t *tab) has(selector, text string) {
 	t.Helper()
 	t.await(fmt.Sprintf("document.querySelector(%s)?.textContent.includes(%s)", quote(selector), quote(text)))
+}
+
+// soon has the page ask the node now, as when somebody looks at it again, so that a test
+// need not wait for its next turn.
+func (t *tab) soon() {
+	t.Helper()
+	eval[bool](t, "document.dispatchEvent(new Event('visibilitychange'))")
 }
 
 // text is what an element says.

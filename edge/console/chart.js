@@ -8,7 +8,7 @@ const lines = (into, { title, ends, series, log, area, format, unit }) => {
   const all = series.flatMap((s) => s.values).filter((v) => v != null && (!log || v > 0));
   if (ends.length < 2 || all.length === 0) {
     into.className = "";
-    show(into, soft("Nothing yet."));
+    show(into, soft(all.length ? "The first step of ten seconds is not over." : "No request yet."));
     return;
   }
   into.className = "chart";
@@ -63,7 +63,8 @@ const fill = (values, ends, x, y, base) => {
 
 // linearScale goes from 0 to a round number, in steps of 1, 2 or 5 times a power of ten.
 const linearScale = (most) => {
-  const rough = Math.max(most, 1e-9) / 4, power = 10 ** Math.floor(Math.log10(rough));
+  if (most <= 0) return { ticks: [0, 1], at: (v) => v };
+  const rough = most / 4, power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((f) => f * power).find((s) => s >= rough);
   const top = step * Math.max(1, Math.ceil(most / step));
   const ticks = [];

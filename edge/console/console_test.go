@@ -18,7 +18,7 @@ func TestPageByItself(t *testing.T) {
 				t.Errorf("%d times %s", strings.Count(page, one), one)
 			}
 		}
-		for _, none := range []string{"/*STYLE*/", "/*SCRIPT*/", "KEYS", "innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "Function(", "localStorage", "sessionStorage", "indexedDB", "document.cookie", "history.", "location", "<img", "@import", "url("} {
+		for _, none := range []string{"/*STYLE*/", "/*SCRIPT*/", "KEYS", "innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "Function(", "localStorage", "sessionStorage", "indexedDB", "document.cookie", "history.", "location", "<img", "@import", "url(", "transition", "animation", "scroll-behavior"} {
 			if strings.Contains(page, none) {
 				t.Errorf("it has %q", none)
 			}

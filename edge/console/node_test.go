@@ -40,8 +40,10 @@ type node struct {
 	*testing.T
 	dir   string
 	admin string // address
-	keys  map[string]string
 	stop  func()
+
+	keys map[string]string // by client, of a node with keys
+	gate *access.Gate
 }
 
 // startNode starts a node that the test ends. change may be nil.
@@ -108,7 +110,8 @@ func (n *node) withKeys(o *edge.Options) {
 		}
 		n.keys[client] = text
 	}
-	o.Keys = access.NewGate(file)
+	n.gate = access.NewGate(file)
+	o.Keys = n.gate
 }
 
 func (n *node) console() string { return "http://" + n.admin + "/console" }

@@ -81,8 +81,9 @@ func TestShowsTheNode(t *testing.T) {
 	if elements, title := eval[int](p, "document.querySelectorAll('main img, main b b').length"), eval[string](p, "document.title"); elements != 0 || title != "Restraint console" {
 		t.Errorf("%d elements are made of names; the title is %q", elements, title)
 	}
-	// It goes on by itself, and the filter looks into names.
+	// It goes on, and the filter looks into names.
 	n.call("POST", "/v1/decide", `{"user":{"id":"m-2"},"candidates":[{"campaign":"welcome"}]}`, nil)
+	p.soon()
 	p.await("[...document.querySelectorAll('#reasons tr')].find((r) => r.textContent.startsWith('suppressed'))?.textContent.includes('3')")
 	p.tabTo("#only")
 	p.keys("ERROR=")
@@ -204,5 +205,113 @@ func TestNodeAwayAndBack(t *testing.T) {
 	p.has("#reasons", "Nothing was skipped.")
 	if got := p.row("#lists", "customers"); got["Members"] != "3" {
 		t.Errorf("list: %q", got)
+	}
+}
+
+// Whoever pauses the page has it stand still until they let it go on.
+func TestPause(t *testing.T) {
+	t.Parallel()
+	n := startNode(t, nil)
+	p := openTab(t, n.console())
+	// A hundred times as fast, so that there is something to stand still.
+	eval[bool](p, `(() => {
+		const timeout = window.setTimeout, now = Date.now.bind(Date), begun = now();
+		window.setTimeout = (f, ms) => timeout(f, ms / 100);
+		Date.now = () => begun + 100 * (now() - begun);
+		return true;
+	})()`)
+	p.soon()
+	turns := func() (n int) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		for _, address := range p.urls {
+			if strings.HasSuffix(address, "/readyz") {
+				n++
+			}
+		}
+		return n
+	}
+	later := func(more int) bool { // after so many turns, had there been any
+		for from, tries := turns(), 0; turns() < from+more; tries++ {
+			if tries == 40 {
+				return false
+			}
+			eval[bool](p, "new Promise((done) => setTimeout(() => done(true), 2000))", awaited)
+		}
+		return true
+	}
+	if !later(3) {
+		t.Fatal("the page does not go on by itself")
+	}
+	p.press("#pause")
+	p.await("document.querySelector('#pause').getAttribute('aria-pressed') === 'true'")
+	later(1) // the turn that was under way
+	if later(1) {
+		t.Error("it goes on though it is paused")
+	}
+	p.press("#pause")
+	if !later(3) {
+		t.Error("it does not go on again")
+	}
+}
+
+// trouble has the page be answered what a node of a cluster says when things are wrong.
+const trouble = `(() => {
+	const real = window.fetch;
+	window.fetch = async (path, options) => {
+		const response = await real(path, options);
+		if (!["/v1/status", "/v1/lists", "/readyz"].includes(path)) return response;
+		const a = await response.json();
+		if (path === "/readyz") {
+			if (window.notReady) a.ready = false;
+			a.conditions = a.conditions.map((c) => (c.name === "clock" && window.notReady ? { name: "clock", ready: false, detail: "the wall clock is 5m0s ahead" } : c));
+		}
+		if (path === "/v1/status") a.replication = { broker: "cluster", connected: !window.cut, problem: window.cut ? "connection refused" : "", events: { behind: 7 }, refusals: { behind: 0 } };
+		if (path === "/v1/lists" && !window.cut) {
+			a.lists[0] = { ...a.lists[0], state: "damaged", generation: 1795343401906, nodes: [{ node: "b", state: "stale", current: false }], seen: [{ source: "user.id", silent: true }] };
+			a.nodes = [{ node: "a", heard: 7, ready: false, policy: 1, events_behind: 1234, refusals_behind: 0 }, { node: "b", heard: 4000, ready: true, policy: 2, events_behind: 0, refusals_behind: 0 }, { node: "old", heard: 3 }];
+		}
+		return new Response(JSON.stringify(a));
+	};
+	return true;
+})()`
+
+// What is wrong with nodes and lists is said, and not by colour alone.
+func TestTrouble(t *testing.T) {
+	t.Parallel()
+	n := startNode(t, nil)
+	p := openTab(t, n.console())
+	p.has("#pilot", "No policy")
+	eval[bool](p, trouble)
+	p.soon()
+	if got := p.row("#nodes", "a"); got["State"] != "not ready" || got["Policy"] != "version 1" || got["Events behind"] != "1,234 messages" || got["Lists current"] != "–" {
+		t.Errorf("a: %q", got)
+	}
+	if got := p.row("#nodes", "b"); got["State"] != "was ready" || !strings.Contains(got["Heard"], "66 min ago") || !strings.Contains(got["Heard"], "silent") || got["Lists current"] != "0 of 1" {
+		t.Errorf("b: %q", got)
+	}
+	if got := p.row("#nodes", "old"); got["State"] != "not known" || got["Events behind"] != "–" {
+		t.Errorf("old: %q", got)
+	}
+	name := eval[string](p, "document.querySelector('#lists tbody th').firstChild.textContent")
+	if got := p.row("#lists", name); !strings.HasPrefix(got["State"], "damaged") || !strings.Contains(got["State"], "no request in 24 h carried user.id") ||
+		got["Generation"] != "1795343401906" || got["On the nodes"] != "b: stale, another generation" {
+		t.Errorf("list: %q", got)
+	}
+	eval[bool](p, "window.cut = true")
+	p.soon()
+	p.has("#nodes", "NATS is away")
+	p.soon()
+	p.has("#state", "Ready, NATS away")
+	p.has("#node .tiles", "connection refused")
+	p.has("#lists", "not known while NATS is away")
+	eval[bool](p, "window.notReady = true")
+	p.soon()
+	p.has("#state", "Not ready")
+	if got := p.row("#node", "Clock"); got["State"] != "not met" || got["What the node says"] != "the wall clock is 5m0s ahead" {
+		t.Errorf("clock: %q", got)
+	}
+	if first := eval[string](p, "document.querySelector('#node tbody th').textContent"); first != "Clock" {
+		t.Errorf("the first condition is %q, want the one that is not met", first)
 	}
 }

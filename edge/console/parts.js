@@ -5,10 +5,17 @@ const conditionWords = {
 
 const degraded = (c) => c.ready && (c.detail ?? "").startsWith("degraded");
 
+let status = null; // the last /v1/status, where the key may see it
+
+// away says that the broker is, so that the node knows nothing new of the others.
+const away = () => status?.replication?.connected === false;
+const clustered = () => status?.replication?.broker === "cluster";
+
 // showReady shows the conditions of readiness, and the badge in the head of the page.
 const showReady = (into, { ready, conditions }) => {
   const tone = !ready ? "bad" : conditions.some(degraded) ? "warn" : "good";
-  setState({ good: "Ready", warn: "Ready, degraded", bad: "Not ready" }[tone], tone);
+  if (tone === "good" && away()) setState("Ready, NATS away", "warn");
+  else setState({ good: "Ready", warn: "Ready, degraded", bad: "Not ready" }[tone], tone);
   const rows = [...conditions].sort((a, b) => a.ready - b.ready || degraded(b) - degraded(a));
   const all = table("Conditions of readiness", [
     { head: "Condition", row: true, cell: (c) => conditionWords[c.name] ?? words(c.name) },
@@ -19,15 +26,13 @@ const showReady = (into, { ready, conditions }) => {
   show(into, tone === "good" ? h("details", null, h("summary", null, `All ${conditions.length} conditions of readiness are met`), all) : all);
 };
 
-let status = null; // the last /v1/status, for the table of nodes
-
 const showStatus = (into, s) => {
   status = s;
   show(byID("name"), s.node);
   const r = s.replication;
   show(into, h("dl", null,
     tile("Policy", s.policy ? "version " + s.policy : "none yet"),
-    tile("Broker", !r ? "none" : r.connected ? "connected" : "away", r ? (r.broker === "embedded" ? "in this process" : r.problem || "of a cluster") : null),
+    tile("Broker", !r ? "none" : r.connected ? "connected" : h("span", { class: "warn" }, "away"), r ? (r.broker === "embedded" ? "in this process" : r.problem || "of a cluster") : null),
     tile("Identifiers counted", number(s.counters.users), number(s.counters.counters) + " counters"),
     tile("Memory of counters", bytes(s.counters.bytes), s.counters.evicted_exposures ? number(s.counters.evicted_exposures) + " showings dropped" : "nothing dropped"),
     tile("Refusals held", number(s.counters.refusals), "of " + number(s.counters.refusal_users) + " identifiers"),
@@ -49,13 +54,13 @@ const showLists = (into, { lists }) => {
   show(into, table("Suppression lists as this node has them", [
     { head: "List", row: true, cell: (l) => [l.list, l.kind === "opt_out" ? h("small", null, "opt-outs") : null, l.items ? h("small", null, "purchases") : null] },
     { head: "State", cell: (l) => [listState(l.state), l.declared ? null : h("small", null, "not in the policy"), silent(l)] },
-    { head: "Generation", num: true, cell: (l) => number(l.generation) },
+    { head: "Generation", num: true, cell: (l) => l.generation || "–" },
     { head: "Members", num: true, cell: (l) => number(l.keys) },
     { head: "Age", num: true, cell: (l) => [l.state === "none" ? "–" : span(l.age), l.max_age ? h("small", null, "of at most " + span(l.max_age)) : null] },
     { head: "False positives", num: true, cell: (l) => (l.exact ? "none, exact" : l.false_positive_rate ? (l.false_positive_rate * 1e6).toFixed(0) + " in a million" : "–") },
     { head: "Memory", num: true, cell: (l) => bytes(l.bytes) },
     { head: "On the nodes", cell: (l) => (l.nodes?.length ? h("ul", null, l.nodes.map((n) =>
-      h("li", null, n.node + ": ", listState(n.state), n.current ? null : [", ", h("span", { class: "warn" }, "another generation")]))) : "this node alone") },
+      h("li", null, n.node + ": ", listState(n.state), n.current ? null : [", ", h("span", { class: "warn" }, "another generation")]))) : clustered() ? "not known while NATS is away" : "this node alone") },
   ], lists, (l) => l.list));
 };
 
@@ -65,11 +70,14 @@ const silent = (l) => {
   return names.length ? h("small", { class: "warn" }, "no request in 24 h carried " + names.join(", ")) : null;
 };
 
+// silentNode: it has not spoken where it would have, running, twice.
+const silentNode = (n) => n.heard > 150;
+
 const showNodes = (into, { lists, nodes }) => {
   const own = status?.replication;
   const rows = nodes.length ? nodes : status ? [{ node: status.node, heard: 0, ready: status.ready, policy: status.policy, events_behind: own?.events.behind ?? 0, refusals_behind: own?.refusals.behind ?? 0 }] : [];
   if (rows.length === 0) {
-    show(into, soft("No other node is heard of: this one stands alone, or the cluster is away."));
+    show(into, soft("No node is heard of: this one stands alone, or its cluster is away."));
     return;
   }
   const behind = (n) => (n == null ? "–" : n ? h("span", { class: "warn" }, number(n) + " messages") : "0");
@@ -77,15 +85,15 @@ const showNodes = (into, { lists, nodes }) => {
   const held = (name) => lists.flatMap((l) => (l.nodes ?? []).filter((n) => n.node === name));
   show(into, table("Nodes and how far they are behind", [
     { head: "Node", row: true, cell: (n) => [n.node, n.node === status?.node ? h("small", null, "this one") : null] },
-    { head: "State", cell: (n) => (n.ready == null ? "not known" : h("span", { class: n.ready ? "good" : "bad" }, n.ready ? "ready" : "not ready")) },
-    { head: "Heard", num: true, cell: (n) => [span(n.heard) + " ago", n.heard > 150 ? h("small", { class: "warn" }, "silent since") : null] },
+    { head: "State", cell: (n) => (n.ready == null ? "not known" : h("span", { class: n.ready ? (silentNode(n) ? "warn" : "good") : "bad" }, (silentNode(n) ? "was " : "") + (n.ready ? "ready" : "not ready"))) },
+    { head: "Heard", num: true, cell: (n) => [span(n.heard) + " ago", silentNode(n) ? h("small", { class: "warn" }, "and silent since") : null] },
     { head: "Policy", num: true, cell: (n) => (n.policy == null ? "–" : h("span", { class: n.policy < newest ? "warn" : null }, "version " + n.policy)) },
     { head: "Events behind", num: true, cell: (n) => behind(n.events_behind) },
     { head: "Refusals behind", num: true, cell: (n) => behind(n.refusals_behind) },
     { head: "Lists current", num: true, cell: (n) => { const of = held(n.node); return of.length ? of.filter((l) => l.current).length + " of " + of.length : "–"; } },
   ], rows, (n) => n.node),
   soft(nodes.length ? "As each node last said itself: when it gets ready or not, when its policy or a list changes, and once a minute. One that has said nothing for a day is left out." :
-    "This node stands alone, or its cluster is away: of others it knows nothing now."));
+    clustered() ? "NATS is away: nothing is known of the other nodes now." : status ? "This node stands alone." : "This node stands alone, or its cluster is away."));
 };
 
 // Campaigns: the report, and what is dialled back. Many are never of interest at once.
@@ -115,7 +123,7 @@ const showCampaigns = () => {
     count("Complaints", "complaints"),
     { head: "Of 10,000 impressions", num: true, cell: (r) => (r.hides_per_10k == null ? "–" : rate(r.hides_per_10k)) },
     dialled ? { head: "Dial-back", cell: (r) => (r.dial ? dialSaid(r.dial) : "none") } : null,
-    dialled ? { head: "To do", cell: (r) => (r.dial ? h("button", { type: "button", class: "small", "data-release": r.campaign, "data-level": r.dial.level, "aria-label": "Release " + r.campaign }, "Release") : "") } : null,
+    dialled ? { head: "Action", cell: (r) => (r.dial ? h("button", { type: "button", class: "small", "data-release": r.campaign, "data-level": r.dial.level, "aria-label": "Release " + r.campaign }, "Release") : "") } : null,
   ].filter(Boolean), found.slice(0, mostCampaigns), (r) => r.campaign),
   soft(["Counted on all nodes; dialled back first, then by hides and complaints. ", found.length > mostCampaigns ? `${number(found.length - mostCampaigns)} more are not shown: look for them by name. ` : "", withheld,
     dialled ? "" : " Dial-back is for the role ops."].join("")));

@@ -11,7 +11,7 @@ const clearFound = () => {
 
 const clearPerson = () => {
   clearFound();
-  byID("person-form").reset();
+  for (const form of ["person-form", "explain-form", "erase-form"]) byID(form).reset();
 };
 
 // person is the identifier where OpenRTB has it; null where nobody is named.
@@ -43,6 +43,7 @@ const question = async (path, body, found, said, why) => {
     if (turn !== asking) return null;
     show(byID("person-found"), found(answer));
     show(byID("person-said"), said(answer));
+    byID("person-said").scrollIntoView({ block: "nearest" }); // below the forms in a narrow window
     return answer;
   } catch (e) {
     const text = sentence(e);
@@ -77,8 +78,8 @@ const lookedUp = (e) => [
     { head: "Times", num: true, cell: (x) => number(x.at.length) },
     { head: "Last", cell: (x) => (x.at.length ? moment(x.at[0]) : "–") },
     { head: "First kept", cell: (x) => (x.at.length ? moment(x.at[x.at.length - 1]) : "–") },
-    { head: "Older ones", cell: (x) => (x.dropped_until ? "dropped, up to " + moment(x.dropped_until) : "") },
-  ], e.exposures) : null,
+    e.exposures.some((x) => x.dropped_until) ? { head: "Older ones", cell: (x) => (x.dropped_until ? "dropped, up to " + moment(x.dropped_until) : "") } : null,
+  ].filter(Boolean), e.exposures) : null,
   e.holds.length ? table("Places held", [
     { head: "Counted under", row: true, cell: scope }, { head: "From", cell: (x) => (x.since ? moment(x.since) : "–") }, { head: "Until", cell: (x) => moment(x.until) },
   ], e.holds) : null,
@@ -176,29 +177,19 @@ const erase = async (who) => {
 
 const pause = (seconds) => new Promise((done) => setTimeout(done, 1000 * seconds));
 
-const about = (act) => async () => {
-  const who = person();
-  if (who) await act(who);
-};
-
-byID("person-form").addEventListener("submit", (e) => {
+// on has a form or a button do something about the person.
+const on = (id, event, act) => byID(id).addEventListener(event, (e) => {
   e.preventDefault();
-  about(lookUp)();
+  const who = person();
+  if (who) act(who);
 });
-byID("opt-out").addEventListener("click", about((who) => choose(who, false)));
-byID("opt-in").addEventListener("click", about((who) => choose(who, true)));
-byID("explain").addEventListener("click", about(explain));
-byID("erase").addEventListener("click", about(erase));
+on("person-form", "submit", lookUp);
+on("opt-out", "click", (who) => choose(who, false));
+on("opt-in", "click", (who) => choose(who, true));
+on("explain-form", "submit", explain);
+on("erase-form", "submit", erase);
 byID("clear").addEventListener("click", () => {
   clearPerson();
   byID("identifier").focus();
 });
 for (const id of ["source", "identifier"]) byID(id).addEventListener("input", clearFound);
-// In these two fields Enter means their own button, not a look-up.
-for (const [field, button] of [["explain-campaigns", "explain"], ["explain-country", "explain"], ["explain-consent", "explain"], ["confirm", "erase"]]) {
-  byID(field).addEventListener("keydown", (e) => {
-    if (e.key !== "Enter") return;
-    e.preventDefault();
-    byID(button).click();
-  });
-}

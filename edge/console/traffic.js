@@ -74,7 +74,7 @@ const showTraffic = (t) => {
   const perSecond = (column) => column.slice(0, drawn).map((v, i) => v / t.seconds[i]);
   lines(byID("rate-chart"), {
     title: `Decisions per second in the last hour, all and shown. Now ${rate(now(decided))} a second. The numbers are in the table below.`,
-    ends, area: true, unit: "per s", format: rate,
+    ends, area: true, unit: "per s", format: number,
     series: [{ name: "all", values: perSecond(decided), now: rate(now(decided)) }, { name: "shown", values: perSecond(shown), now: rate(now(shown)) }],
   });
   lines(byID("latency-chart"), {

@@ -31,6 +31,7 @@ func (n *Node) openLists() (err error) {
 		Seals:       listSeals{o.Secret.Epochs()},
 		Hash:        n.hasher.Key,
 		Item:        n.itemOf,
+		Disk:        listDisk(o.AtRest),
 		MaxChanges:  o.ListChanges,
 		Limits:      suppress.Limits{CompressedBytes: o.MaxUpload, Time: o.UploadTime},
 	})

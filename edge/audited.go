@@ -53,7 +53,7 @@ func (n *Node) openRecord() (err error) {
 	r, dir := &n.record, n.options.Dir
 	r.digests = identity.NewDigests(n.options.Secret)
 	r.known, r.signers, r.keys = map[string]audit.Heads{}, map[string]bool{}, map[string]access.Key{}
-	if r.log, err = audit.Open(audit.Options{Dir: filepath.Join(dir, "audit"), Node: n.options.Name, Key: n.options.Secret.AuditKey()}); err != nil {
+	if r.log, err = audit.Open(audit.Options{Dir: filepath.Join(dir, "audit"), Node: n.options.Name, Key: n.options.Secret.AuditKey(), Open: AuditFiles(n.options.AtRest)}); err != nil {
 		return err
 	}
 	r.heads, err = n.openJoined(shared.Kind{Prefix: headsPrefix, Join: n.joinHeads, Changed: n.noteHeads})

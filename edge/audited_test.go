@@ -52,7 +52,7 @@ func (n *node) recorded(t *testing.T) (entries []audit.Entry) {
 // verified checks the files of the node's record.
 func (n *node) verified(t *testing.T, heads ...audit.Witness) *audit.Report {
 	t.Helper()
-	r, err := audit.Verify(filepath.Join(n.dir, "audit"), auditKey(t, n.dir), "", 1, heads)
+	r, err := audit.Verify(nil, filepath.Join(n.dir, "audit"), auditKey(t, n.dir), "", 1, heads)
 	if err != nil {
 		t.Fatal(err)
 	}

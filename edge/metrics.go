@@ -129,6 +129,7 @@ func (m *metrics) stateGauges(n *Node) {
 	if c := n.options.Certificates; c != nil {
 		m.set.NewGauge(`restraint_tls_certificate_expiry_timestamp_seconds`, func() float64 { return float64(c.Expires().Unix()) })
 	}
+	m.set.NewGauge(`restraint_encrypted_at_rest`, func() float64 { return flag(n.options.AtRest != nil) })
 	m.set.NewGauge(`restraint_policy_pilot_version`, func() float64 { return float64(n.pilotNow().version) })
 	m.set.NewGauge(`restraint_policy_pilot_ratio`, func() float64 { return float64(n.pilotNow().percent) / 100 })
 	m.set.RegisterMetricsWriter(func(w io.Writer) {

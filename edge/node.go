@@ -12,6 +12,7 @@ import (
 
 	"restraint/caps"
 	"restraint/edge/access"
+	"restraint/edge/atrest"
 	"restraint/edge/consent"
 	"restraint/edge/identity"
 	"restraint/edge/shared"
@@ -35,6 +36,8 @@ type Options struct {
 	// Dir is where the node keeps policies, lists and the record of changes; it is made
 	// when missing.
 	Dir string
+	// AtRest encrypts what is under Dir; nil: it is kept as it is.
+	AtRest *atrest.Disk
 	// Secret keys every identifier, tag and token.
 	Secret identity.Secret
 	// Caps are the budgets of the counters. Its retention is the policy's and
@@ -161,6 +164,9 @@ func (n *Node) close() error {
 
 // openJoined reads joined documents of one kind.
 func (n *Node) openJoined(kind shared.Kind) (*shared.Joined, error) {
+	if n.options.AtRest != nil {
+		kind.Files = n.options.AtRest
+	}
 	return shared.OpenJoined(filepath.Join(n.options.Dir, "joined"), kind, n.options.Shared, n.log)
 }
 

@@ -5,12 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
 
-	"restraint/edge/durable"
 	"restraint/edge/shared"
 )
 
@@ -87,7 +85,7 @@ func (n *Node) onceFile(key string) string {
 func (n *Node) onceAnswers(key string) (d onceDocument, revision uint64, err error) {
 	var text []byte
 	if n.options.Lists == nil {
-		text, err = os.ReadFile(n.onceFile(key))
+		text, err = n.options.AtRest.ReadWhole(n.onceFile(key))
 		if errors.Is(err, fs.ErrNotExist) {
 			return d, 0, nil
 		}
@@ -148,7 +146,7 @@ func (n *Node) keepOnceTry(a onceAnswer) error {
 		return err
 	}
 	if n.options.Lists == nil {
-		return durable.Write(n.onceFile(a.Key), text)
+		return n.options.AtRest.WriteFile(n.onceFile(a.Key), text)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), shareTimeout)
 	defer cancel()

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"restraint/edge/atrest"
 	"restraint/edge/identity"
 	"restraint/edge/policy"
 	"restraint/edge/shared"
@@ -50,7 +51,8 @@ func (v policyVersion) withoutTexts() policyVersion {
 // ones into force. The newest file is the policy in force; of a node that shares its
 // policy, so far as the cluster has none.
 type policies struct {
-	dir string
+	dir  string
+	disk *atrest.Disk
 
 	changing sync.Mutex // one change at a time, also while the cluster is asked; before mu
 	sharing  sharing
@@ -70,7 +72,7 @@ func (e PolicyError) Error() string { return e.Faults.Error() }
 // first policy where there is none yet.
 func (n *Node) openPolicies() error {
 	p := &n.policies
-	p.dir = filepath.Join(n.options.Dir, "policies")
+	p.dir, p.disk = filepath.Join(n.options.Dir, "policies"), n.options.AtRest
 	if err := os.MkdirAll(p.dir, 0o700); err != nil {
 		return fmt.Errorf("make policy directory: %w", err)
 	}
@@ -81,7 +83,7 @@ func (n *Node) openPolicies() error {
 	sort.Strings(names)
 	var newest policyVersion
 	for i, name := range names {
-		v, err := readPolicyVersion(name)
+		v, err := readPolicyVersion(p.disk, name)
 		switch {
 		case err == nil:
 		case i == len(names)-1:
@@ -119,8 +121,8 @@ func (n *Node) openPolicies() error {
 // maxRetention is the longest that a policy can ask for, in seconds: ten years.
 const maxRetention = 3650 * 24 * 60 * 60
 
-func readPolicyVersion(name string) (v policyVersion, err error) {
-	text, err := os.ReadFile(name)
+func readPolicyVersion(disk *atrest.Disk, name string) (v policyVersion, err error) {
+	text, err := disk.ReadWhole(name)
 	if err != nil {
 		return v, fmt.Errorf("read policy: %w", err)
 	}

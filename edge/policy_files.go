@@ -29,7 +29,7 @@ func (p *policies) stage(v *policyVersion) (durable.Staged, error) {
 	if err != nil {
 		return durable.Staged{}, fmt.Errorf("encode policy: %w", err)
 	}
-	s, err := durable.Stage(p.file(v.Version), text)
+	s, err := p.disk.Stage(p.file(v.Version), text)
 	if err != nil {
 		return s, fmt.Errorf("keep policy: %w", err)
 	}
@@ -64,7 +64,7 @@ func (p *policies) version(number int) (v policyVersion, ok bool, err error) {
 	defer p.mu.Unlock()
 	for i := len(p.versions) - 1; i >= 0; i-- {
 		if number == 0 || p.versions[i].Version == number {
-			v, err = readPolicyVersion(p.file(p.versions[i].Version))
+			v, err = readPolicyVersion(p.disk, p.file(p.versions[i].Version))
 			return v, true, err
 		}
 	}

@@ -33,6 +33,9 @@ func (n *Node) getStatus(ctx *fasthttp.RequestCtx) {
 		"audit":              n.auditStatus(),
 		"secret":             n.epochStatus(),
 	}
+	if f := n.options.AtRest.Fingerprint(); f != "" {
+		status["encrypted_under"] = f
+	}
 	if r := n.keeper.Kept().Replication; r != nil {
 		status["replication"] = r
 	}

@@ -5,13 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"restraint/edge/durable"
 	"restraint/edge/policy"
 )
 
@@ -76,7 +74,7 @@ func (n *Node) watchFile() string { return filepath.Join(n.options.Dir, "suppres
 func (n *Node) openWatch(now uint32) {
 	w := &n.watch
 	w.sources = make(map[string]*watchedSource)
-	text, err := os.ReadFile(n.watchFile())
+	text, err := n.options.AtRest.ReadWhole(n.watchFile())
 	if errors.Is(err, fs.ErrNotExist) {
 		return
 	}
@@ -142,7 +140,7 @@ func (n *Node) saveWatch(now time.Time) {
 	w.mu.Unlock()
 	text, err := json.Marshal(d)
 	if err == nil {
-		err = durable.Write(n.watchFile(), text)
+		err = n.options.AtRest.WriteFile(n.watchFile(), text)
 	}
 	if err != nil {
 		n.log.Warn("when requests last brought the sources of lists is not written", "error", err.Error())

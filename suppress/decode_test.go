@@ -74,7 +74,7 @@ func FuzzJournal(f *testing.F) {
 // FuzzKeyFile opens whatever the file is: it is whole, or refused.
 func FuzzKeyFile(f *testing.F) {
 	dir := f.TempDir()
-	w, err := newKeyWriter(dir, syncDir, vault{fingerprint: "f"})
+	w, err := newKeyWriter(asIs{}, dir, syncDir, vault{fingerprint: "f"})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -103,7 +103,7 @@ func FuzzKeyFile(f *testing.F) {
 		if err := os.WriteFile(path, b, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		k, err := openKeyFile(path, "l", vault{fingerprint: "f"})
+		k, err := openKeyFile(asIs{}, path, "l", vault{fingerprint: "f"})
 		if err != nil {
 			return
 		}
@@ -122,7 +122,7 @@ func FuzzKeyFile(f *testing.F) {
 // leavingFile is a key file of which some keys leave by themselves.
 func leavingFile(t testing.TB, dir string) []byte {
 	t.Helper()
-	w, err := newKeyWriter(dir, syncDir, vault{fingerprint: "f"})
+	w, err := newKeyWriter(asIs{}, dir, syncDir, vault{fingerprint: "f"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +194,7 @@ func sha256Key(id []byte) Key {
 
 // TestSorter sorts through many runs, and through the merge of too many.
 func TestSorter(t *testing.T) {
-	s := newSorter(t.TempDir())
+	s := newSorter(asIs{}, t.TempDir())
 	s.limit = 3
 	defer s.close()
 	want := make(map[pair]bool)
@@ -234,7 +234,7 @@ func TestSorter(t *testing.T) {
 // TestSortChunk sorts keys that are as far from uniform as can be.
 func TestSortChunk(t *testing.T) {
 	for _, mask := range []uint64{0, 1, 0xff, ^uint64(0)} {
-		s := newSorter("")
+		s := newSorter(asIs{}, "")
 		for n := range uint64(5000) {
 			k := pair{mix(n) & mask, mix(n + 1)}
 			s.chunk = append(s.chunk, k)

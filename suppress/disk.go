@@ -13,17 +13,14 @@ import (
 // replaceFile puts content at path, whole or not at all, and gives the file open
 // for more. With ErrNotDurable the file is given too: the content is in its place,
 // and a power cut may bring back what was there before.
-func (s *Store) replaceFile(path string, content []byte) (*os.File, error) {
-	f, err := os.CreateTemp(filepath.Dir(path), ".tmp-")
+func (s *Store) replaceFile(path string, content []byte) (File, error) {
+	f, err := s.o.Disk.CreateTemp(filepath.Dir(path), ".tmp-")
 	if err != nil {
 		return nil, err
 	}
 	_, err = f.Write(content)
 	if err == nil {
-		err = f.Sync()
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
+		err = f.Place(path)
 	}
 	if err != nil {
 		f.Close()

@@ -133,7 +133,7 @@ func TestNoSpace(t *testing.T) {
 	}
 	l := s.lists["l"]
 	good := l.log.file
-	l.log.file = full
+	l.log.file = &plainFile{full}
 	_, err = s.Change("l", Add, strings.NewReader("b\n"), lineImport)
 	if !errors.Is(err, ErrNoSpace) || strings.Contains(err.Error(), "/") {
 		t.Fatalf("got %v", err)

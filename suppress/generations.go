@@ -236,7 +236,7 @@ func (s *Store) newBase(l *list) (*keyWriter, error) {
 			return nil, err
 		}
 	}
-	return newKeyWriter(s.tmp, s.syncDir, s.vault)
+	return newKeyWriter(s.o.Disk, s.tmp, s.syncDir, s.vault)
 }
 
 // discard removes a file that commit refused with err. What is in use stays:

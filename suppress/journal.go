@@ -8,7 +8,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
-	"os"
 	"slices"
 )
 
@@ -225,7 +224,7 @@ func tornFrame(b []byte, sealed bool) bool {
 
 // journal is the open file, at its end.
 type journal struct {
-	file  *os.File
+	file  File
 	shape shape
 	size  int64
 	buf   []byte

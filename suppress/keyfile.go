@@ -20,11 +20,11 @@ const blockKeys = 256
 
 // keyFile is an open, verified, immutable file of sorted keys. Look-ups may run
 // beside one another. The descriptor is closed when nothing refers to it any
-// more (os.File's own cleanup), since a reader may still hold an old View.
+// more (that of os.File itself), since a reader may still hold an old View.
 type keyFile struct {
 	manifest
 	path  string
-	file  *os.File
+	file  File
 	index []pair
 	// leaving has the keys that leave at another second than manifest.until.
 	leaving *leaving
@@ -33,8 +33,8 @@ type keyFile struct {
 }
 
 // openKeyFile opens the file and verifies all of it: head, checksum, order, count.
-func openKeyFile(path, list string, v vault) (*keyFile, error) {
-	f, err := os.Open(path)
+func openKeyFile(disk Disk, path, list string, v vault) (*keyFile, error) {
+	f, err := disk.OpenFile(path, os.O_RDONLY)
 	if err != nil {
 		return nil, fmt.Errorf("open key file: %w", err)
 	}
@@ -48,7 +48,7 @@ func openKeyFile(path, list string, v vault) (*keyFile, error) {
 
 func (k *keyFile) verify(list string, v vault) error {
 	head := make([]byte, manifestSize)
-	if _, err := io.ReadFull(k.file, head); err != nil {
+	if _, err := io.ReadFull(io.NewSectionReader(lenient{k.file}, 0, manifestSize), head); err != nil {
 		return fmt.Errorf("%w: it is shorter than its head", ErrDamaged)
 	}
 	m, err := parseManifest(head)
@@ -68,7 +68,7 @@ func (k *keyFile) verify(list string, v vault) error {
 	}
 	want := m.bytes()
 	if m.leaving && st.Size() > want {
-		if k.leaving, err = readLeaving(io.NewSectionReader(k.file, want, st.Size()-want), head, m.keys, k.seal); err != nil {
+		if k.leaving, err = readLeaving(io.NewSectionReader(lenient{k.file}, want, st.Size()-want), head, m.keys, k.seal); err != nil {
 			return err
 		}
 		want += leavingSize(uint64(k.leaving.len()))
@@ -103,7 +103,7 @@ func (k *keyFile) verify(list string, v vault) error {
 }
 
 func (k *keyFile) section() *io.SectionReader {
-	return io.NewSectionReader(k.file, manifestSize, int64(k.keys)*keySize)
+	return io.NewSectionReader(lenient{k.file}, manifestSize, int64(k.keys)*keySize)
 }
 
 // members are all keys, as stream reads them, with the seconds at which they leave.

@@ -12,7 +12,7 @@ import (
 
 // keyWriter writes a key file beside its place and moves it there whole.
 type keyWriter struct {
-	file  *os.File
+	file  File
 	sync  func(dir string) error
 	buf   []byte
 	sum   hash.Hash
@@ -27,12 +27,12 @@ type keyWriter struct {
 	stream cipher.Stream // of seal, as far as was written
 }
 
-func newKeyWriter(tmp string, sync func(dir string) error, v vault) (*keyWriter, error) {
+func newKeyWriter(disk Disk, tmp string, sync func(dir string) error, v vault) (*keyWriter, error) {
 	form, seal, err := v.next(sealsKeys)
 	if err != nil {
 		return nil, fmt.Errorf("write key file: %w", err)
 	}
-	f, err := os.CreateTemp(tmp, "keys-")
+	f, err := disk.CreateTemp(tmp, "keys-")
 	if err != nil {
 		return nil, fmt.Errorf("write key file: %w", err)
 	}
@@ -124,10 +124,7 @@ func (w *keyWriter) finish(m manifest, path string) (*keyFile, error) {
 	if _, err := w.file.WriteAt(head, 0); err != nil {
 		return nil, fmt.Errorf("write key file: %w", err)
 	}
-	if err := w.file.Sync(); err != nil {
-		return nil, fmt.Errorf("write key file: %w", err)
-	}
-	if err := os.Rename(w.file.Name(), path); err != nil {
+	if err := w.file.Place(path); err != nil {
 		return nil, fmt.Errorf("write key file: %w", err)
 	}
 	if err := w.sync(filepath.Dir(path)); err != nil {

@@ -21,7 +21,7 @@ func TestLeavingFile(t *testing.T) {
 		if err := os.WriteFile(path, b, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		k, err := openKeyFile(path, "l", vault{fingerprint: "f"})
+		k, err := openKeyFile(asIs{}, path, "l", vault{fingerprint: "f"})
 		if err == nil {
 			k.file.Close()
 		}

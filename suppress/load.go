@@ -74,7 +74,7 @@ func (s *Store) load(l *list) error {
 // for themselves, and nobody knows whether the newest is the one in use.
 func (s *Store) loadPointer(l *list, in *loading) error {
 	path := filepath.Join(l.dir, pointerName)
-	b, err := os.ReadFile(path)
+	b, err := readFile(s.o.Disk, path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if len(in.stored) > 0 {
@@ -149,7 +149,7 @@ func (s *Store) loadGenerations(l *list, in *loading) error {
 }
 
 func (s *Store) loadGeneration(l *list, g generationRef) (*keyFile, error) {
-	k, err := openKeyFile(filepath.Join(l.dir, g.file()), l.name, s.vault)
+	k, err := openKeyFile(s.o.Disk, filepath.Join(l.dir, g.file()), l.name, s.vault)
 	if err != nil {
 		return nil, err
 	}
@@ -195,7 +195,7 @@ func (l *list) lastWritten() {
 	}
 }
 
-func (l *list) dateBy(f *os.File) {
+func (l *list) dateBy(f File) {
 	if st, err := f.Stat(); err == nil {
 		l.changedAt.Store(max(l.changedAt.Load(), uint64(max(0, st.ModTime().Unix()))))
 	}

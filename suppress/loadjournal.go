@@ -13,7 +13,7 @@ import (
 // but an unfinished change at the end, which goes.
 func (s *Store) loadJournal(l *list, in *loading) error {
 	path := filepath.Join(l.dir, journalName)
-	b, err := os.ReadFile(path)
+	b, err := readFile(s.o.Disk, path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if in.p.Journal {
 			l.lost.Changes = true
@@ -42,7 +42,7 @@ func (s *Store) loadJournal(l *list, in *loading) error {
 	seal := gcm(block)
 	p := parseJournal(b, seal, s.replay(l))
 	s.judgeJournal(l, in, of, p, len(b))
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	f, err := s.o.Disk.OpenFile(path, os.O_RDWR)
 	if err != nil {
 		return err
 	}

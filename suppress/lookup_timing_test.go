@@ -148,17 +148,25 @@ func BenchmarkLists(b *testing.B) {
 
 // BenchmarkExact settles a filter hit in the key file (in the page cache).
 func BenchmarkExact(b *testing.B) {
-	d := people("l")
-	d.Exact = true
-	s := numberStore(b, d, *benchKeys)
-	v := s.View()
-	b.ReportAllocs()
-	var p suppress.Probe
-	i := uint64(0)
-	for b.Loop() {
-		p.Reset(number(i * 7919 % *benchKeys))
-		v.Contains(0, &p, 0)
-		i++
+	for _, crypt := range []bool{false, true} {
+		b.Run(fmt.Sprintf("encrypted=%t", crypt), func(b *testing.B) {
+			d := people("l")
+			d.Exact = true
+			o := suppress.Options{Dir: b.TempDir(), Hash: numberHash}
+			if crypt {
+				o.Disk = encrypted(b, o.Dir)
+			}
+			s := numberStoreWith(b, o, d, *benchKeys)
+			v := s.View()
+			b.ReportAllocs()
+			var p suppress.Probe
+			i := uint64(0)
+			for b.Loop() {
+				p.Reset(number(i * 7919 % *benchKeys))
+				v.Contains(0, &p, 0)
+				i++
+			}
+		})
 	}
 }
 

@@ -22,6 +22,8 @@ type Options struct {
 	Hash func(source string, id []byte) Key
 	// Item is the tag of an item of a list (see ItemKey). Required for lists of items.
 	Item func(list string, item []byte) uint64
+	// Disk has the files; nil: that of the operating system, as they are.
+	Disk Disk
 	// Now is the clock of uploads and ages; nil means time.Now.
 	Now func() time.Time
 
@@ -80,6 +82,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Disk == nil {
+		o.Disk = asIs{}
 	}
 	return o, errors.Join(faults...)
 }

@@ -32,7 +32,7 @@ func (s *Store) Prepare(name string, op Op, r io.Reader, im Import) (*Prepared, 
 	}
 	decl := l.declaration()
 	p := &Prepared{
-		store: s, run: newSorter(s.tmp), empty: im.DryRun,
+		store: s, run: newSorter(s.o.Disk, s.tmp), empty: im.DryRun,
 		c: Change{List: name, Fingerprint: s.o.Fingerprint, Op: op, Items: decl.Items, Until: im.Until},
 	}
 	work, end := s.beginChange(l)

@@ -60,7 +60,12 @@ func (n *numbers) Read(p []byte) (int, error) {
 
 func numberStore(t testing.TB, d suppress.Declaration, keys uint64) *suppress.Store {
 	t.Helper()
-	s := open(t, suppress.Options{Dir: t.TempDir(), Hash: numberHash})
+	return numberStoreWith(t, suppress.Options{Dir: t.TempDir(), Hash: numberHash}, d, keys)
+}
+
+func numberStoreWith(t testing.TB, o suppress.Options, d suppress.Declaration, keys uint64) *suppress.Store {
+	t.Helper()
+	s := open(t, o)
 	declare(t, s, d)
 	if keys > 0 {
 		if _, err := s.Replace(d.Name, &numbers{to: keys}, plain); err != nil {

@@ -38,7 +38,7 @@ func (s *Store) ReplaceAs(name string, r io.Reader, im Import, publish func(*Exp
 		return Report{List: name}, fmt.Errorf("replace list %q: %w", name, err)
 	}
 	m.shape = shapeOf(decl.Items)
-	run := newSorter(s.tmp)
+	run := newSorter(s.o.Disk, s.tmp)
 	defer run.close()
 	rep, err := s.read(l, decl, Add, r, im, run, l.working.Load())
 	if err == nil {
@@ -191,7 +191,7 @@ func (s *Store) Change(name string, op Op, r io.Reader, im Import) (Report, erro
 		return Report{List: name}, fmt.Errorf("change list %q: %w: op %d is neither Add nor Remove", name, ErrImport, op)
 	}
 	decl := l.declaration()
-	run := newSorter(s.tmp)
+	run := newSorter(s.o.Disk, s.tmp)
 	defer run.close()
 	work, end := s.beginChange(l)
 	defer end()

@@ -31,7 +31,7 @@ var sealedVault = vault{fingerprint: "f", seals: oneEpoch{}}
 // sealedFile is a key file of 600 keys, of which some leave by themselves.
 func sealedFile(t testing.TB, dir string) (b []byte, keys []Key) {
 	t.Helper()
-	w, err := newKeyWriter(dir, syncDir, sealedVault)
+	w, err := newKeyWriter(asIs{}, dir, syncDir, sealedVault)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +71,7 @@ func TestSealedKeyFile(t *testing.T) {
 		if err := os.WriteFile(path, b, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		return openKeyFile(path, "l", v)
+		return openKeyFile(asIs{}, path, "l", v)
 	}
 	k, err := opened(b, sealedVault)
 	if err != nil {
@@ -124,7 +124,7 @@ func FuzzSealedKeyFile(f *testing.F) {
 		if err := os.WriteFile(path, b, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		k, err := openKeyFile(path, "l", sealedVault)
+		k, err := openKeyFile(asIs{}, path, "l", sealedVault)
 		if err != nil {
 			return
 		}

@@ -3,6 +3,8 @@ package suppress
 import (
 	"encoding/binary"
 	"fmt"
+	"io"
+	"math"
 	"math/bits"
 	"os"
 	"slices"
@@ -20,24 +22,25 @@ const maxRuns = 128
 // run files that have no name and so leave nothing behind. A full chunk is sorted
 // and written in a goroutine of its own while the next one is filled.
 type sorter struct {
+	disk    Disk
 	tmp     string
 	chunk   []pair // being filled
 	spare   []pair // of a chunk that was written, and its scratch
 	scratch []pair
 	limit   int
 	keys    uint64 // added, with duplicates
-	runs    []*os.File
+	runs    []File
 	writing chan written // what comes of the chunk that is being written; nil: none is
 }
 
 // written is a chunk that has become a run.
 type written struct {
-	run            *os.File
+	run            File
 	chunk, scratch []pair
 	err            error
 }
 
-func newSorter(tmp string) *sorter { return &sorter{tmp: tmp, limit: chunkKeys} }
+func newSorter(disk Disk, tmp string) *sorter { return &sorter{disk: disk, tmp: tmp, limit: chunkKeys} }
 
 func (s *sorter) add(k Key) error {
 	s.keys++
@@ -58,7 +61,7 @@ func (s *sorter) spill() error {
 	go func() {
 		chunk, scratch := sortPairs(chunk, scratch)
 		sorted := sliceStream(chunk)
-		run, err := writeRun(s.tmp, &sorted)
+		run, err := writeRun(s.disk, s.tmp, &sorted)
 		done <- written{run, chunk, scratch, err}
 	}()
 	return nil
@@ -84,7 +87,7 @@ func (s *sorter) settle() error {
 		return err
 	}
 	// Duplicates stay counted: keys counts what was added, the merge drops some.
-	one, err := writeRun(s.tmp, m)
+	one, err := writeRun(s.disk, s.tmp, m)
 	if err != nil {
 		return err
 	}
@@ -93,8 +96,8 @@ func (s *sorter) settle() error {
 	return nil
 }
 
-func writeRun(tmp string, keys keyStream) (*os.File, error) {
-	f, err := os.CreateTemp(tmp, "run-")
+func writeRun(disk Disk, tmp string, keys keyStream) (File, error) {
+	f, err := disk.CreateTemp(tmp, "run-")
 	if err != nil {
 		return nil, fmt.Errorf("write sorted run: %w", err)
 	}
@@ -108,7 +111,7 @@ func writeRun(tmp string, keys keyStream) (*os.File, error) {
 	return f, nil
 }
 
-func writeKeys(f *os.File, keys keyStream) error {
+func writeKeys(f File, keys keyStream) error {
 	buf := make([]byte, 0, 256<<10)
 	for {
 		p, ok, err := keys.next()
@@ -134,8 +137,7 @@ func writeKeys(f *os.File, keys keyStream) error {
 func (s *sorter) streams() []keyStream {
 	streams := make([]keyStream, 0, len(s.runs)+1)
 	for _, f := range s.runs {
-		f.Seek(0, 0) // a plain file; an error shows in the read
-		streams = append(streams, newKeyReader(f))
+		streams = append(streams, newKeyReader(io.NewSectionReader(f, 0, math.MaxInt64)))
 	}
 	return streams
 }

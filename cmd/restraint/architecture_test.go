@@ -29,6 +29,7 @@ func TestPackagesKeepApart(t *testing.T) {
 		{"restraint/edge/identity", []string{"restraint/caps", "restraint/suppress", "restraint/edge/policy", "github.com/valyala"}, nil},
 		{"restraint/edge/access", []string{"restraint/caps", "restraint/suppress", "restraint/edge", "github.com", "log/slog", "net/http"}, []string{"context"}},
 		{"restraint/edge/audit", []string{"restraint/caps", "restraint/suppress", "restraint/edge", "github.com", "log/slog", "net/http"}, []string{"context"}},
+		{"restraint/edge/atrest", []string{"restraint", "github.com", "net"}, nil},
 		{"restraint/edge/durable", []string{"restraint", "github.com", "log/slog", "context", "net"}, nil},
 		{"restraint/edge/shared", []string{"restraint/caps", "restraint/suppress", "restraint/edge", "github.com"}, nil},
 		{"restraint/edge/console", []string{"restraint/caps", "restraint/suppress", "restraint/edge", "github.com", "log/slog", "context", "net"}, nil},

@@ -24,13 +24,18 @@ type auditCmd struct {
 type auditFlags struct {
 	Config string `help:"Configuration file that the node is started with." placeholder:"FILE"`
 	Data   string `help:"The node's data folder, or a copy of it. Default: data of the configuration." placeholder:"DIR"`
+
+	EncryptKeyFile string `help:"File of the key that the data folder is encrypted with. Default: RESTRAINT_ENCRYPT_KEY_FILE, else encrypt.key_file of the configuration." placeholder:"FILE"`
 }
 
 // config is the configuration that is meant.
 func (f *auditFlags) config(p *process) (Config, error) {
-	var flags map[string]string
+	flags := map[string]string{}
 	if f.Data != "" {
-		flags = map[string]string{"data": f.Data}
+		flags["data"] = f.Data
+	}
+	if f.EncryptKeyFile != "" {
+		flags["encrypt.key_file"] = f.EncryptKeyFile
 	}
 	return loadConfig(f.Config, flags, false, p.lookup)
 }

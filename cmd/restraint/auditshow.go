@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"restraint/edge"
 	"restraint/edge/audit"
 	"restraint/edge/identity"
 	"restraint/suppress"
@@ -123,8 +124,13 @@ func (c *auditShowCmd) reader(ctx context.Context, p *process) (func(audit.From)
 		if err != nil {
 			return nil, err
 		}
+		disk, err := lookAtRest(&cfg)
+		if err != nil {
+			return nil, err
+		}
+		open := edge.AuditFiles(disk)
 		return func(from audit.From) ([]byte, error) {
-			lines, err := audit.ReadDir(dir, from, auditPart, auditPartBytes)
+			lines, err := audit.ReadDir(open, dir, from, auditPart, auditPartBytes)
 			return lines.Text, err
 		}, nil
 	}

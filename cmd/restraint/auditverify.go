@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"time"
 
 	"restraint/edge"
+	"restraint/edge/atrest"
 	"restraint/edge/audit"
 )
 
@@ -48,8 +48,12 @@ func (c *auditVerifyCmd) Run(ctx context.Context, p *process) error {
 	if c.First == 0 {
 		return wrongUse("--first 0: entries are numbered from 1")
 	}
+	disk, err := lookAtRest(&cfg)
+	if err != nil {
+		return err
+	}
 	// Before the files: a running node adds to them.
-	own, err := keptHeads(filepath.Join(cfg.Data, "joined"))
+	own, err := keptHeads(disk, filepath.Join(cfg.Data, "joined"))
 	if err != nil {
 		return err
 	}
@@ -61,7 +65,7 @@ func (c *auditVerifyCmd) Run(ctx context.Context, p *process) error {
 	for i := range given {
 		heads = append(heads, given[i].heads...)
 	}
-	report, err := audit.Verify(dir, key, node, c.First, heads)
+	report, err := audit.Verify(edge.AuditFiles(disk), dir, key, node, c.First, heads)
 	if err != nil {
 		return err
 	}
@@ -91,13 +95,13 @@ func (c *auditVerifyCmd) chainKey(cfg *Config) (key [32]byte, err error) {
 }
 
 // keptHeads are the heads that a node keeps on its disk, of whichever nodes.
-func keptHeads(dir string) (heads []audit.Witness, err error) {
+func keptHeads(disk *atrest.Disk, dir string) (heads []audit.Witness, err error) {
 	names, err := filepath.Glob(filepath.Join(dir, edge.HeadsFiles))
 	if err != nil {
 		return nil, fmt.Errorf("list heads: %w", err)
 	}
 	for _, name := range names {
-		found, err := readHeads(name)
+		found, err := readHeads(disk, name)
 		if err != nil {
 			return nil, err
 		}
@@ -108,8 +112,8 @@ func keptHeads(dir string) (heads []audit.Witness, err error) {
 
 // readHeads reads a head, an answer of /v1/audit/head, or a file that a node keeps. What
 // is wrong with a head itself is for Verify to say.
-func readHeads(name string) ([]audit.Witness, error) {
-	text, err := os.ReadFile(name)
+func readHeads(disk *atrest.Disk, name string) ([]audit.Witness, error) {
+	text, err := disk.ReadWhole(name)
 	if err != nil {
 		return nil, wrongUse("read head: %w", err)
 	}
@@ -155,7 +159,7 @@ type witnesses struct {
 // givenHeads are those of --head and those that nodes answer.
 func (c *auditVerifyCmd) givenHeads(ctx context.Context, p *process) (given []witnesses, err error) {
 	for _, name := range c.Head {
-		found, err := readHeads(name)
+		found, err := readHeads(nil, name)
 		if err != nil {
 			return nil, err
 		}

@@ -37,6 +37,9 @@ func (c *checkCmd) Run(p *process) error {
 			faults = append(faults, keysFault(err, cfg.KeysFile))
 		}
 	}
+	if _, err := readEncryptKeys(&cfg); err != nil {
+		faults = append(faults, err)
+	}
 	text, file, err := policyOf(&cfg)
 	var source *policy.Source
 	if err == nil {

@@ -18,6 +18,7 @@ type Config struct {
 	Data       string // folder of everything the node keeps
 	Policy     string // file of the first policy; see Given
 	SecretFile string
+	Encrypt    struct{ KeyFile string } // "": what is kept is not encrypted
 	NATS       struct {
 		URLs            []string // none: embedded, in process, under Data
 		CredentialsFile string
@@ -112,6 +113,7 @@ func (c *Config) keys() []configKey {
 		{"data", (*word)(&c.Data), "Folder of everything the node keeps."},
 		{"policy", (*word)(&c.Policy), "File of the first policy, when the cluster has none yet."},
 		{"secret_file", (*word)(&c.SecretFile), "File of the identifier secret, which all nodes share; made on first start. Not given: secret, under data."},
+		{"encrypt.key_file", (*text)(&c.Encrypt.KeyFile), "File of the key that what is kept under data is encrypted with: 32 random bytes, not under data; none: it is not encrypted. To change it put the new one in front of it."},
 		{"nats.urls", (*urls)(&c.NATS.URLs), "Addresses of the NATS cluster; none: embedded."},
 		{"nats.credentials_file", (*text)(&c.NATS.CredentialsFile), "Credentials for NATS."},
 		{"nats.tls.ca", (*text)(&c.NATS.TLS.CA), "Certificate authority of the NATS servers."},

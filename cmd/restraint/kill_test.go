@@ -14,6 +14,11 @@ import (
 // is counted once, the one on its way when the process died at most once, and a
 // purchase and a hide hold.
 func TestKillKeepsEvents(t *testing.T) {
+	t.Run("plain", func(t *testing.T) { killRounds(t) })
+	t.Run("encrypted", func(t *testing.T) { killRounds(t, "--encrypt-key-file", keyFile(t, 1)) })
+}
+
+func killRounds(t *testing.T, args ...string) {
 	dir := t.TempDir()
 	policy := `
 markets: [{name: all, require: none}]
@@ -27,7 +32,7 @@ campaigns:
 	}
 	acknowledged, sent := 0, 0
 	for round := range 4 {
-		s := startServed(t, dir, "--snapshot-every", "1s")
+		s := startServed(t, dir, append(args, "--snapshot-every", "1s")...)
 		counted := s.counted(t)
 		if counted < acknowledged || counted > sent {
 			t.Fatalf("round %d: %d counted, %d acknowledged, %d sent", round, counted, acknowledged, sent)
@@ -56,7 +61,7 @@ campaigns:
 		}
 		<-s.exited
 	}
-	s := startServed(t, dir)
+	s := startServed(t, dir, args...)
 	if counted := s.counted(t); counted < acknowledged || counted > sent {
 		t.Errorf("%d counted, %d acknowledged, %d sent", counted, acknowledged, sent)
 	}

@@ -101,13 +101,18 @@ func (s *served) killWhen(t *testing.T, answered <-chan int, so func() bool) (st
 // compaction has, when it starts again, the list as it was or as it was to be, whole,
 // and the latter where that was acknowledged.
 func TestKillKeepsLists(t *testing.T) {
+	t.Run("plain", func(t *testing.T) { killLists(t) })
+	t.Run("encrypted", func(t *testing.T) { killLists(t, "--encrypt-key-file", keyFile(t, 1)) })
+}
+
+func killLists(t *testing.T, args ...string) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "policy.yaml"), []byte(killPolicy), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	const people = 60_000
 	files := func(pattern string) int { return listFiles(dir, pattern) }
-	s := startServed(t, dir)
+	s := startServed(t, dir, args...)
 	if status := s.stream("PUT", "/v1/lists/customers", &rows{to: people}); status != 201 {
 		t.Fatalf("first upload: %d", status)
 	}
@@ -135,7 +140,7 @@ func TestKillKeepsLists(t *testing.T) {
 			close(body.wait)
 		}
 		status := s.killWhen(t, answered, when)
-		s = startServed(t, dir)
+		s = startServed(t, dir, args...)
 		before, asked := s.holdsOff(t, inUse, people)
 		after, _ := s.holdsOff(t, round, people)
 		t.Logf("round %d: answered %d; of %d asked, %d of before and %d of the upload are members", round, status, asked, before, after)
@@ -148,7 +153,7 @@ func TestKillKeepsLists(t *testing.T) {
 		s.keys(t, people)
 	}
 
-	s = killFolding(t, s, dir, inUse, people)
+	s = killFolding(t, s, dir, inUse, people, args...)
 	s.stop(t)
 	if left := files("tmp/*") + files("lists/customers/*.damaged"); left > 0 {
 		t.Errorf("%d files are left behind", left)
@@ -162,7 +167,7 @@ func listFiles(dir, pattern string) int {
 
 // killFolding adds more than is kept in memory, which is folded into new files of
 // both generations, and kills the node meanwhile. It returns the node of after.
-func killFolding(t *testing.T, s *served, dir string, inUse, people int) *served {
+func killFolding(t *testing.T, s *served, dir string, inUse, people int, args ...string) *served {
 	t.Helper()
 	files := func(pattern string) int { return listFiles(dir, pattern) }
 	for round, when := range []func() bool{
@@ -174,7 +179,7 @@ func killFolding(t *testing.T, s *served, dir string, inUse, people int) *served
 		answered := make(chan int, 1)
 		go func() { answered <- s.stream("POST", "/v1/lists/customers/add", &rows{round: round, to: 270_000}) }()
 		status := s.killWhen(t, answered, when)
-		s = startServed(t, dir)
+		s = startServed(t, dir, args...)
 		if before, asked := s.holdsOff(t, inUse, people); before != asked {
 			t.Fatalf("compaction %d: %d of %d members are left", round, before, asked)
 		}

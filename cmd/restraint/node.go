@@ -13,6 +13,7 @@ import (
 
 	"restraint/caps"
 	"restraint/edge"
+	"restraint/edge/atrest"
 	"restraint/edge/identity"
 	"restraint/edge/policy"
 	"restraint/edge/replica"
@@ -35,12 +36,17 @@ func serve(ctx context.Context, cfg Config) (err error) {
 	if err != nil {
 		return err
 	}
+	disk, err := openAtRest(&cfg, log)
+	if err != nil {
+		return err
+	}
 	options, made, err := nodeOptions(&cfg, log)
 	if err != nil {
 		return err
 	}
+	options.AtRest = disk
 	options.Keys, options.Certificates = keys, certificates
-	kept, err := openKeeper(&cfg, options.Secret, made, log)
+	kept, err := openKeeper(&cfg, options.Secret, made, disk, log)
 	if err != nil {
 		return err
 	}
@@ -108,11 +114,18 @@ func lagOf(l *replica.Lag) *edge.Lag {
 
 // openKeeper opens what keeps the counters of a node past its process; nil under the
 // requests' clock, where each replay begins anew.
-func openKeeper(cfg *Config, secret identity.Secret, secretMade bool, log *slog.Logger) (*keeper, error) {
+func openKeeper(cfg *Config, secret identity.Secret, secretMade bool, disk *atrest.Disk, log *slog.Logger) (*keeper, error) {
 	if cfg.RequestClock {
 		return nil, nil
 	}
 	broker := brokerOptions(cfg, log)
+	if len(cfg.NATS.URLs) == 0 {
+		key, err := storeKey(cfg, disk)
+		if err != nil {
+			return nil, err
+		}
+		broker.StoreKey = key
+	}
 	k, err := replica.Open(replica.Options{
 		Dir:           filepath.Join(cfg.Data, "counters"),
 		Fingerprint:   secret.Fingerprint(),
@@ -121,6 +134,7 @@ func openKeeper(cfg *Config, secret identity.Secret, secretMade bool, log *slog.
 		RoutingSeed:   0, // one node has every partition
 		SnapshotEvery: cfg.Snapshot.Every,
 		Broker:        &broker,
+		OpenFile:      keeperFiles(disk),
 		Log:           log,
 	})
 	if err != nil {
@@ -131,9 +145,6 @@ func openKeeper(cfg *Config, secret identity.Secret, secretMade bool, log *slog.
 
 // nodeOptions also says whether this start made the secret.
 func nodeOptions(cfg *Config, log *slog.Logger) (o edge.Options, made bool, err error) {
-	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
-		return o, false, fmt.Errorf("make data directory: %w", err)
-	}
 	secret, made, err := identity.OpenSecret(cfg.SecretFile)
 	if err != nil {
 		return o, false, fmt.Errorf("open secret: %w", err)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -21,11 +22,20 @@ type served struct {
 	lines  chan map[string]any // of its log
 	url    string              // of the admin listener
 	exited chan error
+	said   []string // messages that wait came past
 }
 
 // startServed starts the built program in dir on free ports and waits until it is
 // ready.
 func startServed(t testing.TB, dir string, args ...string) *served {
+	t.Helper()
+	s := launch(t, dir, args...)
+	s.url = "http://" + s.wait(t, "ready")["admin"].(string)
+	return s
+}
+
+// launch starts the built program in dir on free ports.
+func launch(t testing.TB, dir string, args ...string) *served {
 	t.Helper()
 	s := &served{lines: make(chan map[string]any, 1000), exited: make(chan error, 1)}
 	s.cmd = exec.Command(binary, append([]string{"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--drain-wait", "0s"}, args...)...)
@@ -50,25 +60,26 @@ func startServed(t testing.TB, dir string, args ...string) *served {
 		s.exited <- s.cmd.Wait()
 	}()
 	t.Cleanup(func() { s.cmd.Process.Kill() })
-	s.url = "http://" + s.wait(t, "ready")["admin"].(string)
 	return s
 }
 
-// wait returns the next line of the log with that message.
-func (s *served) wait(t testing.TB, msg string) map[string]any {
+// wait returns the next line of the log with one of the messages.
+func (s *served) wait(t testing.TB, msgs ...string) map[string]any {
 	t.Helper()
 	deadline := time.After(20 * time.Second)
 	for {
 		select {
 		case line, open := <-s.lines:
 			if !open {
-				t.Fatalf("the node ended before it said %q", msg)
+				t.Fatalf("the node ended before it said any of %q: %q", msgs, s.said)
 			}
-			if line["msg"] == msg {
+			said, _ := line["msg"].(string)
+			s.said = append(s.said, said)
+			if slices.Contains(msgs, said) {
 				return line
 			}
 		case <-deadline:
-			t.Fatalf("the node did not say %q", msg)
+			t.Fatalf("the node did not say any of %q", msgs)
 		}
 	}
 }

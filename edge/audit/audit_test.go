@@ -47,7 +47,7 @@ func fill(t testing.TB, l *Log, n int) {
 
 func verify(t testing.TB, dir string, heads ...Witness) *Report {
 	t.Helper()
-	r, err := Verify(dir, testKey, "", 1, heads)
+	r, err := Verify(nil, dir, testKey, "", 1, heads)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -74,7 +74,7 @@ func TestNextFileFails(t *testing.T) {
 	if _, err := l.Append(someEntry(1)); !errors.Is(err, syscall.ENOSPC) {
 		t.Fatal(err)
 	}
-	l.create = createFile
+	l.create = l.createFile
 	fill(t, l, 2)
 	r := verify(t, dir, head(t, l))
 	r.good(t, 5)

@@ -22,6 +22,9 @@
 // the other nodes' disks, an auditor) proves that entries 1 to 41 are as they were, also
 // against who has both keys, and says how many are missing from a log that is shorter.
 //
+// Options.Open may encrypt the files. The chain is over the entries themselves, so it holds
+// either way; Verify and ReadDir are given what opens them.
+//
 // Writing. An entry is on disk (fsync) when Append returns. Entries that are appended
 // while another is being written share one write and one fsync. What a process that died
 // left of a line is set aside in a file of its own at the next start, and an entry says so.

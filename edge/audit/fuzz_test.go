@@ -43,7 +43,7 @@ func FuzzVerify(f *testing.F) {
 		if err := os.WriteFile(logPath(dir, 1), text, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		r, err := Verify(dir, testKey, "", 1, []Witness{last})
+		r, err := Verify(nil, dir, testKey, "", 1, []Witness{last})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,11 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"time"
-
-	"restraint/edge/durable"
 )
 
 // Head says which entry was the last of a node's log at a time, signed by the log. Who
@@ -73,14 +70,14 @@ func (s signer) sign(h *Head) {
 const signerFile = "signing.key"
 
 // openSigner reads the log's private key, or makes one.
-func openSigner(dir string) (s signer, err error) {
+func openSigner(open Opener, dir string) (s signer, err error) {
 	name := filepath.Join(dir, signerFile)
-	seed, err := os.ReadFile(name)
+	seed, err := open.readFile(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		seed = make([]byte, ed25519.SeedSize)
 		_, _ = rand.Read(seed) // never fails; it ends the process instead
-		if err := durable.Write(name, seed); err != nil {
+		if err := open.writeFile(name, seed); err != nil {
 			return s, fmt.Errorf("make the signing key of the audit record: %w", err)
 		}
 	case err != nil:

@@ -17,7 +17,7 @@ func someHeads(t testing.TB, n int, seed uint64) (hs Heads) {
 	signers := make([]signer, 2)
 	for i := range signers {
 		var err error
-		if signers[i], err = openSigner(t.TempDir()); err != nil {
+		if signers[i], err = openSigner(nil, t.TempDir()); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -20,6 +20,8 @@ type Options struct {
 	Key [32]byte
 	// FileBytes is the size after which the next file begins; 0: 16 MiB.
 	FileBytes int64
+	// Open opens the files; nil: os.OpenFile.
+	Open Opener
 	// Now is the wall clock; nil: time.Now.
 	Now func() time.Time
 }
@@ -201,8 +203,8 @@ func (l *Log) put(text []byte, size int64) error {
 
 // createFile makes the next file. One that a process left there without an entry in it
 // is taken over.
-func createFile(path string) (file, error) {
-	return os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+func (l *Log) createFile(path string) (file, error) {
+	return l.o.Open.open(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
 }
 
 // Tip is the number and the mac of the newest entry on disk.

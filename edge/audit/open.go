@@ -10,8 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
-
-	"restraint/edge/durable"
 )
 
 // Open opens the log of a folder, or begins one. What a process that died left of an
@@ -31,9 +29,10 @@ func Open(o Options) (*Log, error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder of the audit record: %w", err)
 	}
-	l := &Log{o: o, batch: newBatch(), create: createFile}
+	l := &Log{o: o, batch: newBatch()}
+	l.create = l.createFile
 	var err error
-	if l.signer, err = openSigner(o.Dir); err != nil {
+	if l.signer, err = openSigner(o.Open, o.Dir); err != nil {
 		return nil, err
 	}
 	files, err := logFiles(o.Dir)
@@ -54,7 +53,7 @@ func (l *Log) resume(files []logFile) error {
 	whole := true
 	for i := len(files) - 1; i >= 0 && whole; i-- {
 		f := &files[i]
-		text, err := os.ReadFile(f.path)
+		text, err := l.o.Open.readFile(f.path)
 		if err != nil {
 			return err
 		}
@@ -62,7 +61,7 @@ func (l *Log) resume(files []logFile) error {
 			continue // a process died before its first entry
 		}
 		found := l.scan(f, text)
-		if l.file, err = os.OpenFile(f.path, os.O_RDWR, 0); err != nil {
+		if l.file, err = l.o.Open.open(f.path, os.O_RDWR); err != nil {
 			return err
 		}
 		l.path, l.tip = f.path, found.tip
@@ -102,7 +101,7 @@ func (l *Log) Names(key string) bool {
 	mark := []byte(`"signing_key":"` + key + `"`)
 	for i := range files {
 		at := (len(files) - i) % len(files) // the first, then from the newest
-		text, err := os.ReadFile(files[at].path)
+		text, err := l.o.Open.readFile(files[at].path)
 		if err == nil && bytes.Contains(text, mark) {
 			return true
 		}
@@ -173,7 +172,7 @@ func (l *Log) mend(s scanned, text []byte) error {
 	}
 	sum := sha256.Sum256(s.torn)
 	name := fmt.Sprintf("%s.torn-%x", strings.TrimSuffix(filepath.Base(l.path), ".jsonl"), sum[:4])
-	err := durable.Write(filepath.Join(l.o.Dir, name), s.torn)
+	err := l.o.Open.writeFile(filepath.Join(l.o.Dir, name), s.torn)
 	if err == nil {
 		err = l.file.Truncate(s.size)
 	}

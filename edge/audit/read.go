@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strconv"
 	"time"
 )
@@ -34,16 +33,16 @@ func (l *Log) Read(from From, limit, most int) (lines Lines, err error) {
 	l.mu.Lock()
 	newest, size := l.path, l.tip.size
 	l.mu.Unlock()
-	return readFiles(l.o.Dir, newest, size, from, limit, most)
+	return readFiles(l.o.Open, l.o.Dir, newest, size, from, limit, most)
 }
 
 // ReadDir is Read of the log in a folder, which a node may have open.
-func ReadDir(dir string, from From, limit, most int) (Lines, error) {
-	return readFiles(dir, "", 0, from, limit, most)
+func ReadDir(open Opener, dir string, from From, limit, most int) (Lines, error) {
+	return readFiles(open, dir, "", 0, from, limit, most)
 }
 
 // readFiles reads up to the size of the newest file, where that is named.
-func readFiles(dir, newest string, end int64, from From, limit, most int) (lines Lines, err error) {
+func readFiles(open Opener, dir, newest string, end int64, from From, limit, most int) (lines Lines, err error) {
 	files, err := logFiles(dir)
 	if err != nil {
 		return lines, err
@@ -56,7 +55,7 @@ func readFiles(dir, newest string, end int64, from From, limit, most int) (lines
 		if files[i].path == newest {
 			size = end
 		}
-		done, err := lines.read(&files[i], size, from, limit, most)
+		done, err := lines.read(open, &files[i], size, from, limit, most)
 		if err != nil || done {
 			return lines, err
 		}
@@ -68,15 +67,15 @@ func readFiles(dir, newest string, end int64, from From, limit, most int) (lines
 }
 
 // read reads one file, of which size bytes count; below 0: all of it.
-func (lines *Lines) read(f *logFile, size int64, from From, limit, most int) (done bool, err error) {
-	r, err := os.Open(f.path)
+func (lines *Lines) read(open Opener, f *logFile, size int64, from From, limit, most int) (done bool, err error) {
+	r, content, err := open.openToRead(f.path)
 	if err != nil {
 		return false, fmt.Errorf("read the audit record: %w", err)
 	}
 	defer func() { _ = r.Close() }() // nothing was written
-	var whole io.Reader = r
+	var whole io.Reader = content
 	if size >= 0 {
-		whole = io.LimitReader(r, size)
+		whole = io.LimitReader(content, size)
 	}
 	scanner := bufio.NewScanner(whole)
 	scanner.Buffer(make([]byte, 0, MaxLine+1), MaxLine+1)

@@ -206,7 +206,7 @@ func forge(text *[]byte, key [32]byte) {
 func TestWrongSecret(t *testing.T) {
 	dir := t.TempDir()
 	written(t, dir)
-	r, err := Verify(dir, [32]byte{4}, "", 1, nil)
+	r, err := Verify(nil, dir, [32]byte{4}, "", 1, nil)
 	if err != nil || r.FaultsTotal != 12 || r.Faults[0].Seq != 1 || !strings.Contains(r.Faults[0].What, "under another secret") {
 		t.Errorf("%v %v", r.Faults, err)
 	}
@@ -220,18 +220,18 @@ func TestVerifyFrom(t *testing.T) {
 	if err != nil || os.Remove(files[0].path) != nil {
 		t.Fatal(err)
 	}
-	r, err := Verify(dir, testKey, "", files[1].first, nil)
+	r, err := Verify(nil, dir, testKey, "", files[1].first, nil)
 	if err != nil || r.FaultsTotal != 0 || r.First != files[1].first || r.Last != 12 {
 		t.Errorf("%+v %v", r, err)
 	}
-	if r, err := Verify(dir, testKey, "", files[1].first+1, nil); err != nil || r.FaultsTotal == 0 || !strings.Contains(r.Faults[0].What, "meant to begin") {
+	if r, err := Verify(nil, dir, testKey, "", files[1].first+1, nil); err != nil || r.FaultsTotal == 0 || !strings.Contains(r.Faults[0].What, "meant to begin") {
 		t.Errorf("%+v %v", r, err)
 	}
 	_ = heads
 }
 
 func TestVerifyUnreadable(t *testing.T) {
-	if _, err := Verify(filepath.Join(t.TempDir(), "none"), testKey, "", 1, nil); !errors.Is(err, os.ErrNotExist) {
+	if _, err := Verify(nil, filepath.Join(t.TempDir(), "none"), testKey, "", 1, nil); !errors.Is(err, os.ErrNotExist) {
 		t.Error(err)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -72,7 +71,7 @@ const MaxFaults = 20
 // the number of the entry that the log is meant to begin with: 1, unless older files were
 // taken away on purpose. An error says that a file could not be
 // read; what is wrong with the entries is in the report.
-func Verify(dir string, key [32]byte, node string, first uint64, heads []Witness) (*Report, error) {
+func Verify(open Opener, dir string, key [32]byte, node string, first uint64, heads []Witness) (*Report, error) {
 	files, err := logFiles(dir)
 	if err != nil {
 		return nil, err
@@ -83,7 +82,7 @@ func Verify(dir string, key [32]byte, node string, first uint64, heads []Witness
 	}
 	given := len(heads)
 	for i := range files {
-		if err := v.file(&files[i]); err != nil {
+		if err := v.file(open, &files[i]); err != nil {
 			return nil, err
 		}
 	}
@@ -129,15 +128,15 @@ func (v *verifier) fault(file string, line int, seq uint64, what string) {
 	}
 }
 
-func (v *verifier) file(f *logFile) error {
-	r, err := os.Open(f.path)
+func (v *verifier) file(open Opener, f *logFile) error {
+	r, content, err := open.openToRead(f.path)
 	if err != nil {
 		return fmt.Errorf("read the audit record: %w", err)
 	}
 	defer func() { _ = r.Close() }() // nothing was written
 	v.Files++
 	name, number := filepath.Base(f.path), 0
-	reader := bufio.NewReaderSize(r, MaxLine+1)
+	reader := bufio.NewReaderSize(content, MaxLine+1)
 	for {
 		line, err := reader.ReadSlice('\n')
 		number++

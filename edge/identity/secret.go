@@ -110,38 +110,47 @@ func OpenSecret(path string) (s Secret, made bool, err error) {
 // ReadSecret is OpenSecret for a file that is there: it makes none, and wraps
 // fs.ErrNotExist.
 func ReadSecret(path string) (Secret, error) {
-	// Looked at before opening as well: opening a pipe would wait for a writer.
-	info, err := os.Stat(path)
-	if err != nil {
-		return Secret{}, fmt.Errorf("read secret file: %w", err)
-	}
-	if !info.Mode().IsRegular() {
-		return Secret{}, fmt.Errorf("read secret file %q: %w", path, ErrSecretFile)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return Secret{}, fmt.Errorf("read secret file: %w", err)
-	}
-	defer func() { _ = f.Close() }() // nothing was written
-	if info, err = f.Stat(); err != nil {
-		return Secret{}, fmt.Errorf("read secret file: %w", err)
-	}
-	if mode := info.Mode().Perm(); mode&openToOthers(info) != 0 {
-		return Secret{}, fmt.Errorf("read secret file %q: %w (mode %#o): chmod 600 %q", path, ErrSecretMode, mode, path)
-	}
-	b, err := io.ReadAll(io.LimitReader(f, maxSecretFile+1))
-	if err != nil {
+	b, err := ReadPrivateFile(path, maxSecretFile)
+	switch {
+	case errors.Is(err, ErrSecretFile), errors.Is(err, ErrSecretMode):
+		return Secret{}, fmt.Errorf("read secret file %q: %w", path, err)
+	case err != nil:
 		return Secret{}, fmt.Errorf("read secret file: %w", err)
 	}
 	s, err := ParseSecretFile(b)
 	if errors.Is(err, ErrSecretSize) {
 		return Secret{}, fmt.Errorf("read secret file %q: %w, it has %d: copy the file of another node, "+
-			"or for a new cluster remove it and a new one is made", path, ErrSecretSize, info.Size())
+			"or for a new cluster remove it and a new one is made", path, ErrSecretSize, len(b))
 	}
 	if err != nil {
 		return Secret{}, fmt.Errorf("read secret file %q: %w: copy the file of another node", path, err)
 	}
 	return s, nil
+}
+
+// ReadPrivateFile reads a file that is a secret, and no more than one byte over most of it.
+// It wraps ErrSecretFile, ErrSecretMode, or what the disk says.
+func ReadPrivateFile(path string, most int64) ([]byte, error) {
+	// Looked at before opening as well: opening a pipe would wait for a writer.
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, ErrSecretFile
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }() // nothing was written
+	if info, err = f.Stat(); err != nil {
+		return nil, err
+	}
+	if mode := info.Mode().Perm(); mode&openToOthers(info) != 0 {
+		return nil, fmt.Errorf("%w (mode %#o): chmod 600 %q", ErrSecretMode, mode, path)
+	}
+	return io.ReadAll(io.LimitReader(f, most+1))
 }
 
 // openToOthers are the rights that nobody but its owner may have on a secret. The group

@@ -37,6 +37,9 @@ type BrokerOptions struct {
 	// embedded server is given it. What a server acknowledged within it can go with the power, also after a clean stop, so the outbox keeps
 	// a change for twice as long and some more (see Options.BrokerSync). From 100 ms to 10 minutes. Default: 10 seconds.
 	SyncInterval time.Duration
+	// StoreKey encrypts the store of the embedded server, which never changes it; a store that is not encrypted is, when it starts. "": it is
+	// not encrypted.
+	StoreKey string
 	// AcceptGaps are names of gaps, as StreamStats.GapName gives them, that this node goes on without: no node has what is missing.
 	AcceptGaps []string
 	// Log receives changes of state.

@@ -167,7 +167,7 @@ func (c *copier) copy(ctx context.Context, kv jetstream.KeyValue) error {
 	if err != nil || len(files.names) == 0 {
 		return err
 	}
-	f, err := os.Open(filepath.Join(c.keeper.snapshotDir(), files.names[len(files.names)-1]))
+	f, err := c.keeper.files.open(filepath.Join(c.keeper.snapshotDir(), files.names[len(files.names)-1]), os.O_RDONLY)
 	if err != nil {
 		return err // replaced by the next one meanwhile
 	}
@@ -201,7 +201,7 @@ func (c *copier) copy(ctx context.Context, kv jetstream.KeyValue) error {
 	if err := c.dropOld(ctx, objects, kv); err != nil {
 		return err
 	}
-	if err := putParts(ctx, objects, m.Object, f, m.Bytes); err != nil {
+	if err := putParts(ctx, objects, m.Object, io.NewSectionReader(f, 0, m.Bytes), m.Bytes); err != nil {
 		return err
 	}
 	value, err := json.Marshal(&m)

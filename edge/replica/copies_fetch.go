@@ -101,7 +101,7 @@ func (c *copier) fetchOne(ctx context.Context, m *manifest, s *caps.Store) error
 		return err
 	}
 	path := filepath.Join(c.keeper.options.Dir, peerName)
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	f, err := c.keeper.files.open(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
 	if err != nil {
 		return err
 	}

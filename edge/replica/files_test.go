@@ -19,7 +19,7 @@ type testFiles struct {
 
 var errHalf = errors.New("injected fault: half a write")
 
-func (f testFiles) open(name string, flag int) (file, error) {
+func (f testFiles) open(name string, flag int) (File, error) {
 	if flag != os.O_RDONLY { // what reads is not the subject
 		if err := f.hook("open", name, nil); err != nil {
 			return nil, err

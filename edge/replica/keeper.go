@@ -43,6 +43,9 @@ type Options struct {
 	// BrokerSync is after how long the broker's disk has what it acknowledged. Until then the outbox keeps it. Default: twice
 	// Broker.SyncInterval, since a server begins to sync that long after it has ended, and 10 seconds for the syncing itself.
 	BrokerSync time.Duration
+	// OpenFile opens a file of the outbox or a snapshot as os.OpenFile does with mode 0600; a name that ends in .tmp is of one that is given
+	// the name without that when it is whole. Default: os.OpenFile. Another one may encrypt them.
+	OpenFile func(name string, flag int) (File, error)
 	// Log receives changes of state.
 	Log *slog.Logger
 	// Now is the clock. Default: time.Now.
@@ -158,7 +161,7 @@ func (o *Options) defaults() {
 		o.ahead = ahead
 	}
 	if o.files == nil {
-		o.files = disk{}
+		o.files = disk{o.OpenFile}
 	}
 }
 

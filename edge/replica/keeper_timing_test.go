@@ -108,9 +108,16 @@ func benchChanges(n int) []caps.Change {
 
 // Recording a batch of 100 impressions under five scopes: encoding, one write, applying.
 func BenchmarkRecord(b *testing.B) {
-	for _, events := range []int{1, 100} {
-		b.Run(fmt.Sprintf("events=%d", events), func(b *testing.B) {
+	for _, of := range []struct {
+		events    int
+		encrypted bool
+	}{{1, false}, {1, true}, {100, false}, {100, true}} {
+		events := of.events
+		b.Run(fmt.Sprintf("events=%d/encrypted=%t", events, of.encrypted), func(b *testing.B) {
 			o := testOptions(b.TempDir())
+			if of.encrypted {
+				o.OpenFile = encrypted(b, o.Dir)
+			}
 			o.OutboxBytes = 64 << 30
 			k, err := Open(o)
 			if err != nil {
@@ -267,13 +274,20 @@ func BenchmarkSnapshotWrite(b *testing.B) {
 		b.Run(fmt.Sprintf("users=%.0e/counters=20", float64(users)), func(b *testing.B) {
 			s := caps.New(benchOptions(users, 20))
 			benchFill(s, benchKeys(users), 20)
-			dir := b.TempDir()
-			for b.Loop() {
-				w := snapshotWriter{files: disk{}}
-				if err := w.write(dir, snapshotName(1), snapshotFrom{}, s); err != nil {
-					b.Fatal(err)
-				}
-				b.SetBytes(w.bytes)
+			for _, crypt := range []bool{false, true} {
+				b.Run(fmt.Sprintf("encrypted=%t", crypt), func(b *testing.B) {
+					dir := b.TempDir()
+					w := snapshotWriter{files: disk{}}
+					if crypt {
+						w.files = disk{encrypted(b, dir)}
+					}
+					for b.Loop() {
+						if err := w.write(dir, snapshotName(1), snapshotFrom{}, s); err != nil {
+							b.Fatal(err)
+						}
+						b.SetBytes(w.bytes)
+					}
+				})
 			}
 		})
 	}

@@ -41,12 +41,13 @@ type outbox struct {
 
 	mu       sync.Mutex
 	segments []segment // ascending; the last is appended to when active is open
-	active   file      // nil: the next append begins segment next
+	active   File      // nil: the next append begins segment next
 	next     uint32
 	bytes    int64 // of all segments
 	reserved int64
 	turned   bool   // the next batch begins another segment
-	unsynced []file // closed to appends, not yet synced
+	unread   int    // segments that were set aside whole
+	unsynced []File // closed to appends, not yet synced
 	broken   error
 }
 
@@ -75,11 +76,43 @@ func openOutbox(dir string, f files, limit int64, n *notices) (*outbox, error) {
 		if _, err := fmt.Sscanf(info.Name(), "%08x.seg", &number); err != nil || !strings.HasSuffix(info.Name(), ".seg") {
 			continue
 		}
-		o.segments = append(o.segments, segment{number: number, bytes: info.Size(), since: info.ModTime()})
-		o.bytes += info.Size()
+		bytes, err := o.sizeOf(number)
+		if errors.Is(err, ErrUnreadable) {
+			err = o.setFileAside(number, err)
+			o.next = number + 1
+			if err == nil {
+				continue
+			}
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read outbox: %w", err)
+		}
+		o.segments = append(o.segments, segment{number: number, bytes: bytes, since: info.ModTime()})
+		o.bytes += bytes
 		o.next = number + 1
 	}
 	return o, nil
+}
+
+// sizeOf is the length of a segment's content.
+func (o *outbox) sizeOf(number uint32) (int64, error) {
+	f, err := o.files.open(o.path(number), os.O_RDONLY)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
+
+// setFileAside renames a segment of which nothing can be read.
+func (o *outbox) setFileAside(number uint32, why error) error {
+	o.unread++
+	o.notices.add("set aside a segment of the outbox that cannot be read", "file", o.path(number)+".damaged", "error", why.Error())
+	return o.files.rename(o.path(number), o.path(number)+".damaged")
 }
 
 // startAfter makes the next segment one after the position, which a snapshot was taken at: places in it must not come to mean other

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -24,6 +23,7 @@ type replayed struct {
 func (o *outbox) replay(from Position, visit func(batch []byte) error) (r replayed, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	r.damaged = o.unread
 	var buffer []byte
 	for i := range o.segments {
 		s := &o.segments[i]
@@ -129,7 +129,7 @@ func (o *outbox) read(buffer []byte, s *segment) ([]byte, error) {
 	}
 	defer f.Close()
 	buffer = growBy(buffer[:0], int(s.bytes))
-	if _, err := f.ReadAt(buffer, 0); err != nil && !errors.Is(err, io.EOF) {
+	if err := readAt(f, buffer, 0); err != nil {
 		return buffer, fmt.Errorf("read outbox: %w", err)
 	}
 	return buffer, nil

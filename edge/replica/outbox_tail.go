@@ -2,9 +2,7 @@ package replica
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 )
 
@@ -12,7 +10,7 @@ import (
 type tail struct {
 	outbox *outbox
 	at     Position // of the next batch
-	file   file     // the segment that is read; nil: none
+	file   File     // the segment that is read; nil: none
 	number uint32   // its number
 	buffer []byte
 }
@@ -115,7 +113,7 @@ func (t *tail) open(number uint32) error {
 
 func (t *tail) readAt(n int) ([]byte, error) {
 	t.buffer = growBy(t.buffer[:0], n)
-	if _, err := t.file.ReadAt(t.buffer, t.at.offset()); err != nil && !errors.Is(err, io.EOF) {
+	if err := readAt(t.file, t.buffer, t.at.offset()); err != nil {
 		return nil, fmt.Errorf("read outbox: %w", err)
 	}
 	return t.buffer, nil

@@ -116,7 +116,7 @@ type snapshotWriter struct {
 	stopped <-chan struct{} // ends the waiting, not the writing
 	codec   *Codec          // nil: nothing is sealed
 
-	file     file
+	file     File
 	buffer   []byte
 	checksum uint32
 	bytes    int64

@@ -187,6 +187,9 @@ func (k *Keeper) setSnapshotAside(name string, why error) {
 // when the clock is known to be right.
 func (k *Keeper) mergeFile(name string, s *caps.Store) (from snapshotFrom, err error) {
 	f, err := k.files.open(filepath.Join(k.snapshotDir(), name), os.O_RDONLY)
+	if errors.Is(err, ErrUnreadable) {
+		return from, fmt.Errorf("%w: %w", ErrSnapshot, err)
+	}
 	if err != nil {
 		return from, err
 	}

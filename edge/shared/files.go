@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -46,11 +47,14 @@ func (j *Joined) readOne(name string) error {
 	var form []byte
 	err := j.CheckName(name)
 	if err == nil {
-		form, err = j.readFile(name)
-		if err != nil {
+		form, err = j.kind.Files.ReadWhole(j.file(name))
+		var disk *fs.PathError
+		if errors.As(err, &disk) {
 			return err
 		}
-		form, err = j.joinLocked(name, nil, form)
+		if err == nil {
+			form, err = j.joinLocked(name, nil, form)
+		}
 	}
 	if err != nil {
 		j.stats.Refused++
@@ -62,9 +66,12 @@ func (j *Joined) readOne(name string) error {
 	return nil
 }
 
-// readFile reads a file of at most one byte more than a document has.
-func (j *Joined) readFile(name string) ([]byte, error) {
-	f, err := os.Open(j.file(name))
+// asIs are files that nothing is done to.
+type asIs struct{}
+
+// ReadWhole reads a file of at most one byte more than a document has.
+func (asIs) ReadWhole(name string) ([]byte, error) {
+	f, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}
@@ -72,11 +79,14 @@ func (j *Joined) readFile(name string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, MaxBytes+1))
 }
 
+// WriteFile is durable.Write.
+func (asIs) WriteFile(name string, content []byte) error { return durable.Write(name, content) }
+
 func (j *Joined) file(name string) string { return filepath.Join(j.dir, name) }
 
 // writeFile makes doc the file's content, whole or not at all.
 func (j *Joined) writeFile(name string, doc []byte) error {
-	if err := durable.Write(j.file(name), doc); err != nil {
+	if err := j.kind.Files.WriteFile(j.file(name), doc); err != nil {
 		return fmt.Errorf("keep %s: %w", name, err)
 	}
 	return nil

@@ -40,6 +40,16 @@ type Kind struct {
 	// Changed is told of each new form, own or foreign, also of those read at the start,
 	// never concurrently; it may keep it, and must not alter it.
 	Changed func(name string, doc []byte)
+	// Files has the documents; nil: they are files as they are.
+	Files Files
+}
+
+// Files reads and writes small files. An error of reading that is no *fs.PathError says
+// that the content is damaged. Safe for concurrent use.
+type Files interface {
+	ReadWhole(name string) ([]byte, error)
+	// WriteFile writes a file whole or not at all, to disk.
+	WriteFile(name string, content []byte) error
 }
 
 // Joined are the joined documents of one kind: small named documents of which every
@@ -83,6 +93,9 @@ type Stats struct {
 // OpenJoined reads the documents of a kind from dir, which it makes when it is missing.
 // Without a store the node is alone.
 func OpenJoined(dir string, kind Kind, store Store, log *slog.Logger) (*Joined, error) {
+	if kind.Files == nil {
+		kind.Files = asIs{}
+	}
 	j := &Joined{
 		dir: dir, store: store, log: log, kind: kind, wake: make(chan struct{}, 1),
 		documents: map[string]*document{}, said: map[string][sha256.Size]byte{}, failing: map[string]bool{},

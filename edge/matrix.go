@@ -73,6 +73,7 @@ var matrix = []door{
 	{"/readyz", "GET", open, false},
 	{"/openapi.yaml", "GET", open, false},
 	{"/metrics", "GET", metricsOps, false},
+	{"/v1/snapshot", "GET", access.Ops, false},
 	{"/v1/status", "GET", access.Ops, false},
 	{profilePath, "GET", access.Ops, false},
 	{"/debug/pprof/{profile}", "GET", access.Ops, false},

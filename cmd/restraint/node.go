@@ -106,7 +106,7 @@ func openKeeper(cfg *Config, secret identity.Secret, secretMade bool, log *slog.
 	}
 	broker := brokerOptions(cfg, log)
 	k, err := replica.Open(replica.Options{
-		Dir:           filepath.Join(cfg.Data, "counters"),
+		Dir:           countersDir(cfg.Data),
 		Fingerprint:   secret.Fingerprint(),
 		Seals:         secret.Epochs().Seals(),
 		SecretMade:    secretMade,
@@ -125,6 +125,9 @@ func openKeeper(cfg *Config, secret identity.Secret, secretMade bool, log *slog.
 func nodeOptions(cfg *Config, log *slog.Logger) (o edge.Options, made bool, err error) {
 	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
 		return o, false, fmt.Errorf("make data directory: %w", err)
+	}
+	if err := finishImport(cfg.Data); err != nil {
+		return o, false, err
 	}
 	secret, made, err := identity.OpenSecret(cfg.SecretFile)
 	if err != nil {

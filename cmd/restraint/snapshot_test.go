@@ -1,0 +1,284 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"restraint/edge/audit"
+)
+
+const snapshotPolicy = `
+markets: [{name: all, require: none}]
+sources: [user.id]
+lists:
+  customers: {id: [user.id], source: first_party, basis: contract, exact: true}
+  adds: {id: [user.id], source: first_party, basis: contract}
+  orders: {id: [user.id], items: true, source: first_party, basis: contract}
+dial_back: {window: 24h, min_shown: 2, min_people: 1, hides_per_10k: 1000, factor: 0.5, pause_at: 9000}
+campaigns:
+  shoes: {advertiser: acme, caps: [{per: campaign, limit: 1, within: 24h}], suppress: [customers, adds]}
+  bought: {advertiser: acme, purchased: {item: 90d, lists: [orders]}}
+  annoying: {advertiser: other, caps: [{per: campaign, limit: 10, within: 24h}]}
+`
+
+// held is a node that holds something of every kind, and what it says of it.
+type held struct {
+	*served
+	dir string
+}
+
+func (h held) secret() string { return filepath.Join(h.dir, "data", "secret") }
+
+// fillNode makes a node hold something of every kind.
+func fillNode(t *testing.T, s *served, dir string) held {
+	t.Helper()
+	must := func(want int, method, path, contentType, body string) {
+		t.Helper()
+		if status, answer := s.send(t, method, path, contentType, body); status != want && status != 202 { // 202: the others are asked
+			t.Fatalf("%s %s: %d %s", method, path, status, answer)
+		}
+	}
+	event := func(user, about string) {
+		t.Helper()
+		s.mustAccept(t, fmt.Sprintf(`{"user":{"id":%q},%s}`, user, about))
+	}
+	if status, answer := s.putPolicy(t, snapshotPolicy); status != 200 {
+		t.Fatalf("put policy: %d %s", status, answer)
+	}
+	must(200, "PUT", "/v1/policy?pilot=50", "application/yaml", strings.Replace(snapshotPolicy, "limit: 1,", "limit: 2,", 1))
+	event("full", `"type":"impression","id":"1","campaign":"shoes"`)
+	event("full", `"type":"impression","id":"2","campaign":"shoes"`)
+	event("hid", `"type":"hide","campaign":"shoes"`)
+	event("buyer", `"type":"purchase","advertiser":"acme","item":"sku-1"`)
+	event("d-1", `"type":"impression","campaign":"annoying"`)
+	event("d-2", `"type":"impression","campaign":"annoying"`)
+	event("d-1", `"type":"complaint","campaign":"annoying"`)
+	must(200, "POST", "/v1/users/preferences", "application/json", `{"user":{"id":"out"},"personalisation":false}`)
+	event("gone", `"type":"impression","campaign":"shoes"`)
+	must(200, "POST", "/v1/users/erase", "application/json", `{"user":{"id":"gone"},"keep_opt_out":false}`)
+	must(201, "PUT", "/v1/lists/customers", "text/plain", "c-1\nc-2\nc-3\n")
+	must(200, "PUT", "/v1/lists/customers?force", "text/plain", "c-2\nc-3\nc-4\n")
+	must(200, "POST", "/v1/lists/customers/add", "text/plain", "c-5\n")
+	must(200, "POST", "/v1/lists/customers/remove", "text/plain", "c-2\n")
+	must(200, "POST", "/v1/lists/adds/add", "text/plain", "a-1\n")
+	must(201, "PUT", "/v1/lists/orders?id=user.id&column=u&item_column=i", "text/csv", "u,i\no-1,sku-9\n")
+	return held{s, dir}
+}
+
+// lowered says whether the campaign that somebody complained about is dialled back.
+func (h held) lowered(t *testing.T) bool {
+	t.Helper()
+	_, dialled := h.get(t, "/v1/dial-back")
+	return strings.Contains(dialled, `"level":"lowered"`)
+}
+
+// says is what a node answers to questions about everything that fillNode made, without what time changes.
+func (h held) says(t *testing.T) string {
+	t.Helper()
+	var said []string
+	for _, ask := range []struct{ user, campaign, item string }{
+		{"full", "shoes", ""}, {"hid", "shoes", ""}, {"out", "shoes", ""}, {"new", "shoes", ""}, {"gone", "shoes", ""},
+		{"c-1", "shoes", ""}, {"c-2", "shoes", ""}, {"c-3", "shoes", ""}, {"c-4", "shoes", ""}, {"c-5", "shoes", ""}, {"a-1", "shoes", ""},
+		{"buyer", "bought", "sku-1"}, {"buyer", "bought", "sku-2"}, {"o-1", "bought", "sku-9"}, {"o-1", "bought", "sku-8"},
+	} {
+		_, body := h.post(t, "/v1/decide", fmt.Sprintf(`{"user":{"id":%q},"candidates":[{"campaign":%q,"item":%q}]}`, ask.user, ask.campaign, ask.item))
+		var a struct {
+			Policy    int
+			Decisions []struct {
+				Show   bool
+				Reason string
+			}
+		}
+		if err := json.Unmarshal([]byte(body), &a); err != nil || len(a.Decisions) != 1 {
+			t.Fatalf("%s: %v", body, err)
+		}
+		said = append(said, fmt.Sprintf("%s %s %v %s by %d", ask.user, ask.campaign, a.Decisions[0].Show, a.Decisions[0].Reason, a.Policy))
+	}
+	_, pilot := h.get(t, "/v1/policy/pilot")
+	said = append(said, "pilot "+regexp.MustCompile(`"percent":\d+`).FindString(pilot))
+	_, gone := h.post(t, "/v1/users/lookup", `{"user":{"id":"gone"}}`)
+	said = append(said, "gone "+regexp.MustCompile(`"erased_until":\d+`).FindString(gone)+regexp.MustCompile(`"exposures":\[[^\]]*`).FindString(gone))
+	return strings.Join(said, "\n")
+}
+
+// restraint runs the real program.
+func restraint(t *testing.T, args ...string) result {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), binary, args...)
+	var out, errs strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	_ = cmd.Run() // the code says it
+	return result{cmd.ProcessState.ExitCode(), out.String(), errs.String()}
+}
+
+// What a node had acknowledged when an export began is in the file, while events go on; a node made of it decides as the one before, and who was
+// erased stays erased.
+func TestSnapshotRoundTrip(t *testing.T) {
+	dir := t.TempDir()
+	a := fillNode(t, startServed(t, dir, "--node", "edge-1"), dir)
+	untilSo(t, "the campaign is dialled back", func() bool { return a.lowered(t) })
+	var acknowledged atomic.Int64
+	stop := make(chan struct{})
+	var loading sync.WaitGroup
+	for lane := range 2 {
+		loading.Go(func() {
+			for i := lane; ; i += 2 {
+				for _, id := range []string{"1", "2"} { // full under both policies
+					if _, err := a.try("/v1/events", fmt.Sprintf(`{"type":"impression","id":%q,"user":{"id":"load-%d"},"campaign":"shoes"}`, id, i)); err != nil {
+						t.Errorf("event %d: %v", i, err)
+						return
+					}
+				}
+				acknowledged.Add(1)
+				select {
+				case <-stop:
+					return
+				default:
+				}
+			}
+		})
+	}
+	untilSo(t, "some load", func() bool { return acknowledged.Load() > 60 })
+	before := acknowledged.Load()/2 - 1 // of each lane
+	file := filepath.Join(t.TempDir(), "a.snapshot")
+	restraint(t, "snapshot", "export", "--addr", a.url, "--out", file, "--why", "ticket 1").must(t, 0, "edge-1", "SHA-256")
+	close(stop)
+	loading.Wait()
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info, err)
+	}
+	want := a.says(t)
+	for _, line := range []string{"full shoes false cap", "hid shoes false hidden", "out shoes false opted_out", "c-5 shoes false suppressed", "a-1 shoes false suppressed", "buyer bought false purchased", "o-1 bought false purchased", "new shoes true"} {
+		if !strings.Contains(want, line) {
+			t.Fatalf("the test has no effect: %q is not in\n%s", line, want)
+		}
+	}
+	restraint(t, "snapshot", "import", "--data", filepath.Join(dir, "data"), file).must(t, 1, "a node runs with the data folder")
+	a.stop(t)
+	if entries := entriesOf(t, dir); !slices.ContainsFunc(entries, func(e audit.Entry) bool { return e.Action == "snapshot.export" && e.Why == "ticket 1" }) ||
+		!slices.ContainsFunc(entries, func(e audit.Entry) bool { return e.Action == "snapshot.export" && e.Outcome == "done" }) {
+		t.Errorf("the export is not on record: %+v", entries)
+	}
+
+	restraint(t, "snapshot", "verify", file).must(t, 0, "counters", "the file is whole", "not checked")
+	restraint(t, "snapshot", "verify", "--secret-file", a.secret(), file).must(t, 0, "list customers", "3 keys", "list adds", "1 erased", "policy", "version 3", "the file is whole")
+	restraint(t, "snapshot", "import", "--data", filepath.Join(dir, "data"), file).must(t, 2, "holds the state of a node (audit, counters, joined, policies, suppress)")
+
+	other := t.TempDir()
+	restraint(t, "snapshot", "import", "--node", "edge-1", "--data", filepath.Join(other, "data"), "--secret-file", a.secret(), file).must(t, 0, "imported into", "Erasures, opt-outs and hides after")
+	b := held{startServed(t, other, "--node", "edge-1", "--secret-file", a.secret()), other}
+	if got := b.says(t); got != want {
+		t.Errorf("imported:\n%s\nexported:\n%s", got, want)
+	}
+	for i := range before {
+		if _, body := b.post(t, "/v1/decide", fmt.Sprintf(`{"user":{"id":"load-%d"},"candidates":[{"campaign":"shoes"}]}`, i)); !strings.Contains(body, `"cap"`) {
+			t.Fatalf("%d was acknowledged before the export began, and is not in it: %s", i, body)
+		}
+	}
+	b.mustAccept(t, `{"type":"impression","id":"old","user":{"id":"gone"},"campaign":"shoes"}`) // within the skew of the erasure
+	if got := b.says(t); got != want {
+		t.Errorf("somebody erased is back:\n%s", got)
+	}
+	if !b.lowered(t) {
+		t.Error("a campaign that was dialled back is not")
+	}
+	// Of rows of few people nothing is told; enough have been asked about by now.
+	if _, report := b.get(t, "/v1/report"); !strings.Contains(report, `"hides":1,`) {
+		t.Errorf("the report has lost what was counted: %s", report)
+	}
+	b.stop(t)
+	if entries := entriesOf(t, other); entries[1].Action != "snapshot.import" || entries[1].Who.By != "command" || entries[1].After["from_node"] != "edge-1" {
+		t.Errorf("the import is not on record: %+v", entries[1])
+	}
+	inProcess(t, nil, "", "audit", "verify", "--data", filepath.Join(other, "data"), "--audit-key", auditKeyOf(t, a.secret())).must(t, 0, "the record is whole")
+}
+
+// auditKeyOf is a file with the key of the record.
+func auditKeyOf(t *testing.T, secret string) string {
+	t.Helper()
+	r := inProcess(t, map[string]string{"RESTRAINT_SECRET_FILE": secret}, "", "audit", "key")
+	r.must(t, 0)
+	return writeFile(t, "audit.key", r.stdout)
+}
+
+// In a cluster of new streams the imported node is first, and one that joins later with nothing has all of it, whether the file is of a node that was alone or one of several.
+func TestSnapshotIntoCluster(t *testing.T) {
+	for _, from := range []string{"alone", "cluster"} {
+		t.Run(from, func(t *testing.T) {
+			dir, args := t.TempDir(), []string{"--node", "a"}
+			if from == "cluster" {
+				url, _ := startNats(t)
+				args = append(args, "--nats-urls", url)
+			}
+			a := fillNode(t, startServed(t, dir, args...), dir)
+			want, file := a.says(t), filepath.Join(t.TempDir(), "a.snapshot")
+			restraint(t, "snapshot", "export", "--addr", a.url, "--out", file).must(t, 0)
+			a.stop(t)
+
+			url, _ := startNats(t) // with empty stores
+			first, second := t.TempDir(), t.TempDir()
+			restraint(t, "snapshot", "import", "--node", "a", "--data", filepath.Join(first, "data"), "--secret-file", a.secret(), "--nats-urls", url, file).must(t, 0)
+			b := held{startServed(t, first, "--node", "a", "--secret-file", a.secret(), "--nats-urls", url), first}
+			if got := b.says(t); got != want {
+				t.Errorf("imported:\n%s\nexported:\n%s", got, want)
+			}
+			c := held{startServed(t, second, "--node", "b", "--secret-file", a.secret(), "--nats-urls", url), second}
+			if got := c.says(t); got != want {
+				t.Errorf("joined later:\n%s\nexported:\n%s", got, want)
+			}
+			if _, ready := c.get(t, "/readyz"); strings.Contains(ready, "upload it again") {
+				t.Errorf("%s", ready)
+			}
+			// What happens from here on, on one, is known to the other.
+			if status, answer := c.send(t, "POST", "/v1/lists/customers/remove", "text/plain", "c-5\n"); status != 200 {
+				t.Fatalf("%d %s", status, answer)
+			}
+			untilAll(t, []*served{b.served, c.served}, `{"user":{"id":"c-5"},"candidates":[{"campaign":"shoes"}]}`, "")
+			b.stop(t)
+			c.stop(t)
+		})
+	}
+}
+
+// Where NATS still has its streams, what happened after the export is read from them before the node is ready: who was erased or has opted out since stays so.
+func TestSnapshotThenWhatNATSHas(t *testing.T) {
+	url, _ := startNats(t)
+	dir := t.TempDir()
+	a := fillNode(t, startServed(t, dir, "--node", "a", "--nats-urls", url), dir)
+	file := filepath.Join(t.TempDir(), "a.snapshot")
+	a.mustAccept(t, `{"type":"impression","id":"1","user":{"id":"later"},"campaign":"shoes"}`)
+	restraint(t, "snapshot", "export", "--addr", a.url, "--out", file).must(t, 0)
+	for path, body := range map[string]string{
+		"/v1/users/erase":       `{"user":{"id":"later"},"keep_opt_out":false}`,
+		"/v1/users/preferences": `{"user":{"id":"new"},"personalisation":false}`,
+	} {
+		if status, answer := a.post(t, path, body); status != 200 && status != 202 {
+			t.Fatalf("%s: %d %s", path, status, answer)
+		}
+	}
+	if status, answer := a.send(t, "POST", "/v1/lists/customers/add", "text/plain", "c-9\n"); status != 200 {
+		t.Fatalf("%d %s", status, answer)
+	}
+	a.stop(t)
+	other := t.TempDir()
+	restraint(t, "snapshot", "import", "--node", "a2", "--data", filepath.Join(other, "data"), "--secret-file", a.secret(), "--nats-urls", url, file).must(t, 0)
+	b := held{startServed(t, other, "--node", "a2", "--secret-file", a.secret(), "--nats-urls", url), other}
+	said := b.says(t)
+	if !strings.Contains(said, "new shoes false opted_out") {
+		t.Errorf("an opt-out since the export is forgotten:\n%s", said)
+	}
+	if _, later := b.post(t, "/v1/users/lookup", `{"user":{"id":"later"}}`); strings.Contains(later, `"shoes"`) || !strings.Contains(later, `"erased_until"`) {
+		t.Errorf("somebody erased since the export is back: %s", later)
+	}
+	untilAll(t, []*served{b.served}, `{"user":{"id":"c-9"},"candidates":[{"campaign":"shoes"}]}`, "suppressed")
+	b.stop(t)
+}

@@ -158,14 +158,14 @@ func emptyData(data string) error {
 	return nil
 }
 
-// finishImport brings an import to its end whose process died in it.
-func finishImport(data string) (err error) {
-	if !backup.Pending(data) {
+// finishImport brings an import to its end whose process died in it, or removes what it left.
+func finishImport(data string) error {
+	if !backup.Left(data) {
 		return nil
 	}
 	unlock, err := replica.Lock(countersDir(data))
 	if err != nil {
 		return err
 	}
-	return errors.Join(backup.Finish(data), unlock())
+	return errors.Join(backup.Discard(data), backup.Finish(data), unlock())
 }

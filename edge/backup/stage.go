@@ -52,6 +52,12 @@ func Pending(dir string) bool {
 	return err == nil
 }
 
+// Left says that an import of dir began and did not come to its end: there is something to Discard or to Finish.
+func Left(dir string) bool {
+	_, err := os.Lstat(filepath.Join(dir, stageName))
+	return err == nil || Pending(dir)
+}
+
 // Finish moves what a Commit did not. Where there is nothing it does nothing. Nobody else may use the folder.
 func Finish(dir string) error {
 	from := filepath.Join(dir, commitName)

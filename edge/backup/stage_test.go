@@ -73,7 +73,10 @@ func TestDeathAtAnyStep(t *testing.T) {
 	if err := Finish(dir); err != nil || Pending(dir) {
 		t.Errorf("%v", err)
 	}
-	if err := Discard(dir); err != nil {
+	if !Left(dir) {
+		t.Error("nothing is left")
+	}
+	if err := Discard(dir); err != nil || Left(dir) {
 		t.Error(err)
 	}
 	if got := tree(t, dir); got != "counters/lock=1 secret=s" {

@@ -86,9 +86,21 @@ func (h held) says(t *testing.T) string {
 	t.Helper()
 	var said []string
 	for _, ask := range []struct{ user, campaign, item string }{
-		{"full", "shoes", ""}, {"hid", "shoes", ""}, {"out", "shoes", ""}, {"new", "shoes", ""}, {"gone", "shoes", ""},
-		{"c-1", "shoes", ""}, {"c-2", "shoes", ""}, {"c-3", "shoes", ""}, {"c-4", "shoes", ""}, {"c-5", "shoes", ""}, {"a-1", "shoes", ""},
-		{"buyer", "bought", "sku-1"}, {"buyer", "bought", "sku-2"}, {"o-1", "bought", "sku-9"}, {"o-1", "bought", "sku-8"},
+		{"full", "shoes", ""},
+		{"hid", "shoes", ""},
+		{"out", "shoes", ""},
+		{"new", "shoes", ""},
+		{"gone", "shoes", ""},
+		{"c-1", "shoes", ""},
+		{"c-2", "shoes", ""},
+		{"c-3", "shoes", ""},
+		{"c-4", "shoes", ""},
+		{"c-5", "shoes", ""},
+		{"a-1", "shoes", ""},
+		{"buyer", "bought", "sku-1"},
+		{"buyer", "bought", "sku-2"},
+		{"o-1", "bought", "sku-9"},
+		{"o-1", "bought", "sku-8"},
 	} {
 		_, body := h.post(t, "/v1/decide", fmt.Sprintf(`{"user":{"id":%q},"candidates":[{"campaign":%q,"item":%q}]}`, ask.user, ask.campaign, ask.item))
 		var a struct {

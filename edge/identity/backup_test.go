@@ -28,7 +28,7 @@ func TestBackupKey(t *testing.T) {
 	if len(keys) != 5 {
 		t.Errorf("%d keys, not 5", len(keys))
 	}
-	if key(s, "a") != key(s, "a") {
+	if first := key(s, "a"); first != key(s, "a") {
 		t.Error("the key differs from call to call")
 	}
 	if _, err := s.BackupKey(other.Fingerprint(), []byte("a")); !errors.Is(err, ErrEpoch) {

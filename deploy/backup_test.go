@@ -127,10 +127,11 @@ func (k *kept) page(word string) (said string) {
 func TestRestore(t *testing.T) {
 	for _, c := range []struct {
 		name           string
-		cluster, empty bool // NATS of its own, which is empty after the restore
+		cluster, empty bool // NATS of its own, or what there is of it is empty after the restore
 		lost           bool // what was refused after the export
 	}{
-		{"embedded", false, false, true},
+		{"embedded", false, true, true},
+		{"embedded, NATS as it was", false, false, false},
 		{"NATS as it was", true, false, false},
 		{"NATS is empty", true, true, true},
 	} {
@@ -153,10 +154,15 @@ func TestRestore(t *testing.T) {
 			}
 			if c.empty {
 				k.shell("rm -rf nats")
+			} else if !c.cluster {
+				k.shell("mv data/nats kept")
 			}
 			k.server()
 			if said := k.page("snapshot import"); !strings.Contains(said, "Erasures, opt-outs and hides after") {
 				t.Error(said)
+			}
+			if !c.empty && !c.cluster {
+				k.shell("mv kept data/nats")
 			}
 			k.node()
 			for user, want := range map[string]string{"u-shown": `"reason":"cap"`, "u-hid": `"reason":"hidden"`} {

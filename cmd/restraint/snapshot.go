@@ -44,7 +44,7 @@ func backupFault(name string, err error) error {
 
 // printHead prints what a backup is of.
 func printHead(t *table, h *backup.Head, now time.Time) {
-	t.row("taken", fmt.Sprintf("%s, %s ago", h.Taken.UTC().Format(time.RFC3339), roughTime(now.Sub(h.Taken))))
+	t.row("taken", fmt.Sprintf("%s, %s ago", h.Taken.UTC().Format(time.RFC3339), roughTime(max(0, now.Sub(h.Taken)))))
 	t.row("of", fmt.Sprintf("node %s, program %s", h.Node, h.Program))
 	needs := h.Fingerprint
 	if h.Epoch != h.Fingerprint {
@@ -62,12 +62,12 @@ func printBackup(w io.Writer, b *edge.Backup, now time.Time) error {
 	t := newTable(w)
 	printHead(t, &b.Head, now)
 	c := &b.Counters
-	t.row("users", fmt.Sprintf("%s, with %s counters of %s exposures", number(c.Users), number(c.Counters), number(c.Exposures)))
+	t.row("users", fmt.Sprintf("%s, with %s counters and %s exposures in them", number(c.Users), number(c.Counters), number(c.Exposures)))
 	if c.Oldest != 0 {
 		at := func(s caps.Second) string { return time.Unix(int64(s), 0).UTC().Format(time.RFC3339) }
 		t.row("exposures", "from "+at(c.Oldest)+" to "+at(c.Newest))
 	}
-	t.row("refusals", fmt.Sprintf("of %s users: %s choices, %s purchases, %s erased", number(c.RefusalUsers), number(c.Choices), number(c.Purchases), number(c.Erasures)))
+	t.row("refusals", fmt.Sprintf("users %s, choices %s, purchases %s, erased %s", number(c.RefusalUsers), number(c.Choices), number(c.Purchases), number(c.Erasures)))
 	policy := fmt.Sprintf("version %d, and %s", b.Policy, plural(b.Policies-1, "older version"))
 	if b.Pilot {
 		policy += "; it is tried out on some people"
@@ -81,13 +81,13 @@ func printBackup(w io.Writer, b *edge.Backup, now time.Time) error {
 		l := &b.Lists[i]
 		said := "never uploaded"
 		if l.Generation != 0 {
-			said = fmt.Sprintf("generation %d, %s keys", l.Generation, number(l.Keys))
+			said = fmt.Sprintf("generation %d, %s", l.Generation, plural(int(l.Keys), "key"))
 		}
 		if l.Uploaded != 0 {
 			said += ", uploaded " + time.Unix(int64(l.Uploaded), 0).UTC().Format(time.RFC3339)
 		}
 		if l.Changes != 0 {
-			said += ", " + number(l.Changes) + " keys changed since"
+			said += ", " + plural(int(l.Changes), "key") + " changed since"
 		}
 		if l.Previous != 0 {
 			said += fmt.Sprintf(", and generation %d before it", l.Previous)

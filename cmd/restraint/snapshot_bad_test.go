@@ -15,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"restraint/edge/backup"
 )
@@ -306,4 +307,34 @@ func TestExportToStandardOutput(t *testing.T) {
 		t.Errorf("%d bytes, not %d", len(r.stdout), len(whole))
 	}
 	inProcess(t, nil, r.stdout, "snapshot", "verify", "--secret-file", secret, "-").must(t, 0, "the file is whole")
+
+	var stdout, stderr strings.Builder // on a terminal
+	code := run(t.Context(), &process{
+		args: []string{"snapshot", "export", "--addr", node.URL, "--out", filepath.Join(t.TempDir(), "x")}, lookup: func(string) (string, bool) { return "", false },
+		stdin: strings.NewReader(""), stdout: &stdout, stderr: &stderr, terminal: true, now: time.Now,
+	})
+	if size := roughSize(int64(len(whole))); code != 0 || !strings.Contains(stderr.String(), "\r"+size) {
+		t.Errorf("exit %d, and the bar does not say %s: %q", code, size, stderr.String())
+	}
+}
+
+// A node that was not ready says so in the file, and whoever exports or verifies it is told.
+func TestSnapshotOfNodeThatIsNotReady(t *testing.T) {
+	var file bytes.Buffer
+	h := backup.Head{Taken: time.Unix(1_799_999_000, 0), Node: "edge-1", Fingerprint: "0123456789abcdef", Epoch: "0123456789abcdef", NotReady: []string{"stream_events: gap"}}
+	w, err := backup.NewWriter(&file, &h, func([]byte) ([]byte, error) { return make([]byte, 32), nil })
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr, _ := fakeNode(t, 200, "application/octet-stream", file.String())
+	out := filepath.Join(t.TempDir(), "a.snapshot")
+	r := inProcess(t, nil, "", "snapshot", "export", "--addr", addr, "--out", out)
+	r.must(t, 0, "16m 40s ago")
+	if !strings.Contains(r.stderr, "may lack something: stream_events: gap") {
+		t.Errorf("no warning: %s", r.stderr)
+	}
+	inProcess(t, nil, "", "snapshot", "verify", out).must(t, 0, "NOT READY", "stream_events: gap")
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -23,9 +24,10 @@ lists:
   customers: {id: [user.id], source: first_party, basis: contract, exact: true}
   adds: {id: [user.id], source: first_party, basis: contract}
   orders: {id: [user.id], items: true, source: first_party, basis: contract}
+  deleted: {id: [user.id], source: first_party, basis: contract}
 dial_back: {window: 24h, min_shown: 2, min_people: 1, hides_per_10k: 1000, factor: 0.5, pause_at: 9000}
 campaigns:
-  shoes: {advertiser: acme, caps: [{per: campaign, limit: 1, within: 24h}], suppress: [customers, adds]}
+  shoes: {advertiser: acme, caps: [{per: campaign, limit: 1, within: 24h}], suppress: [customers, adds, deleted]}
   bought: {advertiser: acme, purchased: {item: 90d, lists: [orders]}}
   annoying: {advertiser: other, caps: [{per: campaign, limit: 10, within: 24h}]}
 `
@@ -69,6 +71,8 @@ func fillNode(t *testing.T, s *served, dir string) held {
 	must(200, "PUT", "/v1/lists/customers?force", "text/plain", "c-2\nc-3\nc-4\n")
 	must(200, "POST", "/v1/lists/customers/add", "text/plain", "c-5\n")
 	must(200, "POST", "/v1/lists/customers/remove", "text/plain", "c-2\n")
+	must(201, "PUT", "/v1/lists/deleted", "text/plain", "x-1\n")
+	must(204, "DELETE", "/v1/lists/deleted", "", "")
 	must(200, "POST", "/v1/lists/adds/add", "text/plain", "a-1\n")
 	must(201, "PUT", "/v1/lists/orders?id=user.id&column=u&item_column=i", "text/csv", "u,i\no-1,sku-9\n")
 	return held{s, dir}
@@ -96,7 +100,7 @@ func (h held) says(t *testing.T) string {
 		{"c-3", "shoes", ""},
 		{"c-4", "shoes", ""},
 		{"c-5", "shoes", ""},
-		{"a-1", "shoes", ""},
+		{"a-1", "shoes", ""}, {"x-1", "shoes", ""},
 		{"buyer", "bought", "sku-1"},
 		{"buyer", "bought", "sku-2"},
 		{"o-1", "bought", "sku-9"},
@@ -182,7 +186,7 @@ func TestSnapshotRoundTrip(t *testing.T) {
 	}
 
 	restraint(t, "snapshot", "verify", file).must(t, 0, "counters", "the file is whole", "not checked")
-	restraint(t, "snapshot", "verify", "--secret-file", a.secret(), file).must(t, 0, "list customers", "3 keys", "list adds", "1 erased", "policy", "version 3", "the file is whole")
+	restraint(t, "snapshot", "verify", "--secret-file", a.secret(), file).must(t, 0, "list customers", "3 keys", "list adds", "erased 1", "policy", "version 3", "the file is whole")
 	restraint(t, "snapshot", "import", "--data", filepath.Join(dir, "data"), file).must(t, 2, "holds the state of a node (audit, counters, joined, policies, suppress)")
 
 	other := t.TempDir()
@@ -199,6 +203,12 @@ func TestSnapshotRoundTrip(t *testing.T) {
 	b.mustAccept(t, `{"type":"impression","id":"old","user":{"id":"gone"},"campaign":"shoes"}`) // within the skew of the erasure
 	if got := b.says(t); got != want {
 		t.Errorf("somebody erased is back:\n%s", got)
+	}
+	if status, answer := b.send(t, "POST", "/v1/lists/customers/rollback", "", ""); status != 200 {
+		t.Errorf("roll back: %d %s", status, answer)
+	}
+	if got := b.says(t); !strings.Contains(got, "c-1 shoes false suppressed") || !strings.Contains(got, "c-4 shoes true") || !strings.Contains(got, "c-5 shoes false suppressed") {
+		t.Errorf("rolled back to the upload before, and the changes since apply over it:\n%s", got)
 	}
 	if !b.lowered(t) {
 		t.Error("a campaign that was dialled back is not")
@@ -231,19 +241,37 @@ func TestSnapshotIntoCluster(t *testing.T) {
 				url, _ := startNats(t)
 				args = append(args, "--nats-urls", url)
 			}
+			first := bytes.Repeat([]byte{7}, 32)
+			if from == "alone" { // in a later epoch of its secret
+				if err := os.MkdirAll(filepath.Join(dir, "data"), 0o700); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(filepath.Join(dir, "data", "secret"), first, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				inProcess(t, nil, "", "secret", "rotate", "--secret-file", filepath.Join(dir, "data", "secret")).must(t, 0)
+			}
 			a := fillNode(t, startServed(t, dir, args...), dir)
 			want, file := a.says(t), filepath.Join(t.TempDir(), "a.snapshot")
 			restraint(t, "snapshot", "export", "--addr", a.url, "--out", file).must(t, 0)
 			a.stop(t)
+			if from == "alone" {
+				old := filepath.Join(t.TempDir(), "secret")
+				if err := os.WriteFile(old, first, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				restraint(t, "snapshot", "verify", file).must(t, 0, ", with the epoch ")
+				restraint(t, "snapshot", "import", "--data", filepath.Join(t.TempDir(), "data"), "--secret-file", old, file).must(t, 1, "sealed in an epoch that the secret file does not have")
+			}
 
 			url, _ := startNats(t) // with empty stores
-			first, second := t.TempDir(), t.TempDir()
-			restraint(t, "snapshot", "import", "--node", "a", "--data", filepath.Join(first, "data"), "--secret-file", a.secret(), "--nats-urls", url, file).must(t, 0)
-			b := held{startServed(t, first, "--node", "a", "--secret-file", a.secret(), "--nats-urls", url), first}
+			one, two := t.TempDir(), t.TempDir()
+			restraint(t, "snapshot", "import", "--node", "a", "--data", filepath.Join(one, "data"), "--secret-file", a.secret(), "--nats-urls", url, file).must(t, 0)
+			b := held{startServed(t, one, "--node", "a", "--secret-file", a.secret(), "--nats-urls", url), one}
 			if got := b.says(t); got != want {
 				t.Errorf("imported:\n%s\nexported:\n%s", got, want)
 			}
-			c := held{startServed(t, second, "--node", "b", "--secret-file", a.secret(), "--nats-urls", url), second}
+			c := held{startServed(t, two, "--node", "b", "--secret-file", a.secret(), "--nats-urls", url), two}
 			if got := c.says(t); got != want {
 				t.Errorf("joined later:\n%s\nexported:\n%s", got, want)
 			}

@@ -278,6 +278,9 @@ func TestSnapshotIntoCluster(t *testing.T) {
 			if _, ready := c.get(t, "/readyz"); strings.Contains(ready, "upload it again") {
 				t.Errorf("%s", ready)
 			}
+			if status, answer := b.send(t, "POST", "/v1/lists/customers/rollback", "", ""); status != 409 { // the cluster has the upload in use only
+				t.Errorf("roll back: %d %s", status, answer)
+			}
 			// What happens from here on, on one, is known to the other.
 			if status, answer := c.send(t, "POST", "/v1/lists/customers/remove", "text/plain", "c-5\n"); status != 200 {
 				t.Fatalf("%d %s", status, answer)

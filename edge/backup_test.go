@@ -139,136 +139,173 @@ func TestDamagedListIsNotExported(t *testing.T) {
 	}
 }
 
-// A file of sections that no node writes is refused, though every sum and seal of it is right, and nothing is written outside the folder.
-func TestBackupOfWrongSections(t *testing.T) {
-	n := backedUp(t)
-	secret := secretOf(t, n)
+// backupPart is a section, opened.
+type backupPart struct {
+	kind, name string
+	content    []byte
+}
+
+// openedBackup is a backup taken apart, with which wrong ones are made.
+type openedBackup struct {
+	t      *testing.T
+	secret identity.Secret
+	head   backup.Head
+	parts  []backupPart
+}
+
+func openBackup(t *testing.T, n *node) openedBackup {
+	t.Helper()
 	status, whole := n.do("GET", "/v1/snapshot", "", "")
 	if status != 200 {
 		t.Fatalf("%d %s", status, whole)
 	}
-	type part struct {
-		kind, name string
-		content    []byte
-	}
-	var parts []part
 	r, err := backup.NewReader(bytes.NewReader(whole))
 	if err != nil {
 		t.Fatal(err)
 	}
-	head := r.Head
-	key, err := secret.BackupKey(head.Epoch, head.Salt)
+	b := openedBackup{t: t, secret: secretOf(t, n), head: r.Head}
+	key, err := b.secret.BackupKey(b.head.Epoch, b.head.Salt)
 	if err == nil {
 		err = r.Open(key)
 	}
 	for err == nil {
 		var s backup.Section
 		if s, err = r.Next(); err == nil {
-			content, _ := io.ReadAll(r)
-			parts = append(parts, part{s.Kind, s.Name, content})
+			content, _ := io.ReadAll(r) // its error is that of the next
+			b.parts = append(b.parts, backupPart{s.Kind, s.Name, content})
 		}
 	}
 	if !errors.Is(err, io.EOF) {
 		t.Fatal(err)
 	}
-	written := func(parts []part) []byte {
-		t.Helper()
-		var out bytes.Buffer
-		h := head
-		w, err := backup.NewWriter(&out, &h, func(salt []byte) ([]byte, error) { return secret.BackupKey(h.Epoch, salt) })
-		for i := 0; err == nil && i < len(parts); i++ {
-			var s io.Writer
-			if s, err = w.Section(parts[i].kind, parts[i].name); err == nil {
-				_, err = s.Write(parts[i].content)
-			}
+	return b
+}
+
+// written is a file of parts, with every sum and seal right.
+func (b *openedBackup) written(parts []backupPart) []byte {
+	b.t.Helper()
+	var out bytes.Buffer
+	h := b.head
+	w, err := backup.NewWriter(&out, &h, func(salt []byte) ([]byte, error) { return b.secret.BackupKey(h.Epoch, salt) })
+	for i := 0; err == nil && i < len(parts); i++ {
+		var s io.Writer
+		if s, err = w.Section(parts[i].kind, parts[i].name); err == nil {
+			_, err = s.Write(parts[i].content)
 		}
-		if err == nil {
-			err = w.Close()
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+func (b *openedBackup) options(dir string) edge.BackupOptions {
+	return edge.BackupOptions{Secret: b.secret, Counters: countersOf(b.secret), Dir: dir, Node: "x", Facts: func() audit.Facts { return nil }}
+}
+
+// with are the parts, and another.
+func (b *openedBackup) with(kind, name string, content []byte) []backupPart {
+	return append(b.parts[:len(b.parts):len(b.parts)], backupPart{kind, name, content})
+}
+
+// but are the parts with the content of those of a kind changed; nil: without them.
+func (b *openedBackup) but(kind string, change func(content []byte) []byte) (all []backupPart) {
+	for _, p := range b.parts {
+		if p.kind == kind {
+			p.content = change(bytes.Clone(p.content))
 		}
-		if err != nil {
-			t.Fatal(err)
+		if p.content != nil {
+			all = append(all, p)
 		}
-		return out.Bytes()
 	}
-	find := func(kind string) part {
-		for _, p := range parts {
-			if p.kind == kind {
-				return p
-			}
+	return all
+}
+
+// of is the first part of a kind.
+func (b *openedBackup) of(kind string) backupPart {
+	for _, p := range b.parts {
+		if p.kind == kind {
+			return p
 		}
-		t.Fatalf("there is no section of kind %s", kind)
-		return part{}
 	}
-	but := func(kind string, change func(p part) []part) []part {
-		var all []part
-		for _, p := range parts {
-			if p.kind == kind {
-				all = append(all, change(p)...)
-			} else {
-				all = append(all, p)
-			}
-		}
-		return all
+	b.t.Fatalf("there is no section of kind %s", kind)
+	return backupPart{}
+}
+
+// faultyPolicy is a version that has the sum it states and a text that no node takes.
+func faultyPolicy(content []byte) []byte {
+	var v map[string]any
+	if err := json.Unmarshal(content, &v); err != nil {
+		panic(err)
 	}
-	options := func(dir string) edge.BackupOptions {
-		return edge.BackupOptions{Secret: secret, Counters: countersOf(secret), Dir: dir, Node: "x", Facts: func() audit.Facts { return nil }}
+	text := "campaigns: {a: {purpose: nothing}}"
+	sum := sha256.Sum256([]byte(text))
+	v["text"], v["sha256"] = text, hex.EncodeToString(sum[:])
+	content, _ = json.Marshal(v) // of what was read as JSON
+	return content
+}
+
+func cut(b []byte) []byte { return b[:len(b)-1] }
+
+// A file of sections that no node writes is refused, though every sum and seal of it is right, and nothing is written outside the folder.
+func TestBackupOfWrongSections(t *testing.T) {
+	n := backedUp(t)
+	b := openBackup(t, n)
+	if found, err := readBackup(b.written(b.parts), b.options("")); err != nil || found.Policy != 1 || len(found.Lists) != 1 || found.Lists[0].Keys != 2 || found.Lists[0].Changes != 1 || found.Documents == 0 {
+		t.Fatalf("as it was: %+v, %v", found, err)
 	}
-	if b, err := readBackup(written(parts), options("")); err != nil || b.Policy != 1 || len(b.Lists) != 1 || b.Lists[0].Keys != 2 || b.Lists[0].Changes != 1 || b.Documents == 0 {
-		t.Fatalf("as it was: %+v, %v", b, err)
-	}
-	parts = parts[:len(parts):len(parts)]
-	list, changes, policyPart := find("list"), find("changes"), find("policy")
-	other := bytes.Replace(policyPart.content, []byte("acme"), []byte("acne"), 1)
-	var number map[string]any
-	if err := json.Unmarshal(policyPart.content, &number); err != nil {
-		t.Fatal(err)
-	}
-	number["text"] = "campaigns: {a: {purpose: nothing}}"
-	sum := sha256.Sum256([]byte(number["text"].(string)))
-	number["sha256"] = hex.EncodeToString(sum[:])
-	faulty, _ := json.Marshal(number)
-	same := func(p part, content []byte) []part { return []part{{p.kind, p.name, content}} }
+	none := func([]byte) []byte { return nil }
+	more := func(b []byte) []byte { return append(b, 1, 2) }
+	list, policyPart, counters := b.of("list"), b.of("policy"), b.of("counters")
 	for name, c := range map[string]struct {
-		parts []part
+		parts []backupPart
 		want  error
 	}{
-		"a kind of a later program":   {append(parts, part{"later", "", nil}), backup.ErrVersion},
-		"no counters":                 {but("counters", func(part) []part { return nil }), backup.ErrDamaged},
-		"counters twice":              {but("counters", func(p part) []part { return []part{p, p} }), backup.ErrDamaged},
-		"counters cut":                {but("counters", func(p part) []part { return same(p, p.content[:len(p.content)-1]) }), replica.ErrSnapshot},
-		"more behind the counters":    {but("counters", func(p part) []part { return same(p, append(bytes.Clone(p.content), 0)) }), replica.ErrSnapshot},
-		"a policy of another number":  {append(parts, part{"policy", "00000009", policyPart.content}), backup.ErrDamaged},
-		"a policy of another text":    {but("policy", func(p part) []part { return same(p, other) }), backup.ErrDamaged},
-		"a policy that is none":       {but("policy", func(p part) []part { return same(p, []byte("{")) }), backup.ErrDamaged},
-		"a document elsewhere":        {append(parts, part{"document", "traffic.x/../../../up", []byte("x")}), backup.ErrDamaged},
-		"a document of no kind":       {append(parts, part{"document", "secret", []byte("x")}), backup.ErrDamaged},
-		"a document that is too long": {append(parts, part{"document", "traffic.x", make([]byte, 1<<20)}), backup.ErrDamaged},
-		"a list under another name":   {but("list", func(p part) []part { return []part{{p.kind, "acme", p.content}} }), backup.ErrDamaged},
-		"a list twice":                {but("list", func(p part) []part { return []part{p, p} }), backup.ErrDamaged},
-		"a list cut":                  {but("list", func(p part) []part { return same(p, p.content[:len(p.content)-1]) }), backup.ErrDamaged},
-		"a key of another":            {but("list", func(p part) []part { return same(p, swapped(p.content)) }), backup.ErrDamaged},
-		"a length beyond all":         {but("list", func(p part) []part { return same(p, append([]byte{0xff, 0xff, 0xff, 0xff}, list.content[4:]...)) }), backup.ErrDamaged},
-		"the generation before, late": {append(parts, part{"previous", list.name, list.content}), backup.ErrDamaged},
-		"a change cut":                {but("changes", func(p part) []part { return same(p, changes.content[:len(changes.content)-1]) }), backup.ErrDamaged},
-		"a change that is none":       {but("changes", func(p part) []part { return same(p, swapped(p.content)) }), backup.ErrDamaged},
-		"half a sequence of a change": {but("changes", func(p part) []part { return same(p, append(bytes.Clone(changes.content), 1, 2)) }), backup.ErrDamaged},
-		"a policy that no node takes": {but("policy", func(p part) []part { return same(p, faulty) }), nil},
+		"a kind of a later program":   {b.with("later", "", nil), backup.ErrVersion},
+		"no counters":                 {b.but("counters", none), backup.ErrDamaged},
+		"counters twice":              {b.with("counters", "", counters.content), backup.ErrDamaged},
+		"counters cut":                {b.but("counters", cut), replica.ErrSnapshot},
+		"more behind the counters":    {b.but("counters", more), replica.ErrSnapshot},
+		"a policy of another number":  {b.with("policy", "00000009", policyPart.content), backup.ErrDamaged},
+		"a policy of another text":    {b.but("policy", func(b []byte) []byte { return bytes.Replace(b, []byte("acme"), []byte("acne"), 1) }), backup.ErrDamaged},
+		"a policy that is none":       {b.but("policy", func([]byte) []byte { return []byte("{") }), backup.ErrDamaged},
+		"a policy that no node takes": {b.but("policy", faultyPolicy), nil},
+		"a document elsewhere":        {b.with("document", "traffic.x/../../../up", []byte("x")), backup.ErrDamaged},
+		"a document of no kind":       {b.with("document", "secret", []byte("x")), backup.ErrDamaged},
+		"a document that is too long": {b.with("document", "traffic.x", make([]byte, 1<<20)), backup.ErrDamaged},
+		"a list under another name":   {b.with("list", "acme", list.content), backup.ErrDamaged},
+		"a list twice":                {b.with("list", list.name, list.content), backup.ErrDamaged},
+		"the upload before it, late":  {b.with("previous", list.name, list.content), backup.ErrDamaged},
+		"a list cut":                  {b.but("list", cut), backup.ErrDamaged},
+		"more behind a list":          {b.but("list", more), backup.ErrDamaged},
+		"a key of another":            {b.but("list", swapped), backup.ErrDamaged},
+		"a length beyond all":         {b.but("list", func(b []byte) []byte { return append([]byte{0xff, 0xff, 0xff, 0xff}, b[4:]...) }), backup.ErrDamaged},
+		"a change cut":                {b.but("changes", cut), backup.ErrDamaged},
+		"a change that is none":       {b.but("changes", swapped), backup.ErrDamaged},
+		"half a sequence of a change": {b.but("changes", more), backup.ErrDamaged},
 	} {
-		file := written(c.parts)
-		for _, dir := range []string{"", filepath.Join(t.TempDir(), "in", "here")} {
-			if dir != "" {
-				if err := os.MkdirAll(dir, 0o700); err != nil {
-					t.Fatal(err)
-				}
-			}
-			_, err := readBackup(file, options(dir))
-			if err == nil || c.want != nil && !errors.Is(err, c.want) {
-				t.Errorf("%s, into %q: %v", name, dir, err)
-			}
-			if up, _ := filepath.Glob(filepath.Join(filepath.Dir(filepath.Dir(dir)), "up*")); dir != "" && len(up) > 0 {
-				t.Errorf("%s: it wrote %q", name, up)
-			}
+		b.refused(name, b.written(c.parts), c.want)
+	}
+}
+
+// refused wants a file to be neither right nor imported, with an error that wraps want, if any.
+func (b *openedBackup) refused(name string, file []byte, want error) {
+	b.t.Helper()
+	above := b.t.TempDir()
+	dir := filepath.Join(above, "in", "here")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		b.t.Fatal(err)
+	}
+	for _, into := range []string{"", dir} {
+		if _, err := readBackup(file, b.options(into)); err == nil || want != nil && !errors.Is(err, want) {
+			b.t.Errorf("%s, into %q: %v", name, into, err)
 		}
+	}
+	if found, _ := os.ReadDir(above); len(found) != 1 {
+		b.t.Errorf("%s: it wrote beside the folder: %v", name, found)
 	}
 }
 

@@ -2,12 +2,9 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -17,158 +14,16 @@ import (
 	"restraint/edge/audit"
 )
 
-const snapshotPolicy = `
-markets: [{name: all, require: none}]
-sources: [user.id]
-lists:
-  customers: {id: [user.id], source: first_party, basis: contract, exact: true}
-  adds: {id: [user.id], source: first_party, basis: contract}
-  orders: {id: [user.id], items: true, source: first_party, basis: contract}
-  deleted: {id: [user.id], source: first_party, basis: contract}
-dial_back: {window: 24h, min_shown: 2, min_people: 1, hides_per_10k: 1000, factor: 0.5, pause_at: 9000}
-campaigns:
-  shoes: {advertiser: acme, caps: [{per: campaign, limit: 1, within: 24h}], suppress: [customers, adds, deleted]}
-  bought: {advertiser: acme, purchased: {item: 90d, lists: [orders]}}
-  annoying: {advertiser: other, caps: [{per: campaign, limit: 10, within: 24h}]}
-`
-
-// held is a node that holds something of every kind, and what it says of it.
-type held struct {
-	*served
-	dir string
-}
-
-func (h held) secret() string { return filepath.Join(h.dir, "data", "secret") }
-
-// fillNode makes a node hold something of every kind.
-func fillNode(t *testing.T, s *served, dir string) held {
-	t.Helper()
-	must := func(want int, method, path, contentType, body string) {
-		t.Helper()
-		if status, answer := s.send(t, method, path, contentType, body); status != want && status != 202 { // 202: the others are asked
-			t.Fatalf("%s %s: %d %s", method, path, status, answer)
-		}
-	}
-	event := func(user, about string) {
-		t.Helper()
-		s.mustAccept(t, fmt.Sprintf(`{"user":{"id":%q},%s}`, user, about))
-	}
-	if status, answer := s.putPolicy(t, snapshotPolicy); status != 200 {
-		t.Fatalf("put policy: %d %s", status, answer)
-	}
-	must(200, "PUT", "/v1/policy?pilot=50", "application/yaml", strings.Replace(snapshotPolicy, "limit: 1,", "limit: 2,", 1))
-	event("full", `"type":"impression","id":"1","campaign":"shoes"`)
-	event("full", `"type":"impression","id":"2","campaign":"shoes"`)
-	event("hid", `"type":"hide","campaign":"shoes"`)
-	event("buyer", `"type":"purchase","advertiser":"acme","item":"sku-1"`)
-	event("d-1", `"type":"impression","campaign":"annoying"`)
-	event("d-2", `"type":"impression","campaign":"annoying"`)
-	event("d-1", `"type":"complaint","campaign":"annoying"`)
-	must(200, "POST", "/v1/users/preferences", "application/json", `{"user":{"id":"out"},"personalisation":false}`)
-	event("gone", `"type":"impression","campaign":"shoes"`)
-	must(200, "POST", "/v1/users/erase", "application/json", `{"user":{"id":"gone"},"keep_opt_out":false}`)
-	must(201, "PUT", "/v1/lists/customers", "text/plain", "c-1\nc-2\nc-3\n")
-	must(200, "PUT", "/v1/lists/customers?force", "text/plain", "c-2\nc-3\nc-4\n")
-	must(200, "POST", "/v1/lists/customers/add", "text/plain", "c-5\n")
-	must(200, "POST", "/v1/lists/customers/remove", "text/plain", "c-2\n")
-	must(201, "PUT", "/v1/lists/deleted", "text/plain", "x-1\n")
-	must(204, "DELETE", "/v1/lists/deleted", "", "")
-	must(200, "POST", "/v1/lists/adds/add", "text/plain", "a-1\n")
-	must(201, "PUT", "/v1/lists/orders?id=user.id&column=u&item_column=i", "text/csv", "u,i\no-1,sku-9\n")
-	return held{s, dir}
-}
-
-// lowered says whether the campaign that somebody complained about is dialled back.
-func (h held) lowered(t *testing.T) bool {
-	t.Helper()
-	_, dialled := h.get(t, "/v1/dial-back")
-	return strings.Contains(dialled, `"level":"lowered"`)
-}
-
-// says is what a node answers to questions about everything that fillNode made, without what time changes.
-func (h held) says(t *testing.T) string {
-	t.Helper()
-	var said []string
-	for _, ask := range []struct{ user, campaign, item string }{
-		{"full", "shoes", ""},
-		{"hid", "shoes", ""},
-		{"out", "shoes", ""},
-		{"new", "shoes", ""},
-		{"gone", "shoes", ""},
-		{"c-1", "shoes", ""},
-		{"c-2", "shoes", ""},
-		{"c-3", "shoes", ""},
-		{"c-4", "shoes", ""},
-		{"c-5", "shoes", ""},
-		{"a-1", "shoes", ""}, {"x-1", "shoes", ""},
-		{"buyer", "bought", "sku-1"},
-		{"buyer", "bought", "sku-2"},
-		{"o-1", "bought", "sku-9"},
-		{"o-1", "bought", "sku-8"},
-	} {
-		_, body := h.post(t, "/v1/decide", fmt.Sprintf(`{"user":{"id":%q},"candidates":[{"campaign":%q,"item":%q}]}`, ask.user, ask.campaign, ask.item))
-		var a struct {
-			Policy    int
-			Decisions []struct {
-				Show   bool
-				Reason string
-			}
-		}
-		if err := json.Unmarshal([]byte(body), &a); err != nil || len(a.Decisions) != 1 {
-			t.Fatalf("%s: %v", body, err)
-		}
-		said = append(said, fmt.Sprintf("%s %s %v %s by %d", ask.user, ask.campaign, a.Decisions[0].Show, a.Decisions[0].Reason, a.Policy))
-	}
-	_, pilot := h.get(t, "/v1/policy/pilot")
-	said = append(said, "pilot "+regexp.MustCompile(`"percent":\d+`).FindString(pilot))
-	_, gone := h.post(t, "/v1/users/lookup", `{"user":{"id":"gone"}}`)
-	said = append(said, "gone "+regexp.MustCompile(`"erased_until":\d+`).FindString(gone)+regexp.MustCompile(`"exposures":\[[^\]]*`).FindString(gone))
-	return strings.Join(said, "\n")
-}
-
-// restraint runs the real program.
-func restraint(t *testing.T, args ...string) result {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), binary, args...)
-	var out, errs strings.Builder
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	_ = cmd.Run() // the code says it
-	return result{cmd.ProcessState.ExitCode(), out.String(), errs.String()}
-}
-
 // What a node had acknowledged when an export began is in the file, while events go on; a node made of it decides as the one before, and who was
 // erased stays erased.
 func TestSnapshotRoundTrip(t *testing.T) {
 	dir := t.TempDir()
 	a := fillNode(t, startServed(t, dir, "--node", "edge-1"), dir)
 	untilSo(t, "the campaign is dialled back", func() bool { return a.lowered(t) })
-	var acknowledged atomic.Int64
-	stop := make(chan struct{})
-	var loading sync.WaitGroup
-	for lane := range 2 {
-		loading.Go(func() {
-			for i := lane; ; i += 2 {
-				for _, id := range []string{"1", "2"} { // full under both policies
-					if _, err := a.try("/v1/events", fmt.Sprintf(`{"type":"impression","id":%q,"user":{"id":"load-%d"},"campaign":"shoes"}`, id, i)); err != nil {
-						t.Errorf("event %d: %v", i, err)
-						return
-					}
-				}
-				acknowledged.Add(1)
-				select {
-				case <-stop:
-					return
-				default:
-				}
-			}
-		})
-	}
-	untilSo(t, "some load", func() bool { return acknowledged.Load() > 60 })
-	before := acknowledged.Load()/2 - 1 // of each lane
 	file := filepath.Join(t.TempDir(), "a.snapshot")
-	restraint(t, "snapshot", "export", "--addr", a.url, "--out", file, "--why", "ticket 1").must(t, 0, "edge-1", "SHA-256")
-	close(stop)
-	loading.Wait()
+	acknowledged := a.underLoad(t, func() {
+		restraint(t, "snapshot", "export", "--addr", a.url, "--out", file, "--why", "ticket 1").must(t, 0, "edge-1", "SHA-256")
+	})
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", info, err)
 	}
@@ -189,13 +44,11 @@ func TestSnapshotRoundTrip(t *testing.T) {
 	restraint(t, "snapshot", "verify", "--secret-file", a.secret(), file).must(t, 0, "list customers", "3 keys", "list adds", "erased 1", "policy", "version 3", "the file is whole")
 	restraint(t, "snapshot", "import", "--data", filepath.Join(dir, "data"), file).must(t, 2, "holds the state of a node (audit, counters, joined, policies, suppress)")
 
-	other := t.TempDir()
-	restraint(t, "snapshot", "import", "--node", "edge-1", "--data", filepath.Join(other, "data"), "--secret-file", a.secret(), file).must(t, 0, "imported into", "Erasures, opt-outs and hides after")
-	b := held{startServed(t, other, "--node", "edge-1", "--secret-file", a.secret()), other}
+	b := importedFrom(t, a, file)
 	if got := b.says(t); got != want {
 		t.Errorf("imported:\n%s\nexported:\n%s", got, want)
 	}
-	for i := range before {
+	for i := range acknowledged {
 		if _, body := b.post(t, "/v1/decide", fmt.Sprintf(`{"user":{"id":"load-%d"},"candidates":[{"campaign":"shoes"}]}`, i)); !strings.Contains(body, `"cap"`) {
 			t.Fatalf("%d was acknowledged before the export began, and is not in it: %s", i, body)
 		}
@@ -218,10 +71,51 @@ func TestSnapshotRoundTrip(t *testing.T) {
 		t.Errorf("the report has lost what was counted: %s", report)
 	}
 	b.stop(t)
-	if entries := entriesOf(t, other); entries[1].Action != "snapshot.import" || entries[1].Who.By != "command" || entries[1].After["from_node"] != "edge-1" {
+	if entries := entriesOf(t, b.dir); entries[1].Action != "snapshot.import" || entries[1].Who.By != "command" || entries[1].After["from_node"] != "edge-1" {
 		t.Errorf("the import is not on record: %+v", entries[1])
 	}
-	inProcess(t, nil, "", "audit", "verify", "--data", filepath.Join(other, "data"), "--audit-key", auditKeyOf(t, a.secret())).must(t, 0, "the record is whole")
+	inProcess(t, nil, "", "audit", "verify", "--data", filepath.Join(b.dir, "data"), "--audit-key", auditKeyOf(t, a.secret())).must(t, 0, "the record is whole")
+}
+
+// importedFrom is a node that was made of a file in an empty folder.
+func importedFrom(t *testing.T, a held, file string) held {
+	t.Helper()
+	other := t.TempDir()
+	restraint(t, "snapshot", "import", "--node", "edge-1", "--data", filepath.Join(other, "data"), "--secret-file", a.secret(), file).must(t, 0, "imported into", "Erasures, opt-outs and hides after")
+	return held{startServed(t, other, "--node", "edge-1", "--secret-file", a.secret()), other}
+}
+
+// underLoad calls f while impressions come in, and returns how many people had been reported to be full, and that was acknowledged, before.
+func (h held) underLoad(t *testing.T, f func()) (people int) {
+	t.Helper()
+	var acknowledged [2]atomic.Int64
+	stop := make(chan struct{})
+	var loading sync.WaitGroup
+	for lane := range acknowledged {
+		loading.Go(func() {
+			for i := lane; ; i += len(acknowledged) {
+				for _, id := range []string{"1", "2"} { // full under both policies
+					if _, err := h.try("/v1/events", fmt.Sprintf(`{"type":"impression","id":%q,"user":{"id":"load-%d"},"campaign":"shoes"}`, id, i)); err != nil {
+						t.Errorf("event %d: %v", i, err)
+						return
+					}
+				}
+				acknowledged[lane].Add(1)
+				select {
+				case <-stop:
+					return
+				default:
+				}
+			}
+		})
+	}
+	full := func() int { return len(acknowledged) * int(min(acknowledged[0].Load(), acknowledged[1].Load())) }
+	untilSo(t, "some load", func() bool { return full() > 60 })
+	people = full()
+	f()
+	close(stop)
+	loading.Wait()
+	return people
 }
 
 // auditKeyOf is a file with the key of the record.

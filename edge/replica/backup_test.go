@@ -39,36 +39,12 @@ func TestExport(t *testing.T) {
 				record(t, k, changes...)
 				applyAll(t, want, changes)
 			}
-			begun, stop := make(chan struct{}), make(chan struct{})
-			var recording sync.WaitGroup
-			recording.Go(func() {
-				for i := 0; ; i++ {
-					if err := k.Record([]caps.Change{shownTo(keys[40+i%40], testNow)}); err != nil {
-						t.Error(err)
-					}
-					if i == 0 {
-						close(begun)
-					}
-					select {
-					case <-stop:
-						return
-					default:
-					}
-				}
-			})
-			<-begun
-			var file bytes.Buffer
-			err := k.Export(&file)
-			close(stop)
-			recording.Wait()
-			if err != nil {
-				t.Fatal(err)
-			}
+			file := exportUnderLoad(t, k, keys[40:])
 			closed(t, k)
 
 			var census caps.Census
-			x, err := Check(bytes.NewReader(file.Bytes()), secretHex, seals(), census.Add)
-			if err != nil || x.Bytes != int64(file.Len()) || x.Missing || census.Users == 0 || census.RefusalUsers == 0 || census.BesideRecords == 0 {
+			x, err := Check(bytes.NewReader(file), secretHex, seals(), census.Add)
+			if err != nil || x.Bytes != int64(len(file)) || x.Missing || census.Users == 0 || census.RefusalUsers == 0 || census.BesideRecords == 0 {
 				t.Errorf("%+v, %+v, %v", x, census, err)
 			}
 			o = testOptions(t.TempDir())
@@ -78,7 +54,7 @@ func TestExport(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if _, err := Import(o.Dir, bytes.NewReader(file.Bytes()), secretHex, o.Seals, ignored); err != nil {
+			if _, err := Import(o.Dir, bytes.NewReader(file), secretHex, o.Seals, ignored); err != nil {
 				t.Fatal(err)
 			}
 			k, s := opened(t, o)
@@ -87,6 +63,37 @@ func TestExport(t *testing.T) {
 			closed(t, k)
 		})
 	}
+}
+
+// exportUnderLoad exports while the keys are recorded.
+func exportUnderLoad(t *testing.T, k *Keeper, keys []caps.Key) []byte {
+	t.Helper()
+	begun, stop := make(chan struct{}), make(chan struct{})
+	var recording sync.WaitGroup
+	recording.Go(func() {
+		for i := 0; ; i++ {
+			if err := k.Record([]caps.Change{shownTo(keys[i%len(keys)], testNow)}); err != nil {
+				t.Error(err)
+			}
+			if i == 0 {
+				close(begun)
+			}
+			select {
+			case <-stop:
+				return
+			default:
+			}
+		}
+	})
+	<-begun
+	var file bytes.Buffer
+	err := k.Export(&file)
+	close(stop)
+	recording.Wait()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file.Bytes()
 }
 
 // Of an export that was changed or cut anywhere nothing is imported.

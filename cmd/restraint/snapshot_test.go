@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"restraint/edge"
 	"restraint/edge/audit"
 )
 
@@ -74,7 +75,11 @@ func TestSnapshotRoundTrip(t *testing.T) {
 	if entries := entriesOf(t, b.dir); entries[1].Action != "snapshot.import" || entries[1].Who.By != "command" || entries[1].After["from_node"] != "edge-1" {
 		t.Errorf("the import is not on record: %+v", entries[1])
 	}
-	inProcess(t, nil, "", "audit", "verify", "--data", filepath.Join(b.dir, "data"), "--audit-key", auditKeyOf(t, a.secret())).must(t, 0, "the record is whole")
+	key := auditKeyOf(t, a.secret())
+	inProcess(t, nil, "", "audit", "verify", "--data", filepath.Join(b.dir, "data"), "--audit-key", key).must(t, 0, "the record is whole")
+	former := filepath.Join(b.dir, "data", "former", edge.HeadsFile("edge-1"))
+	inProcess(t, nil, "", "audit", "verify", "--data", filepath.Join(dir, "data"), "--audit-key", key, "--head", former).must(t, 0, "the record is whole")
+	inProcess(t, nil, "", "audit", "verify", "--data", filepath.Join(b.dir, "data"), "--audit-key", key, "--head", former).must(t, 1, "another log was put in its place, or it was begun anew")
 }
 
 // importedFrom is a node that was made of a file in an empty folder.

@@ -170,16 +170,17 @@ func (m *merger) refusals(enc []byte) (err error) {
 	return nil
 }
 
+// cutsWord is the i-th word after the four bytes that a record begins with.
+func cutsWord(enc []byte, i int) uint32 { return binary.LittleEndian.Uint32(enc[wireHead+4*i:]) }
+
 // cuts raises the buckets of this store that share a hash with one of the record's.
 func (m *merger) cuts(enc []byte) error {
-	shardBits, word := int(enc[2]), func(i int) uint32 { return binary.LittleEndian.Uint32(enc[wireHead+4*i:]) }
-	number, buckets, first, n := word(0), word(1), word(2), word(3)
-	switch {
-	case enc[0] != wireVersion || enc[3] != 0:
-		return fmt.Errorf("%w: version %d, known is %d", ErrMalformed, enc[0], wireVersion)
-	case shardBits > 31 || number>>shardBits != 0 || buckets > 1<<31 || uint64(first)+uint64(n) > uint64(buckets) || word(4+int(n)-1) == 0:
-		return fmt.Errorf("%w: wrong cuts", ErrMalformed)
+	h, err := parseCuts(enc)
+	if err != nil {
+		return err
 	}
+	shardBits, number, buckets, first, n := h.shardBits, h.number, h.buckets, h.first, h.n
+	word := func(i int) uint32 { return cutsWord(enc, i) }
 	// The shard is the highest bits of a hash: one of ours covers several of theirs, or the other way round.
 	from, to := int(number), int(number)
 	theirs := theirCuts{

@@ -97,7 +97,7 @@ func TestPage(t *testing.T) {
 	helps, checked := map[string]string{}, 0
 	for _, found := range commandPattern.FindAllStringSubmatch(script, -1) {
 		words := append([]string{found[1]}, strings.Fields(found[2])...)
-		if slices.Contains([]string{"audit", "keys", "policy", "user"}, words[0]) {
+		if slices.Contains([]string{"audit", "keys", "policy", "snapshot", "user"}, words[0]) {
 			words = append([]string{words[0] + " " + words[1]}, words[2:]...)
 		}
 		if helps[words[0]] == "" {

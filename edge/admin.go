@@ -45,6 +45,7 @@ var adminRoutes = []route{
 	{"/readyz", "GET", (*Node).getReady},
 	{"/metrics", "GET", (*Node).getMetrics},
 	{"/openapi.yaml", "GET", (*Node).getOpenAPI},
+	{"/v1/snapshot", "GET", (*Node).getSnapshot},
 	{"/v1/status", "GET", (*Node).getStatus},
 	{"/v1/history", "GET", (*Node).getHistory},
 	{"/v1/key", "GET", (*Node).getKey},

@@ -1,7 +1,9 @@
 package edge
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"restraint/caps"
@@ -18,6 +20,8 @@ type Keeper interface {
 	// Hold tells other nodes of the places that a decision holds in the store; each
 	// change is a caps.ChangeHold. It returns at once and keeps nothing of them.
 	Hold([]caps.Change)
+	// Export writes all that was recorded before, and some of what is meanwhile, for a backup. No lock of the store is held while w waits.
+	Export(w io.Writer) error
 	// Kept says what is kept where.
 	Kept() Kept
 }
@@ -175,5 +179,9 @@ func (u *unkept) Record(changes []caps.Change) error {
 }
 
 func (u *unkept) Hold([]caps.Change) {}
+
+func (u *unkept) Export(io.Writer) error { return errUnkept }
+
+var errUnkept = errors.New("a node under the requests' clock keeps nothing past the process, so there is nothing to export")
 
 func (u *unkept) Kept() Kept { return Kept{} }

@@ -74,6 +74,7 @@ var matrix = []door{
 	{"/readyz", "GET", open, false},
 	{"/openapi.yaml", "GET", open, false},
 	{"/metrics", "GET", metricsOps, false},
+	{"/v1/snapshot", "GET", access.Ops, false},
 	{"/v1/status", "GET", access.Ops, false},
 	{"/v1/history", "GET", metricsOps, false},
 	{"/v1/key", "GET", anyRole, false},

@@ -125,6 +125,7 @@ type Node struct {
 	exchanges sync.Pool // of *exchange
 	bid       *server
 	admin     *server
+	backing   backingUp
 	draining  atomic.Bool
 	inside    sync.RWMutex // held for reading by each call in process
 }
@@ -285,6 +286,7 @@ func (n *Node) Run(ctx context.Context) error {
 		}
 	}
 	stop()
+	n.backing.stop()
 	for _, s := range []*server{n.bid, n.admin} {
 		if e := s.shutdown(); e != nil && err == nil {
 			err = fmt.Errorf("drain %s: %w", s.addr(), e)

@@ -258,7 +258,12 @@ func withType(mediaType string) http.Header {
 // prepare starts a node under the example policy with what the examples refer to:
 // two versions of the policy, two generations of a list, a token.
 func (d *description) prepare(t *testing.T) (n *node, token string) {
-	n = startNode(t, "", string(policy.Example), func(o *edge.Options) { o.RequestClock, o.MaxUpload = false, 1<<20 })
+	keep, closed := withKeeper(t, t.TempDir())
+	t.Cleanup(closed)
+	n = startNode(t, "", string(policy.Example), func(o *edge.Options) {
+		keep(o)
+		o.RequestClock, o.MaxUpload = false, 1<<20
+	})
 	n.must(201, "PUT", "/v1/lists/acme-customers?id=user.id", "text/plain", "u-8\n", nil)
 	n.must(200, "PUT", "/v1/lists/acme-customers?id=user.id", "text/plain", "u-9\n", nil)
 	var a answer

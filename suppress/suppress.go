@@ -54,6 +54,9 @@
 //	deletion   DeleteAs on every node, with the number and the start of one message
 //	rollback   RollbackTo on every node, to one generation by one new number
 //
+// Backup gives all of a list at one moment; another store that Installs its generations
+// and applies its changes has the same list.
+//
 // A message that announces an upload, a deletion or a rollback in the stream of
 // changes gives it a number and a start at once: its sequence. Of all these
 // publications the one with the highest number holds (Publication), so they too

@@ -76,12 +76,28 @@ func openAtRest(cfg *Config, log *slog.Logger) (*atrest.Disk, error) {
 	return disk, err
 }
 
+// encryptFolder encrypts what was written into a folder that is to become data, and which
+// nobody else uses, where there is a key.
+func encryptFolder(dir string, keys atrest.Keys) error {
+	lock, mark := filepath.Join(dir, "lock"), filepath.Join(dir, atrest.Mark)
+	disk, err := atrest.Open(atrest.Options{Dir: dir, Keys: keys, Lock: lock, Leave: leftPlain, Log: slog.New(slog.DiscardHandler)})
+	if err != nil || disk == nil {
+		return err
+	}
+	for _, name := range []string{lock, mark} { // they are data's own
+		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
 // leftPlain says what under data is not encrypted by this program: what names nobody, what
 // the NATS server encrypts, and what is an operator's.
 func leftPlain(path string) bool {
 	first, rest, _ := strings.Cut(path, "/")
 	switch first {
-	case ".", "audit", "encrypted", "joined", "policies", storeKeyFile:
+	case ".", "audit", atrest.Mark, "joined", "policies", storeKeyFile:
 		return false
 	case "counters":
 		return rest == "lock" || rest == "id" || rest == "epoch" || strings.HasPrefix(rest, ".id.") || strings.HasPrefix(rest, ".epoch.")

@@ -160,6 +160,28 @@ func (c *client) do(ctx context.Context, r request) ([]byte, error) {
 
 // stream is do without a limit on the time that the body takes.
 func (c *client) stream(ctx context.Context, r request) ([]byte, error) {
+	resp, err := c.send(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	return c.body(resp)
+}
+
+// body reads the whole body of an answer.
+func (c *client) body(resp *http.Response) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	if err != nil {
+		return nil, fmt.Errorf("read the node's answer: %w", err)
+	}
+	if len(body) > maxAnswer {
+		return nil, fmt.Errorf("the answer of %s is over %d MiB: is this a node?", c.addr, maxAnswer>>20)
+	}
+	return body, nil
+}
+
+// send sends r and returns the answer, whose body the caller reads and closes. An answer other than 2xx is an error.
+func (c *client) send(ctx context.Context, r request) (*http.Response, error) {
 	target := c.base + r.path
 	if len(r.query) > 0 {
 		target += "?" + r.query.Encode()
@@ -194,18 +216,15 @@ func (c *client) stream(ctx context.Context, r request) ([]byte, error) {
 	if err != nil {
 		return nil, c.unreachable(err)
 	}
+	if resp.StatusCode >= 200 && resp.StatusCode <= 299 {
+		return resp, nil
+	}
 	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	body, err := c.body(resp)
 	if err != nil {
-		return nil, fmt.Errorf("read the node's answer: %w", err)
+		return nil, err
 	}
-	if len(body) > maxAnswer {
-		return nil, fmt.Errorf("the answer of %s is over %d MiB: is this a node?", c.addr, maxAnswer>>20)
-	}
-	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return nil, refusal(resp, body)
-	}
-	return body, nil
+	return nil, refusal(resp, body)
 }
 
 // unreachable says what a failed connection means and what to do about it.

@@ -36,6 +36,9 @@ func serve(ctx context.Context, cfg Config) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := finishImport(cfg.Data); err != nil {
+		return err
+	}
 	disk, err := openAtRest(&cfg, log)
 	if err != nil {
 		return err
@@ -127,7 +130,7 @@ func openKeeper(cfg *Config, secret identity.Secret, secretMade bool, disk *atre
 		broker.StoreKey = key
 	}
 	k, err := replica.Open(replica.Options{
-		Dir:           filepath.Join(cfg.Data, "counters"),
+		Dir:           countersDir(cfg.Data),
 		Fingerprint:   secret.Fingerprint(),
 		Seals:         secret.Epochs().Seals(),
 		SecretMade:    secretMade,

@@ -45,6 +45,12 @@ func newProgress(out io.Writer, terminal bool, now func() time.Time, total int64
 // reader returns r, watched.
 func (p *progress) reader(r io.Reader) io.Reader { return &watched{r, p} }
 
+// Write counts bytes that were received.
+func (p *progress) Write(b []byte) (int, error) {
+	p.add(b, false)
+	return len(b), nil
+}
+
 type watched struct {
 	io.Reader
 	p *progress

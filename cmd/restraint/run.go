@@ -27,20 +27,21 @@ type process struct {
 // commands are the commands, each with its flags. What Run returns decides the
 // exit code: see exitCode.
 type commands struct {
-	Serve   serveCmd   `cmd:"" help:"Run a node."`
-	Check   checkCmd   `cmd:"" help:"Validate configuration and policy; every fault at once."`
-	Push    pushCmd    `cmd:"" help:"Stream a CRM export into a suppression list of a node."`
-	Lists   listsCmd   `cmd:"" help:"Show a node's suppression lists."`
-	Decide  decideCmd  `cmd:"" help:"Ask a node for one decision and its explanation."`
-	User    userCmd    `cmd:"" help:"Show what is held about a person, erase it, or opt them out."`
-	Policy  policyCmd  `cmd:"" help:"Show and change a node's policy."`
-	Replay  replayCmd  `cmd:"" help:"Feed a real event log through a node and report what the policy would have spared."`
-	Audit   auditCmd   `cmd:"" help:"Show and check the record of changes: what, by whom and why."`
-	Keys    keysCmd    `cmd:"" help:"Make, show and revoke access keys."`
-	Secret  secretCmd  `cmd:"" help:"Rotate the identifier secret, and show its epochs."`
-	Load    loadCmd    `cmd:"" help:"Drive a node with load and report how fast, and how right, it answers."`
-	Nats    natsCmd    `cmd:"" help:"Run the NATS server that is linked into this program."`
-	Version versionCmd `cmd:"" help:"Print the version of this program, of Go and of its modules."`
+	Serve    serveCmd    `cmd:"" help:"Run a node."`
+	Check    checkCmd    `cmd:"" help:"Validate configuration and policy; every fault at once."`
+	Push     pushCmd     `cmd:"" help:"Stream a CRM export into a suppression list of a node."`
+	Lists    listsCmd    `cmd:"" help:"Show a node's suppression lists."`
+	Decide   decideCmd   `cmd:"" help:"Ask a node for one decision and its explanation."`
+	User     userCmd     `cmd:"" help:"Show what is held about a person, erase it, or opt them out."`
+	Policy   policyCmd   `cmd:"" help:"Show and change a node's policy."`
+	Replay   replayCmd   `cmd:"" help:"Feed a real event log through a node and report what the policy would have spared."`
+	Audit    auditCmd    `cmd:"" help:"Show and check the record of changes: what, by whom and why."`
+	Keys     keysCmd     `cmd:"" help:"Make, show and revoke access keys."`
+	Snapshot snapshotCmd `cmd:"" help:"Back up all that a node holds, check a backup, and restore it."`
+	Secret   secretCmd   `cmd:"" help:"Rotate the identifier secret, and show its epochs."`
+	Load     loadCmd     `cmd:"" help:"Drive a node with load and report how fast, and how right, it answers."`
+	Nats     natsCmd     `cmd:"" help:"Run the NATS server that is linked into this program."`
+	Version  versionCmd  `cmd:"" help:"Print the version of this program, of Go and of its modules."`
 }
 
 const description = `Restraint decides whether an advertisement may be shown to a person:
@@ -64,6 +65,7 @@ func run(ctx context.Context, p *process) (code int) {
 	var cmds commands
 	cmds.Serve.Plugins = kong.Plugins{cmds.Serve.keys.build()}
 	cmds.Check.Plugins = kong.Plugins{cmds.Check.keys.build()}
+	cmds.Snapshot.Import.Plugins = kong.Plugins{cmds.Snapshot.Import.keys.build()}
 	parser, err := kong.New(&cmds, kong.Name("restraint"), kong.Description(description),
 		kong.Writers(p.stdout, p.stderr), kong.Exit(func(code int) { panic(helpPrinted(code)) }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 120}),

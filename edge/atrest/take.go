@@ -35,8 +35,8 @@ type Options struct {
 }
 
 const (
-	// markName is a file that is there once all others are encrypted.
-	markName = "encrypted"
+	// Mark is a file below Dir that is there once all others are encrypted.
+	Mark = "encrypted"
 	// takeName begins the names of files that are being encrypted.
 	takeName = ".encrypting-"
 )
@@ -60,7 +60,7 @@ func Open(o Options) (*Disk, error) {
 	}
 	if found.marked && len(found.plain) > 0 {
 		return nil, fmt.Errorf("%w: %q (and %d more): all files here were encrypted once; remove it, or, if you put it there, remove %q to have such files encrypted too",
-			ErrPlain, found.plain[0], len(found.plain)-1, filepath.Join(o.Dir, markName))
+			ErrPlain, found.plain[0], len(found.plain)-1, filepath.Join(o.Dir, Mark))
 	}
 	d := &Disk{dir: o.Dir, keys: o.Keys}
 	take := found.plain
@@ -75,7 +75,7 @@ func Open(o Options) (*Disk, error) {
 		}
 	}
 	if !found.marked {
-		if err := d.WriteFile(filepath.Join(o.Dir, markName), []byte("all files are encrypted\n")); err != nil {
+		if err := d.WriteFile(filepath.Join(o.Dir, Mark), []byte("all files are encrypted\n")); err != nil {
 			return nil, fmt.Errorf("note that all files are encrypted: %w", err)
 		}
 	}
@@ -172,7 +172,7 @@ func (all *found) add(name, rel string, aside bool) error {
 	case n == headSize && isSealed(head) && aside:
 	case n == headSize && isSealed(head):
 		all.sealed = append(all.sealed, sealedFile{name, [8]byte(head[16:24])})
-		all.marked = all.marked || rel == markName
+		all.marked = all.marked || rel == Mark
 	case err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
 		return err
 	case !begins(head[:n]):

@@ -126,7 +126,7 @@ func TestPlainFileIsRefused(t *testing.T) {
 	}
 	same(t, openDisk(t, dir, keys(t, 1)), dir, files)
 	write(t, name, []byte("meant"))
-	if err := os.Remove(filepath.Join(dir, markName)); err != nil {
+	if err := os.Remove(filepath.Join(dir, Mark)); err != nil {
 		t.Fatal(err)
 	}
 	files["policies/2.json"] = []byte("meant")

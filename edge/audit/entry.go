@@ -31,6 +31,9 @@ const (
 	KeysLoaded  Action = "keys.loaded"  // the file of access keys was read
 	NodeStarted Action = "node.started" // with the policy and the lists that it found
 
+	SnapshotExport Action = "snapshot.export" // all that the node holds was sent to somebody
+	SnapshotImport Action = "snapshot.import" // the node was made of such a file
+
 	PersonPreferences Action = "person.preferences"
 	PersonOptOut      Action = "person.opt_out" // by the person, behind a token
 	PersonErase       Action = "person.erase"
@@ -48,7 +51,7 @@ const (
 
 var actions = map[Action]bool{
 	PolicyPut: true, PolicyRollback: true, PolicyPilot: true, PolicyTaken: true,
-	ListPut: true, ListAdd: true, ListRemove: true, ListRollback: true, ListDelete: true, KeysLoaded: true, NodeStarted: true,
+	ListPut: true, ListAdd: true, ListRemove: true, ListRollback: true, ListDelete: true, KeysLoaded: true, NodeStarted: true, SnapshotExport: true, SnapshotImport: true,
 	PersonPreferences: true, PersonOptOut: true, PersonErase: true, CampaignReview: true, CampaignDialBack: true,
 	RecordBegun: true, RecordSigner: true, RecordTorn: true, RecordDamaged: true, RecordCut: true, RecordLost: true,
 }
@@ -61,6 +64,7 @@ const (
 	ByKey      By = "key"      // a request with an access key
 	ByLoopback By = "loopback" // a request to a node without keys: anybody on its machine
 	ByPerson   By = "person"   // the person whom a token stands for
+	ByCommand  By = "command"  // a command on this machine, while the node was down
 	BySIGHUP   By = "sighup"   // a file that was read again at SIGHUP
 	ByStart    By = "start"    // the node's start
 	ByCluster  By = "cluster"  // another node of the cluster

@@ -103,6 +103,7 @@ func newCluster(k *Keeper, b *broker, from positions) (*cluster, error) {
 	c.events = follow(eventsStream, &c.senders[0], from.events)
 	c.refusals = follow(refusalsStream, &c.senders[1], from.refusals)
 	c.copier.keeper, c.copier.broker, c.copier.node, c.copier.every = k, b, b.options.Node, k.options.CopyEvery
+	c.copier.owes.Store(isImported(k.options.Dir))
 	c.copier.whole, c.copier.now, c.copier.at, c.copier.ahead = c.whole, c.serversNow, c.positions, c.ahead
 	c.holds = holds{codec: c.codec, conn: b.publish, start: c.start, wake: make(chan struct{}, 1)}
 	if e := b.embedded; e != nil {

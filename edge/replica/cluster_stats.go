@@ -52,6 +52,8 @@ func (c *cluster) stats() *ClusterStats {
 	fault := ""
 	if err := c.refused(); err != nil {
 		fault = err.Error()
+	} else if c.broker.embedded == nil && c.joined.Load() && c.copier.owes.Load() {
+		fault = "what was imported into this node is being copied for the other nodes"
 	}
 	problem := ""
 	if err := c.broker.problem(); err != nil {

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -63,6 +64,7 @@ type copier struct {
 	at     func() positions // how far this node has come
 	now    func() time.Time // the servers' time
 	ahead  caps.Second      // see the constant
+	owes   atomic.Bool      // what was imported here and is in no stream; see give
 
 	fetching sync.Mutex
 }
@@ -70,10 +72,15 @@ type copier struct {
 // run copies until ctx ends.
 func (c *copier) run(ctx context.Context) {
 	for {
-		if err := c.copyIfDue(ctx); err != nil && ctx.Err() == nil {
-			c.keeper.log.Info("no copy of the snapshot was made for other nodes; it is tried again", "error", err.Error())
+		copied, pause := c.copyIfDue, min(c.interval()/8, time.Minute)
+		if c.owes.Load() {
+			copied, pause = c.give, retryLeast
 		}
-		pauseFor(min(c.interval()/8, time.Minute), ctx.Done())
+		if err := copied(ctx); err != nil && ctx.Err() == nil {
+			c.keeper.log.Info("no copy of the snapshot was made for other nodes; it is tried again", "error", err.Error())
+			pause = max(pause, retryMost/4)
+		}
+		pauseFor(pause, ctx.Done())
 		if ctx.Err() != nil {
 			return
 		}

@@ -2,6 +2,7 @@
 // snapshots of the counters, NATS JetStream, and a Keeper that ties them to a caps.Store. It is the only package that knows NATS.
 //
 //	DIR/epoch                 the epoch of the identifier secret in which this node writes (see membership_epoch.go); missing: 0
+//	DIR/imported              what was imported is in no copy for other nodes yet (see copies_give.go)
 //	DIR/lock                  locked (flock) by the process that uses the directory
 //	DIR/outbox/N.seg          accepted changes, in the order in which they were accepted: batches (see batch.go), nothing between them
 //	DIR/outbox/N-OFFSET.damaged  what could not be read of a segment, set aside
@@ -36,6 +37,8 @@
 //     this package knows nothing else of; their uploads are files in the object store, beside copies of snapshots.
 //   - What stands further ahead of the broker's time than a clock may be is cut to it where it is read (see stamp), so that a clock that is wrong
 //     destroys nothing elsewhere. Nodes ask one another on core NATS whether an erasure is applied (see Keeper.Erased).
+//   - Export writes what a store holds for a backup, as a snapshot; Import makes a directory of it. The streams of the cluster may never have had
+//     that, so the node makes a copy of it for the others before it is ready.
 //   - When the broker is away, nodes go on; changes wait in the outbox, up to its size, and are then refused. An embedded one that a full
 //     disk has stopped is restarted (see mender).
 //

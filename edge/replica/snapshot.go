@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -116,7 +117,8 @@ type snapshotWriter struct {
 	stopped <-chan struct{} // ends the waiting, not the writing
 	codec   *Codec          // nil: nothing is sealed
 
-	file     File
+	out      io.Writer
+	seal     cipher.AEAD // of what is being written; nil: it is not sealed
 	buffer   []byte
 	checksum uint32
 	bytes    int64
@@ -125,16 +127,22 @@ type snapshotWriter struct {
 
 // write writes a snapshot of the store to DIR/NAME. On an error nothing of that name is there, but for one after the rename (the name
 // may then not outlive a loss of power).
-func (w *snapshotWriter) write(dir, name string, from snapshotFrom, s *caps.Store) (err error) {
+func (w *snapshotWriter) write(dir, name string, from snapshotFrom, s *caps.Store) error {
+	return w.writeFile(dir, name, func() error { return w.content(from, s) })
+}
+
+// writeFile is write for any content.
+func (w *snapshotWriter) writeFile(dir, name string, content func() error) error {
 	temp := filepath.Join(dir, name+".tmp")
-	if w.file, err = w.files.open(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC); err != nil {
+	f, err := w.files.open(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC)
+	if err != nil {
 		return fmt.Errorf("begin snapshot: %w", err)
 	}
-	err = w.content(from, s)
-	if err == nil {
-		err = w.file.Sync()
+	w.out = f
+	if err = content(); err == nil {
+		err = f.Sync()
 	}
-	err = errors.Join(err, w.file.Close())
+	err = errors.Join(err, f.Close())
 	if err == nil {
 		err = w.files.rename(temp, filepath.Join(dir, name))
 	}
@@ -149,14 +157,8 @@ func (w *snapshotWriter) write(dir, name string, from snapshotFrom, s *caps.Stor
 }
 
 func (w *snapshotWriter) content(from snapshotFrom, s *caps.Store) error {
-	w.checksum, w.bytes, w.sections = 0, 0, 0
 	from.beside = s.HasBeside()
-	seal, err := w.codec.sealSnapshot(&from)
-	if err != nil {
-		return err
-	}
-	w.buffer = from.append(w.buffer[:0])
-	if err := w.flush(); err != nil {
+	if err := w.begin(from); err != nil {
 		return err
 	}
 	begun := time.Now()
@@ -166,13 +168,33 @@ func (w *snapshotWriter) content(from snapshotFrom, s *caps.Store) error {
 		if w.buffer, more = s.AppendSnapshot(w.buffer, &at, stepBytes); len(w.buffer) == sectionHead {
 			continue
 		}
-		w.buffer = sealSection(w.buffer, w.bytes, seal)
-		if err := w.flush(); err != nil {
+		if err := w.section(); err != nil {
 			return err
 		}
-		w.sections++
 		w.pace(begun)
 	}
+	return w.end()
+}
+
+// begin writes the head.
+func (w *snapshotWriter) begin(from snapshotFrom) (err error) {
+	w.checksum, w.bytes, w.sections = 0, 0, 0
+	if w.seal, err = w.codec.sealSnapshot(&from); err != nil {
+		return err
+	}
+	w.buffer = from.append(w.buffer[:0])
+	return w.flush()
+}
+
+// section writes the section that stands in the buffer, behind room for its head.
+func (w *snapshotWriter) section() error {
+	w.buffer = sealSection(w.buffer, w.bytes, w.seal)
+	w.sections++
+	return w.flush()
+}
+
+// end writes the footer.
+func (w *snapshotWriter) end() error {
 	w.buffer = append(w.buffer[:0], 0, 0, 0, 0)
 	w.buffer = append(w.buffer, footerMagic...)
 	w.buffer = binary.LittleEndian.AppendUint64(w.buffer, w.sections)
@@ -199,7 +221,7 @@ func sectionChecksum(section []byte) uint32 {
 }
 
 func (w *snapshotWriter) flush() error {
-	n, err := w.file.Write(w.buffer)
+	n, err := w.out.Write(w.buffer)
 	if err == nil && n < len(w.buffer) {
 		err = errors.New("short write")
 	}

@@ -55,16 +55,10 @@ func (k *Keeper) snapshot() error {
 	defer k.taking.Unlock()
 	// With the gate alone: all that is before this place in the outbox has been applied.
 	k.gate.Lock()
-	head := snapshotFrom{fingerprint: k.codec.Fingerprint, position: k.outbox.end(), created: k.store.Now(), positions: k.restoredFrom}
-	if k.cluster != nil {
-		head.positions = k.cluster.positions()
-	}
+	head := k.headLocked()
 	since := k.since.Swap(0)
 	k.gate.Unlock()
 	now := k.options.Now()
-	if head.created == 0 {
-		head.created = caps.Second(now.Unix())
-	}
 	// While nothing happens, another snapshot would only be of use to drop what the one before the last still needs of the outbox, or the
 	// broker did not have yet.
 	bytes, _ := k.outbox.size()
@@ -79,6 +73,18 @@ func (k *Keeper) snapshot() error {
 	k.taken = now
 	k.mu.Unlock()
 	return nil
+}
+
+// headLocked is the head of a snapshot that begins now. The gate is held alone.
+func (k *Keeper) headLocked() snapshotFrom {
+	head := snapshotFrom{fingerprint: k.codec.Fingerprint, position: k.outbox.end(), created: k.store.Now(), positions: k.restoredFrom}
+	if k.cluster != nil {
+		head.positions = k.cluster.positions()
+	}
+	if head.created == 0 {
+		head.created = caps.Second(k.options.Now().Unix())
+	}
+	return head
 }
 
 // keptSnapshots is how many snapshots are kept.

@@ -126,7 +126,7 @@ func (f *follower) begin(ctx context.Context) (from uint64, err error) {
 func (f *follower) fill(ctx context.Context, info *jetstream.StreamInfo, atLeast uint64, move bool) (filled bool, err error) {
 	created := info.Created.UnixNano()
 	p, ok, err := f.peers(ctx, f.stream, func(p StreamPosition) bool {
-		return p.Created == created && p.Next >= atLeast && p.Next > 1 && p.Next <= info.State.LastSeq+1 && p.Hole == 0
+		return p.Created == created && p.Next >= max(atLeast, 1) && p.Next <= info.State.LastSeq+1 && p.Hole == 0
 	})
 	if err != nil || !ok {
 		return false, err

@@ -5,7 +5,10 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -108,15 +111,18 @@ func OpenJoined(dir string, kind Kind, store Store, log *slog.Logger) (*Joined, 
 
 // CheckName says whether a name can be one of a file and of a document of the cluster:
 // of at most 128 bytes, letters of ASCII, digits, and - _ = and . between them.
-func (j *Joined) CheckName(name string) error {
-	ok := len(name) > len(j.kind.Prefix) && len(name) <= maxName && strings.HasPrefix(name, j.kind.Prefix) &&
+func (j *Joined) CheckName(name string) error { return j.kind.CheckName(name) }
+
+// CheckName is Joined.CheckName, without documents.
+func (k *Kind) CheckName(name string) error {
+	ok := len(name) > len(k.Prefix) && len(name) <= maxName && strings.HasPrefix(name, k.Prefix) &&
 		name[0] != '.' && name[len(name)-1] != '.' && !strings.Contains(name, "..")
 	for i := 0; ok && i < len(name); i++ {
 		c := name[i]
 		ok = c == '-' || c == '_' || c == '=' || c == '.' || c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z'
 	}
 	if !ok {
-		return fmt.Errorf("%w: %.140q: give one that begins with %q and has at most %d letters, digits, and any of .-_=", ErrName, name, j.kind.Prefix, maxName)
+		return fmt.Errorf("%w: %.140q: give one that begins with %q and has at most %d letters, digits, and any of .-_=", ErrName, name, k.Prefix, maxName)
 	}
 	return nil
 }
@@ -199,6 +205,26 @@ func (j *Joined) Drop(name string) {
 		return
 	}
 	j.sendLocked(d)
+}
+
+// All are the documents as they are here at this moment, sorted by name. They must not be
+// altered.
+func (j *Joined) All() iter.Seq2[string, []byte] {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	held := make(map[string][]byte, len(j.documents))
+	for name, d := range j.documents {
+		if d.form != nil {
+			held[name] = d.form
+		}
+	}
+	return func(yield func(string, []byte) bool) {
+		for _, name := range slices.Sorted(maps.Keys(held)) {
+			if !yield(name, held[name]) {
+				return
+			}
+		}
+	}
 }
 
 // Stats counts what is held.

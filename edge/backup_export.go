@@ -2,6 +2,7 @@ package edge
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"runtime/debug"
@@ -13,6 +14,7 @@ import (
 
 	"restraint/edge/audit"
 	"restraint/edge/backup"
+	"restraint/suppress"
 )
 
 // backingUp is the backup that is being sent; there is one at a time, so that what backups cost is bounded.
@@ -65,9 +67,11 @@ func (n *Node) getSnapshot(ctx *fasthttp.RequestCtx) {
 		newProblem(fasthttp.StatusConflict, errUnkept.Error()).send(ctx)
 		return
 	}
-	if damaged := n.damagedLists(); len(damaged) > 0 {
-		newProblem(fasthttp.StatusConflict, "a copy of what is damaged would be trusted elsewhere: "+strings.Join(damaged, ", ")+"; or take the snapshot of another node").send(ctx)
-		return
+	for _, st := range n.lists.StatusAll() { // also those that the policy has no more
+		if st.State == suppress.StateDamaged {
+			newProblem(fasthttp.StatusConflict, fmt.Sprintf("list %q is damaged, and a copy of it would be trusted elsewhere: upload it again, or delete it where the policy has it no more; or take the snapshot of another node", st.List)).send(ctx)
+			return
+		}
 	}
 	if ctx.IsHead() {
 		private(ctx)
@@ -114,6 +118,9 @@ func (n *Node) sendBackup(log *slog.Logger, w io.Writer, asked *recorded) {
 	sent, err = n.writeBackup(w)
 }
 
+// maxNotReady bounds what is said of one condition, in bytes. Chosen: all of them fit into a head.
+const maxNotReady = 1000
+
 // writeBackup writes all sections. What was acknowledged before it began is in it, of what is meanwhile some: all of it is joined where it is read.
 func (n *Node) writeBackup(out io.Writer) (bytes int64, err error) {
 	secret := n.options.Secret
@@ -124,7 +131,7 @@ func (n *Node) writeBackup(out io.Writer) (bytes int64, err error) {
 	_, conditions := n.ready()
 	for _, c := range conditions {
 		if !c.Ready {
-			head.NotReady = append(head.NotReady, strings.TrimSuffix(c.Name+": "+c.Detail, ": "))
+			head.NotReady = append(head.NotReady, strings.TrimSuffix(fmt.Sprintf("%s: %.*s", c.Name, maxNotReady, c.Detail), ": "))
 		}
 	}
 	n.writeCounts()

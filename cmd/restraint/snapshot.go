@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"time"
+	"unicode"
 
 	"restraint/caps"
 	"restraint/edge"
@@ -42,17 +44,25 @@ func backupFault(name string, err error) error {
 	return fmt.Errorf("read %s: %w", name, err)
 }
 
+// plain is a text of a file that anybody may have made, as it may be printed.
+func plain(s string) string {
+	if strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return strconv.Quote(s)
+	}
+	return s
+}
+
 // printHead prints what a backup is of.
 func printHead(t *table, h *backup.Head, now time.Time) {
 	t.row("taken", fmt.Sprintf("%s, %s ago", h.Taken.UTC().Format(time.RFC3339), roughTime(max(0, now.Sub(h.Taken)))))
-	t.row("of", fmt.Sprintf("node %s, program %s", h.Node, h.Program))
-	needs := h.Fingerprint
+	t.row("of", fmt.Sprintf("node %s, program %s", plain(h.Node), plain(h.Program)))
+	needs := plain(h.Fingerprint)
 	if h.Epoch != h.Fingerprint {
-		needs += ", with the epoch " + h.Epoch
+		needs += ", with the epoch " + plain(h.Epoch)
 	}
 	t.row("needs", "the secret with fingerprint "+needs)
 	for _, why := range h.NotReady {
-		t.row("NOT READY", "the node was not: "+why)
+		t.row("NOT READY", "the node was not: "+plain(why))
 	}
 }
 
@@ -92,7 +102,7 @@ func printBackup(w io.Writer, b *edge.Backup, now time.Time) error {
 		if l.Previous != 0 {
 			said += fmt.Sprintf(", and generation %d before it", l.Previous)
 		}
-		t.row("list "+l.Name, said)
+		t.row("list "+plain(l.Name), said)
 	}
 	t.row("bytes", grouped(b.Bytes))
 	return t.flush()

@@ -321,8 +321,11 @@ func TestExportToStandardOutput(t *testing.T) {
 // A node that was not ready says so in the file, and whoever exports or verifies it is told.
 func TestSnapshotOfNodeThatIsNotReady(t *testing.T) {
 	var file bytes.Buffer
-	h := backup.Head{Taken: time.Unix(1_799_999_000, 0), Node: "edge-1", Fingerprint: "0123456789abcdef", Epoch: "0123456789abcdef", NotReady: []string{"stream_events: gap"}}
+	h := backup.Head{Taken: time.Unix(1_799_999_000, 0), Node: "edge\x1b[2J-1", Fingerprint: "0123456789abcdef", Epoch: "0123456789abcdef", NotReady: []string{"stream_events: gap"}}
 	w, err := backup.NewWriter(&file, &h, func([]byte) ([]byte, error) { return make([]byte, 32), nil })
+	if err == nil {
+		_, err = w.Section("later", "\x1b]0;x\a")
+	}
 	if err == nil {
 		err = w.Close()
 	}
@@ -336,5 +339,9 @@ func TestSnapshotOfNodeThatIsNotReady(t *testing.T) {
 	if !strings.Contains(r.stderr, "may lack something: stream_events: gap") {
 		t.Errorf("no warning: %s", r.stderr)
 	}
-	inProcess(t, nil, "", "snapshot", "verify", out).must(t, 0, "NOT READY", "stream_events: gap")
+	r = inProcess(t, nil, "", "snapshot", "verify", out)
+	r.must(t, 0, "NOT READY", "stream_events: gap", `node "edge\x1b[2J-1"`)
+	if strings.ContainsAny(r.stdout, "\x1b\a") { // whoever made the file does not write to the terminal
+		t.Errorf("%q", r.stdout)
+	}
 }

@@ -97,7 +97,7 @@ func (c *snapshotExportCmd) fetch(ctx context.Context, p *process, node *client,
 		return head, "", err
 	}
 	for _, why := range head.NotReady {
-		_, _ = fmt.Fprintf(p.stderr, "warning: the node is not ready, and the snapshot may lack something: %s\n", why)
+		_, _ = fmt.Fprintf(p.stderr, "warning: the node is not ready, and the snapshot may lack something: %s\n", plain(why))
 	}
 	return head, hex.EncodeToString(whole.Sum(nil)), nil
 }

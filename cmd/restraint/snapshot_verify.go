@@ -66,7 +66,7 @@ func sectionsOf(w io.Writer, r *backup.Reader, now time.Time) error {
 		if err != nil {
 			return err
 		}
-		t.row(s.Kind, s.Name, grouped(n)+" bytes, sealed")
+		t.row(s.Kind, plain(s.Name), grouped(n)+" bytes, sealed")
 	}
 	t.row("bytes", grouped(r.Bytes()))
 	t.row("not checked", "what is in the sections: give --secret-file")

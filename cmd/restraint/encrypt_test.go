@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"restraint/edge"
 	"restraint/edge/identity"
 )
 
@@ -169,6 +170,45 @@ func TestEncryptedAtRest(t *testing.T) {
 		t.Error("no metric")
 	}
 	s.stop(t)
+}
+
+// What is exported from one encrypted node is imported under another key: nothing of it can
+// be read on that disk either, before the first start and after, but for the heads of the
+// former record, which an auditor takes away.
+func TestEncryptedImport(t *testing.T) {
+	dir, file := t.TempDir(), filepath.Join(t.TempDir(), "a.snapshot")
+	if err := os.WriteFile(filepath.Join(dir, "policy.yaml"), []byte(encryptPolicy), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := startServed(t, dir, "--encrypt-key-file", keyFile(t, 1))
+	s.work(t)
+	restraint(t, "snapshot", "export", "--addr", s.url, "--out", file).must(t, 0)
+	s.stop(t)
+
+	other, key := t.TempDir(), keyFile(t, 2)
+	data := filepath.Join(other, "data")
+	if err := os.MkdirAll(data, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	secret, err := os.ReadFile(filepath.Join(dir, "data", "secret"))
+	if err == nil {
+		err = os.WriteFile(filepath.Join(data, "secret"), secret, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	into := []string{"snapshot", "import", "--data", data, "--secret-file", filepath.Join(data, "secret"), file}
+	restraint(t, append(into, "--encrypt-key-file", filepath.Join(data, "secret"))...).must(t, 2, "is under data")
+	restraint(t, append(into, "--encrypt-key-file", key)...).must(t, 0, "imported into")
+	for range 2 {
+		found := readable(t, data)
+		if heads := found["joined"]; len(heads) != 1 || !strings.HasPrefix(heads[0], "/"+edge.FormerHeads+"/") || len(found) != 1 {
+			t.Errorf("can be read: %v", found)
+		}
+		s = startServed(t, other, "--encrypt-key-file", key)
+		s.remembers(t, 1)
+		s.stop(t)
+	}
 }
 
 func fingerprintOf(t *testing.T, file string) string {

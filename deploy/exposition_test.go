@@ -240,6 +240,7 @@ func TestMetrics(t *testing.T) {
 	if lists := after.series["restraint_list_keys"]["list"]; !slices.Contains(lists, `we\"ird\\list {a=\"b\"} é`) {
 		t.Errorf("lists %q", lists)
 	}
+	s.wantLog(t)
 	tool, err := exec.LookPath("promtool")
 	if err != nil {
 		t.Skip("there is no promtool: the rules of this test alone were looked at")

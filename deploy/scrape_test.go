@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -26,6 +27,7 @@ campaigns:
 // scraping is a node that uses everything a node has: TLS, keys, lists and its own NATS.
 type scraping struct {
 	caller
+	node       *running
 	bid, admin string
 }
 
@@ -49,9 +51,9 @@ func startScraped(t *testing.T) *scraping {
 		t.Fatal(err)
 	}
 	addrs := freeAddrs(t, 2)
-	start(t, dir, nil, "serve", "--listen", addrs[0], "--admin-listen", addrs[1], "--keys-file", "keys", "--policy", "policy.yaml",
+	node := start(t, dir, nil, "serve", "--log-level", "debug", "--listen", addrs[0], "--admin-listen", addrs[1], "--keys-file", "keys", "--policy", "policy.yaml",
 		"--tls-cert", filepath.Join(pki, "edge.pem"), "--tls-key", filepath.Join(pki, "edge-key.pem"))
-	s := &scraping{bid: "https://" + addrs[0], admin: "https://" + addrs[1]}
+	s := &scraping{node: node, bid: "https://" + addrs[0], admin: "https://" + addrs[1]}
 	s.key = regexp.MustCompile(`(?m)^\S{20,}$`).FindString(said)
 	s.Transport = &http.Transport{TLSClientConfig: secured(t, pki, "edge")}
 	poll(t, "the node is ready", func() bool {
@@ -112,6 +114,28 @@ func (s *scraping) annoy() {
 		other := *s
 		other.key = escaped
 		other.do("GET", s.admin+"/metrics", "", "")
+	}
+}
+
+// wantLog wants lines of JSON with time, level and message alone in the log, and none of what
+// somebody outside chose.
+func (s *scraping) wantLog(t *testing.T) {
+	t.Helper()
+	lines := 0
+	for line := range strings.Lines(s.node.logged()) {
+		var l struct{ Time, Level, Msg string }
+		if err := json.Unmarshal([]byte(line), &l); err != nil || l.Time == "" || l.Level == "" || l.Msg == "" {
+			t.Errorf("%v: %s", err, line)
+		}
+		for _, name := range strange {
+			if quoted, _ := json.Marshal(name); strings.Contains(line, strings.Trim(string(quoted), `"`)) && len(name) > 8 && name != "spring-shoes " {
+				t.Errorf("%q is in the log: %s", name, line)
+			}
+		}
+		lines++
+	}
+	if lines < 10 {
+		t.Errorf("only %d lines", lines)
 	}
 }
 

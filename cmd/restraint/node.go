@@ -26,6 +26,7 @@ const refusalShare = 8
 // serve runs a node until ctx ends.
 func serve(ctx context.Context, cfg Config) (err error) {
 	log := newLog(os.Stderr, cfg.Log.Level)
+	slog.SetDefault(log) // what libraries say, by package log, has the same form
 	manager, stopTelling := newManager(os.LookupEnv, os.Getpid(), log), func() {}
 	defer func() { stopTelling() }() // last: what is kept takes its time to close
 	certificates, err := openCertificates(&cfg)

@@ -25,7 +25,7 @@ var browser = flag.String("browser", "", "Chromium or Chrome, such as /usr/bin/c
 
 // patience is how long a page may take for what it does by itself. It is never waited for
 // to the end where all is well.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // errNoBrowser says that there is none to test with.
 var errNoBrowser = errors.New("no browser: install chromium, or name one with -browser")

@@ -77,8 +77,13 @@ func TestCharts(t *testing.T) {
 			t.Errorf("the axes of %s say %q", chart, axis)
 		}
 	}
-	if rows := eval[int](p, "document.querySelectorAll('#hour tbody tr').length"); rows != 12 && rows != 13 {
+	rows := eval[int](p, "document.querySelectorAll('#hour table:first-child tbody tr').length")
+	if rows != 12 && rows != 13 {
 		t.Errorf("the table has %d rows, want the hour by five minutes", rows)
+	}
+	reasons := eval[[]string](p, "[...document.querySelectorAll('#hour table + table tr')].map((r) => r.children.length + r.firstChild.textContent)")
+	if want := fmt.Sprint(rows + 1); len(reasons) != 3 || reasons[0] != want+"Reason" || reasons[1] != want+"unknown campaign" {
+		t.Errorf("the table of reasons has %q, want 1 and %d columns", reasons, rows)
 	}
 	if outside := eval[[]string](p, `[...document.querySelectorAll(".chart > svg text")].filter((t) => { const a = t.getBoundingClientRect(), b = t.closest("figure").getBoundingClientRect(); return a.left < b.left - 1 || a.right > b.right + 1; }).map((t) => t.textContent)`); len(outside) != 0 {
 		t.Errorf("labels are outside of their charts: %q", outside)

@@ -91,6 +91,7 @@ let since = 0, newest = 0;
 const round = async () => {
   for (const w of [...work].sort((a, b) => a.due - b.due)) {
     const asks = w.path === "/v1/key" ? !access.needed || access.key : may(w.roles);
+    if (!asks) w.fault = "";
     if (!asks || w.due > Date.now()) continue;
     const key = access.key;
     try {

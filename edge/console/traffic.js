@@ -83,7 +83,7 @@ const showTraffic = (t) => {
     series: quantiles.map(([name, q]) => ({ name, values: t.latency.counts.slice(0, drawn).map((c) => percentile(c, bounds, q)), now: micros(percentile(latest, bounds, q)) })),
   });
   showReasons(t, reasons, now, total(decided, t.end), drawn);
-  showHour(t, decided, shown, bounds);
+  showHour(t, decided, shown, reasons, bounds);
 };
 
 const showReasons = (t, reasons, now, all, drawn) => {
@@ -98,22 +98,26 @@ const showReasons = (t, reasons, now, all, drawn) => {
     { head: "A second now", num: true, cell: (r) => rate(now(t.decisions[r])) },
     { head: "Last hour", num: true, cell: (r) => number(total(t.decisions[r], t.end)) },
     { head: "Of decisions", num: true, cell: (r) => percent(total(t.decisions[r], t.end), all) },
-    { head: "Over the hour", cell: (r) => (drawn > 1 ? spark(t.decisions[r].slice(0, drawn).map((v, i) => v / t.seconds[i])) : "") },
+    { head: "Over the hour", cell: (r) => {
+      const rates = t.decisions[r].slice(0, drawn).map((v, i) => v / t.seconds[i]);
+      return drawn > 1 ? [spark(rates), h("small", null, "at most " + rate(Math.max(...rates)) + " a second")] : "";
+    } },
   ], rows, (r) => r));
 };
 
 // showHour is what the charts show, in words and numbers: by five minutes, the newest first.
-const showHour = (t, decided, shown, bounds) => {
+const showHour = (t, decided, shown, reasons, bounds) => {
   const rows = [];
   t.end.forEach((end, i) => {
     const begin = Math.floor((end - 0.001) / 300) * 300;
-    if (rows[0]?.begin !== begin) rows.unshift({ begin, seconds: 0, decided: 0, shown: 0, failed: 0, counts: [] });
+    if (rows[0]?.begin !== begin) rows.unshift({ begin, seconds: 0, decided: 0, shown: 0, failed: 0, counts: [], skipped: {} });
     const row = rows[0];
     row.seconds += t.seconds[i];
     row.decided += decided[i];
     row.shown += shown[i];
     row.failed += t.answers["5xx"][i];
     row.counts.push(t.latency.counts[i]);
+    for (const r of reasons) row.skipped[r] = (row.skipped[r] ?? 0) + t.decisions[r][i];
   });
   show(byID("hour"), table("Decisions, latency and failed answers by five minutes", [
     { head: "From", row: true, cell: (r) => clock(r.begin) },
@@ -122,5 +126,8 @@ const showHour = (t, decided, shown, bounds) => {
     { head: "Shown", num: true, cell: (r) => percent(r.shown, r.decided) },
     ...quantiles.map(([name, q]) => ({ head: name, num: true, cell: (r) => micros(percentile(added(r.counts), bounds, q)) })),
     { head: "Failed (5xx)", num: true, cell: (r) => number(r.failed) },
-  ], rows, (r) => r.begin));
+  ], rows, (r) => r.begin), reasons.length ? table("Skips by reason from each time on, for five minutes", [
+    { head: "Reason", row: true, cell: words },
+    ...[...rows].reverse().map((row) => ({ head: clock(row.begin), num: true, cell: (r) => number(row.skipped[r]) })),
+  ], reasons, (r) => r) : null);
 };

@@ -113,15 +113,8 @@ func (f *File) empty(path string, writes bool) error {
 	return f.begin(&f.disk.keys.all[0], path)
 }
 
-// ReadFile is os.ReadFile. Where some of the content is damaged, it is returned with zero
-// bytes in its place, beside an error that wraps ErrDamaged.
-func (d *Disk) ReadFile(name string) ([]byte, error) {
-	content, _, err := d.readFile(name)
-	return content, err
-}
-
-// ReadWhole is ReadFile of a file that Seal made. Damage, also a missing end, is an error
-// that wraps ErrDamaged, without content.
+// ReadWhole is os.ReadFile of a file that Stage or WriteFile wrote. Damage, also a missing
+// end, is an error that wraps ErrDamaged, without content.
 func (d *Disk) ReadWhole(name string) ([]byte, error) {
 	content, whole, err := d.readFile(name)
 	if err == nil && !whole {
@@ -133,7 +126,9 @@ func (d *Disk) ReadWhole(name string) ([]byte, error) {
 	return content, nil
 }
 
-// readFile also says whether the content ends with a frame that was meant to be the last.
+// readFile reads a file. Where some of the content is damaged, it is returned with zero bytes
+// in its place, beside an error that wraps ErrDamaged. It also says whether the content ends
+// with a frame that was meant to be the last.
 func (d *Disk) readFile(name string) (content []byte, whole bool, err error) {
 	f, err := d.OpenFile(name, os.O_RDONLY)
 	if err != nil {
@@ -152,9 +147,9 @@ func (d *Disk) readFile(name string) (content []byte, whole bool, err error) {
 	return content[:n], f.key == nil || f.last && f.torn == 0, err
 }
 
-// Seal is the file with this name and content as it is to be written; the content itself
+// seal is the file with this name and content as it is to be written; the content itself
 // of a nil Disk.
-func (d *Disk) Seal(name string, content []byte) ([]byte, error) {
+func (d *Disk) seal(name string, content []byte) ([]byte, error) {
 	if d == nil {
 		return content, nil
 	}
@@ -168,7 +163,7 @@ func (d *Disk) Seal(name string, content []byte) ([]byte, error) {
 
 // Stage writes a file for ReadWhole under a temporary name, to disk.
 func (d *Disk) Stage(name string, content []byte) (durable.Staged, error) {
-	sealed, err := d.Seal(name, content)
+	sealed, err := d.seal(name, content)
 	if err != nil {
 		return durable.Staged{}, err
 	}

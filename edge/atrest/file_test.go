@@ -80,6 +80,12 @@ func read(t testing.TB, name string) []byte {
 	return b
 }
 
+// ReadFile is the content of a file, zeros where it is damaged.
+func (d *Disk) ReadFile(name string) ([]byte, error) {
+	content, _, err := d.readFile(name)
+	return content, err
+}
+
 func randomBytes(r *rand.Rand, n int) []byte {
 	b := make([]byte, n)
 	for i := range b {
@@ -283,7 +289,7 @@ func TestNil(t *testing.T) {
 			t.Errorf("%q %v", content, err)
 		}
 	}
-	if sealed, err := d.Seal(name, []byte("x")); err != nil || string(sealed) != "x" || d.Fingerprint() != "" {
+	if sealed, err := d.seal(name, []byte("x")); err != nil || string(sealed) != "x" || d.Fingerprint() != "" {
 		t.Errorf("%q %v", sealed, err)
 	}
 }

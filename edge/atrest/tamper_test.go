@@ -137,7 +137,7 @@ func TestReadWhole(t *testing.T) {
 func FuzzOpen(f *testing.F) {
 	dir := f.TempDir()
 	d := openDisk(f, dir, keys(f, 1))
-	sealed, err := d.Seal(filepath.Join(dir, "file"), bytes.Repeat([]byte("content"), 1000))
+	sealed, err := d.seal(filepath.Join(dir, "file"), bytes.Repeat([]byte("content"), 1000))
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -22,7 +22,7 @@ func watchedPair(t *testing.T) (*watchedConn, net.Conn, *patrolled) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := patrol(tcp, new(vm.Counter), new(vm.Counter))
+	l := patrol(tcp, 2, new(vm.Counter), new(vm.Counter), new(vm.Counter))
 	caller, err := net.Dial("tcp", tcp.Addr().String())
 	if err != nil {
 		t.Fatal(err)
@@ -75,7 +75,7 @@ func TestConnectionLimits(t *testing.T) {
 	}
 	t.Run("first byte", func(t *testing.T) {
 		c, _, l := watchedPair(t)
-		if err := waits(t, c, l, connIdle, read(c)); err != io.EOF {
+		if err := waits(t, c, l, connNew, read(c)); err != io.EOF {
 			t.Error(err)
 		}
 	})
@@ -116,6 +116,7 @@ func TestConnectionLimits(t *testing.T) {
 		if err := errors.Join(read(c)(), write(c)); err != nil {
 			t.Fatal(err)
 		}
+		c.served = true
 		if err := waits(t, c, l, connIdle, read(c)); err != io.EOF {
 			t.Error(err)
 		}
@@ -184,7 +185,7 @@ func TestConnectionLimits(t *testing.T) {
 		if err := write(c); err != nil { // gives the limits back
 			t.Error(err)
 		}
-		if err := waits(t, c, l, connIdle, read(c)); err != io.EOF {
+		if err := waits(t, c, l, connNew, read(c)); err != io.EOF {
 			t.Error(err)
 		}
 	})
@@ -270,7 +271,7 @@ func TestSlowHandshake(t *testing.T) {
 		if _, err := caller.Write([]byte(sent)); err != nil {
 			t.Fatal(err)
 		}
-		err := waits(t, c, l, connReads, func() error {
+		err := waits(t, c, l, connShakes, func() error {
 			_, err := c.Read(make([]byte, 1))
 			return err
 		})

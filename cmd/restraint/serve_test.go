@@ -20,6 +20,7 @@ type served struct {
 	cmd    *exec.Cmd
 	lines  chan map[string]any // of its log
 	url    string              // of the admin listener
+	listen string              // of the bid listener, host:port
 	exited chan error
 }
 
@@ -50,7 +51,8 @@ func startServed(t testing.TB, dir string, args ...string) *served {
 		s.exited <- s.cmd.Wait()
 	}()
 	t.Cleanup(func() { s.cmd.Process.Kill() })
-	s.url = "http://" + s.wait(t, "ready")["admin"].(string)
+	ready := s.wait(t, "ready")
+	s.url, s.listen = "http://"+ready["admin"].(string), ready["listen"].(string)
 	return s
 }
 

@@ -280,3 +280,15 @@ func TestSlowHandshake(t *testing.T) {
 		}
 	}
 }
+
+// A header that goes on in the next line is seen, wherever it stands.
+func TestFolded(t *testing.T) {
+	for headers, want := range map[string]bool{
+		"": false, "\r\n": false, "A: b\r\n\r\n": false, "A: b c\r\nD: e\tf\r\n\r\n": false,
+		"A: b\r\n c\r\n\r\n": true, "A:\r\n\tb\r\n\r\n": true, "A: b\n c\n\n": true, "A: b\r\nC: d\r\n \r\n": true,
+	} {
+		if got := folded([]byte(headers)); got != want {
+			t.Errorf("%q: %v", headers, got)
+		}
+	}
+}

@@ -162,7 +162,15 @@ func (n *Node) headerReceived(limits func(path []byte) fasthttp.RequestConfig) f
 
 // folded says whether a line of the headers goes on in the next.
 func folded(headers []byte) bool {
-	return bytes.Contains(headers, []byte("\n ")) || bytes.Contains(headers, []byte("\n\t"))
+	for {
+		end := bytes.IndexByte(headers, '\n')
+		if end < 0 || end+1 == len(headers) {
+			return false
+		}
+		if headers = headers[end+1:]; headers[0] == ' ' || headers[0] == '\t' {
+			return true
+		}
+	}
 }
 
 // guard turns a panic of a handler into a 500 for that one request, counts the

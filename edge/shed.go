@@ -13,25 +13,28 @@ import (
 )
 
 // A node that is asked more than it can answer answers late, and an ad server whose own
-// deadline is over has no use for that: a part of the requests is better refused at once
-// (503), so that the caller asks another node and the rest is answered in time.
+// deadline is over has no use for that. To refuse costs the node nearly what to answer does,
+// since most of either is to read the request; what helps is that a caller who is refused
+// (503) asks another node for a while. So a small part of the requests is refused, which
+// grows while the node is late and shrinks when it is not, until as many callers have gone
+// elsewhere as are too many. Most of those who stay are answered in time.
 //
 // How late a request is nobody can tell from the request: it waits in the kernel and for a
 // processor before the node sees it. So the node feels its own pulse: it sends itself a few
-// bytes, on the way that requests come, and looks when they arrive. While none of the pulses
-// of a beat is in time a growing part of the requests is refused, and less and less when
-// they are again. One late pulse is none (CoDel, RFC 8289, takes the least wait of an
-// interval for the same reason): a collection or a busy machine makes a few.
+// bytes, on the way that requests come, and looks when they arrive. One late pulse is none,
+// since a collection or a busy machine makes a few: late is a beat in which none is in time
+// (CoDel, RFC 8289, takes the least wait of an interval for the same reason).
 //
 // Reports are not refused: they say what has happened, and are worth as much when late.
 const (
 	pulseEvery = 5 * time.Millisecond
 	beat       = 20 // pulses, due or late, after which the part is looked at. Chosen: 100 ms
-	// Of shedAll requests so many more, or fewer, are refused after a beat. Chosen: half of
-	// them in 300 ms, all but a sixteenth in a second; none 3 s after it is over.
-	shedAll  = 256
-	shedMost = shedAll - shedAll/16
-	shedLess = shedAll / 32
+	// Of shedAll requests so many are refused after the first late beat, a quarter more after
+	// each further one, and a sixteenth less after one that is not: slower than callers come
+	// back, or all would go and come together. By BenchmarkOverload of cmd/restraint.
+	shedAll   = 1 << 12
+	shedLeast = shedAll / 512
+	shedMost  = shedAll - shedAll/16
 )
 
 // shedding is how much of what it is asked a node refuses.
@@ -73,9 +76,9 @@ func (s *shedding) feel(wait time.Duration, came bool) {
 	part := s.part.Load()
 	switch {
 	case s.late && !s.inTime:
-		s.part.Store(min(shedMost, part+(shedAll-part)/4))
+		s.part.Store(min(shedMost, part+max(shedLeast, part/4)))
 	case s.inTime:
-		s.part.Store(part - min(part, shedLess))
+		s.part.Store(part - min(part, max(1, part/16)))
 	}
 	s.pulses, s.late, s.inTime = 0, false, false
 }

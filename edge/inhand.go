@@ -63,8 +63,8 @@ func tooMuchInHand() *problem {
 // ready, and would have a processor to itself: the runtime looks for requests of others when
 // a goroutine waits. So after some that came ahead it waits for a moment.
 const (
-	aheadMost = 64
-	aheadWait = 100 * time.Microsecond
+	aheadMost = 32
+	aheadWait = time.Millisecond
 )
 
 // inTurn is called before each request of the connection is served.

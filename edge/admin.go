@@ -8,7 +8,6 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"restraint/caps"
 	"restraint/suppress"
 )
 
@@ -197,40 +196,4 @@ func (n *Node) getMetrics(ctx *fasthttp.RequestCtx) {
 func (n *Node) getOpenAPI(ctx *fasthttp.RequestCtx) {
 	ctx.SetContentType("application/yaml")
 	ctx.SetBody(openapi)
-}
-
-func (n *Node) getStatus(ctx *fasthttp.RequestCtx) {
-	all, _ := n.ready()
-	wall := "wall"
-	if n.clock.request {
-		wall = "request"
-	}
-	status := map[string]any{
-		"node":               n.options.Name,
-		"version":            n.options.Version,
-		"ready":              all,
-		"clock":              wall,
-		"now":                n.clock.at(time.Now(), 0),
-		"policy":             n.rules.Load().Version,
-		"lists":              n.lists.StatusAll(),
-		"counters":           countersOf(n.caps.Stats()),
-		"secret_fingerprint": n.options.Secret.Fingerprint(),
-		"audit":              n.auditStatus(),
-		"secret":             n.epochStatus(),
-	}
-	if r := n.keeper.Kept().Replication; r != nil {
-		status["replication"] = r
-	}
-	sendJSON(ctx, fasthttp.StatusOK, status)
-}
-
-// countersOf is what the store of counters holds and gave up, as /v1/status
-// gives it. See caps.Stats for what each means.
-func countersOf(s caps.Stats) map[string]any {
-	return map[string]any{
-		"users": s.Users, "cut_only_users": s.CutOnly, "counters": s.Counters, "bytes": s.Bytes,
-		"refusal_users": s.RefusalUsers, "refusals": s.Refusals, "refusal_bytes": s.RefusalBytes,
-		"evicted_exposures": s.EvictedExposures, "evicted_users": s.EvictedUsers, "evicted_cuts": s.EvictedCuts,
-		"dropped_scopes": s.DroppedScopes, "late_exposures": s.Late, "erased_exposures": s.Erased, "refusals_full": s.Refused,
-	}
 }

@@ -16,6 +16,7 @@ import (
 	"restraint/edge/audit"
 	"restraint/edge/identity"
 	"restraint/edge/policy"
+	"restraint/edge/shared"
 	"restraint/suppress"
 )
 
@@ -322,9 +323,9 @@ var listStatus = []struct {
 	{suppress.ErrName, fasthttp.StatusBadRequest},
 	{suppress.ErrNoSpace, fasthttp.StatusServiceUnavailable},
 	{suppress.ErrNotDurable, fasthttp.StatusServiceUnavailable},
-	{ErrAway, fasthttp.StatusServiceUnavailable},
+	{shared.ErrAway, fasthttp.StatusServiceUnavailable},
 	{errListRefused, fasthttp.StatusServiceUnavailable},
-	{ErrConflict, fasthttp.StatusConflict},
+	{shared.ErrConflict, fasthttp.StatusConflict},
 	{suppress.ErrOlder, fasthttp.StatusConflict},
 	{suppress.ErrReplay, fasthttp.StatusConflict},
 	{suppress.ErrBusy, fasthttp.StatusConflict},
@@ -363,7 +364,7 @@ func listProblem(name string, err error) *problem {
 		p.Detail += " (limits.upload)"
 	case errors.Is(err, suppress.ErrTooSlow):
 		p.Detail += fmt.Sprintf(" (limits.upload_time, and %v for each piece)", stallTimeout)
-	case errors.Is(err, ErrAway):
+	case errors.Is(err, shared.ErrAway):
 		p.Detail += ": the list stays as it is, but for what NATS took without an answer; send it again"
 	}
 	var busy *suppress.BusyError

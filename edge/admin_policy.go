@@ -14,6 +14,7 @@ import (
 
 	"restraint/edge/audit"
 	"restraint/edge/policy"
+	"restraint/edge/shared"
 )
 
 func (n *Node) servePolicy(ctx *fasthttp.RequestCtx) {
@@ -161,10 +162,10 @@ func (n *Node) changePolicy(ctx *fasthttp.RequestCtx, put policyPut) {
 	case errors.As(err, &refused):
 		policyProblem(refused.Faults).send(ctx)
 		return
-	case errors.Is(err, errVersion), errors.Is(err, ErrConflict) && expect != 0:
+	case errors.Is(err, errVersion), errors.Is(err, shared.ErrConflict) && expect != 0:
 		newProblem(fasthttp.StatusPreconditionFailed, err.Error()).send(ctx)
 		return
-	case errors.Is(err, ErrConflict):
+	case errors.Is(err, shared.ErrConflict):
 		newProblem(fasthttp.StatusConflict, "another change of the policy was faster, and comes into force here within seconds; look at it and put again").send(ctx)
 		return
 	case errors.Is(err, errDocumentSize):
@@ -189,7 +190,7 @@ func (n *Node) changePolicy(ctx *fasthttp.RequestCtx, put policyPut) {
 // notShared is the answer to a change that the cluster did not take.
 func notShared(err error) *problem {
 	stays := "; the policy in force stays, and can be changed only while the cluster can be reached: look at it and put again"
-	if errors.Is(err, ErrAway) {
+	if errors.Is(err, shared.ErrAway) {
 		stays = "; the policy in force stays, unless the cluster took this one and could not say so, and can be changed only while the cluster can be reached: look at it and put again"
 	}
 	p := newProblem(fasthttp.StatusServiceUnavailable, err.Error()+stays)

@@ -10,6 +10,7 @@ import (
 	"restraint/edge/audit"
 	"restraint/edge/identity"
 	"restraint/edge/openrtb"
+	"restraint/edge/shared"
 )
 
 // The paths of people, for the privacy officer. Identifiers come in bodies only, since
@@ -116,7 +117,7 @@ func (n *Node) getErasure(ctx *fasthttp.RequestCtx, receipt string) {
 
 // brokerFault says what is wrong with the way to other nodes.
 func brokerFault(err error) string {
-	if errors.Is(err, ErrAway) {
+	if errors.Is(err, shared.ErrAway) {
 		return "NATS cannot be reached; they hear of the erasure when it is back"
 	}
 	return err.Error()

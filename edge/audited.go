@@ -13,6 +13,7 @@ import (
 	"restraint/edge/access"
 	"restraint/edge/audit"
 	"restraint/edge/identity"
+	"restraint/edge/shared"
 )
 
 // The record of changes: see package audit. What is asked of a node is on disk before it
@@ -29,7 +30,7 @@ const maxOwed = 256
 type auditing struct {
 	log     *audit.Log
 	digests *identity.Digests
-	heads   *joined // kept of every node's log
+	heads   *shared.Joined // kept of every node's log
 
 	mu    sync.Mutex
 	owed  []audit.Entry // changes that were made, and not written down yet
@@ -55,7 +56,7 @@ func (n *Node) openRecord() (err error) {
 	if r.log, err = audit.Open(audit.Options{Dir: filepath.Join(dir, "audit"), Node: n.options.Name, Key: n.options.Secret.AuditKey()}); err != nil {
 		return err
 	}
-	r.heads, err = openJoined(filepath.Join(dir, "joined"), headsPrefix, n.options.Shared, n.log, n.joinHeads, n.noteHeads)
+	r.heads, err = n.openJoined(shared.Kind{Prefix: headsPrefix, Join: n.joinHeads, Changed: n.noteHeads})
 	if err != nil {
 		return fmt.Errorf("open the audit record: %w", err)
 	}
@@ -201,7 +202,7 @@ func (n *Node) recordState(err error) {
 func (n *Node) keepRecord(ctx context.Context) {
 	var sending sync.WaitGroup
 	defer sending.Wait()
-	sending.Go(func() { n.record.heads.run(ctx) })
+	sending.Go(func() { n.record.heads.Run(ctx) })
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
 	for {

@@ -8,14 +8,14 @@ import (
 
 	"restraint/caps"
 	"restraint/edge/identity"
+	"restraint/edge/shared/sharedtest"
 )
 
 // A node that waits for its cluster to say which policy is in force asks it every second,
 // and that is on the record once.
 func TestFirstPolicyIsProposedOnRecordOnce(t *testing.T) {
-	store := newKV()
-	link := &kvLink{kv: store}
-	link.cut(true)
+	link := sharedtest.New().Link()
+	link.Cut(true)
 	secret, err := identity.ParseSecret([]byte("one secret of thirty-two bytes!!"))
 	if err != nil {
 		t.Fatal(err)
@@ -35,7 +35,7 @@ func TestFirstPolicyIsProposedOnRecordOnce(t *testing.T) {
 	if now := n.record.log.Seq(); now != before {
 		t.Errorf("%d entries while the cluster is away", now-before)
 	}
-	link.cut(false)
+	link.Cut(false)
 	n.settlePolicy(context.Background())
 	if now := n.record.log.Seq(); now != before+1 || n.rules.Load().Version != 1 {
 		t.Errorf("%d entries for what became of it; version %d", now-before, n.rules.Load().Version)

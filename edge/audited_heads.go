@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"restraint/edge/audit"
+	"restraint/edge/shared"
 )
 
 // Heads of every node's audit log are joined documents: each node keeps those of all on
@@ -42,7 +43,7 @@ func (n *Node) joinHeads(name string, a, b []byte) ([]byte, error) {
 	others, err := audit.ParseHeads(b, known)
 	switch {
 	case errors.Is(err, audit.ErrHeadsNewer):
-		return nil, errJoinedNewer
+		return nil, shared.ErrNewer
 	case err != nil:
 		return nil, err
 	case HeadsFile(others[0].Node) != name:
@@ -152,7 +153,7 @@ func (n *Node) settleHeads(ago time.Duration) error {
 		return nil
 	}
 	r.signed, r.own = time.Now(), head
-	return r.heads.put(name, audit.AppendHeads(nil, audit.Heads{head}))
+	return r.heads.Put(name, audit.AppendHeads(nil, audit.Heads{head}))
 }
 
 // sayCut logs, and counts, that the log lacks entries that it signed.

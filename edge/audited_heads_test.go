@@ -11,6 +11,7 @@ import (
 
 	"restraint/edge"
 	"restraint/edge/audit"
+	"restraint/edge/shared/sharedtest"
 )
 
 // heads are what a node signs, and keeps.
@@ -33,8 +34,8 @@ func TestHeadsOfTheCluster(t *testing.T) {
 	named := func(name string, l *link) func(*edge.Options) {
 		return func(o *edge.Options) { o.Name, o.Shared = name, l }
 	}
-	s := newStore()
-	links := []*link{{store: s}, {store: s}}
+	s := sharedtest.New()
+	links := []*link{newLink(s), newLink(s)}
 	nodes := []*node{startNode(t, "", testPolicy, named("a", links[0])), startNode(t, "", testPolicy, named("b", links[1]))}
 	inForce(t, 1, testPolicy, nodes...)
 	nodes[0].must(200, "PUT", "/v1/policy", "", limit("4"), nil)
@@ -113,8 +114,8 @@ func TestRecordPutBackAndGrown(t *testing.T) {
 	named := func(name string, l *link) func(*edge.Options) {
 		return func(o *edge.Options) { o.Name, o.Shared = name, l }
 	}
-	s := newStore()
-	links := []*link{{store: s}, {store: s}}
+	s := sharedtest.New()
+	links := []*link{newLink(s), newLink(s)}
 	a, b := startNode(t, "", testPolicy, named("a", links[0])), startNode(t, "", testPolicy, named("b", links[1]))
 	inForce(t, 1, testPolicy, a, b)
 	a.stop()
@@ -138,7 +139,7 @@ func TestRecordPutBackAndGrown(t *testing.T) {
 	_, kept := b.heads(t)
 	kept = slices.DeleteFunc(kept, func(w audit.Witness) bool { return w.Node != "a" })
 
-	links[0].cut(true)
+	links[0].Cut(true)
 	if err := os.Chmod(filepath.Join(copied, "secret"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +148,7 @@ func TestRecordPutBackAndGrown(t *testing.T) {
 	if now, _ := again.heads(t); now.Seq <= before.Seq || again.metric("restraint_audit_cut_total") != 0 {
 		t.Fatalf("entry %d, not past %d", now.Seq, before.Seq)
 	}
-	links[0].cut(false)
+	links[0].Cut(false)
 	eventually(t, "on record", func() bool {
 		return slices.ContainsFunc(again.recorded(t), func(e audit.Entry) bool { return e.Action == audit.RecordDamaged && e.After["head_mac"] == before.MAC })
 	})
@@ -160,25 +161,25 @@ func TestRecordPutBackAndGrown(t *testing.T) {
 
 // Heads that somebody put into the cluster under another's name, or altered, are refused.
 func TestForeignHeadsAreRefused(t *testing.T) {
-	s := newStore()
-	l := &link{store: s}
+	s := sharedtest.New()
+	l := newLink(s)
 	n := startNode(t, "", testPolicy, func(o *edge.Options) { o.Name, o.Shared = "a", l })
 	own, _ := n.heads(t)
 	altered := own
 	altered.Seq += 100
-	s.change(func(s *store) {
+	s.Change(func(s *sharedtest.State) {
 		for name, doc := range map[string][]byte{
 			edge.HeadsFile("b"): audit.AppendHeads(nil, audit.Heads{own}),
 			edge.HeadsFile("c"): []byte("{"),
 			edge.HeadsFile("a"): audit.AppendHeads(nil, audit.Heads{altered}),
 		} {
-			s.last++
-			s.kept[name] = sharedDocument{doc, s.last}
+			s.Last++
+			s.Documents[name] = sharedtest.Document{Content: doc, Revision: s.Last}
 		}
 	})
 	eventually(t, "the refusals", func() bool { return n.metric("restraint_audit_heads_refused_total") == 3 })
 	eventually(t, "its own again", func() bool {
-		heads, err := audit.ParseHeads(s.get(edge.HeadsFile("a")).document, nil)
+		heads, err := audit.ParseHeads(s.Get(edge.HeadsFile("a")).Content, nil)
 		return err == nil && heads[0].Seq >= own.Seq
 	})
 	if _, kept := n.heads(t); len(kept) != 1 || kept[0].Node != "a" || kept[0].Seq == altered.Seq {

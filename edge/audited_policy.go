@@ -8,6 +8,7 @@ import (
 
 	"restraint/edge/audit"
 	"restraint/edge/policy"
+	"restraint/edge/shared"
 )
 
 // putPolicyFor is putPolicy for a request, on the record.
@@ -67,7 +68,7 @@ func (r *policyAsked) endPolicy(c *policyChange, err error) {
 			after = audit.Facts{"version": c.Version, "unchanged": true}
 		}
 		r.end(audit.Done, policyBefore(c), after)
-	case errors.As(err, &refused), errors.Is(err, errVersion), errors.Is(err, ErrConflict), errors.Is(err, errDocumentSize),
+	case errors.As(err, &refused), errors.Is(err, errVersion), errors.Is(err, shared.ErrConflict), errors.Is(err, errDocumentSize),
 		errors.Is(err, errPilotRuns), errors.Is(err, errNoTrial):
 		r.end(audit.Refused, nil, audit.Facts{"error": err.Error()})
 	default: // the cluster may have taken it
@@ -87,7 +88,7 @@ func (n *Node) firstPolicy(do func(policyPut) (policyChange, error)) (err error)
 		}
 	}
 	c, err := do(put)
-	if !errors.Is(err, ErrAway) {
+	if !errors.Is(err, shared.ErrAway) {
 		p.proposed.endPolicy(&c, err)
 		p.proposed = nil
 	}
@@ -131,7 +132,7 @@ func policyChanges(c *policyChange) audit.Facts {
 // notePolicyTaken puts on record that the cluster's policy is in force here.
 func (n *Node) notePolicyTaken(before, v *policyVersion) {
 	if p := &n.policies; p.proposed != nil {
-		p.proposed.endPolicy(nil, fmt.Errorf("%w: it has a policy", ErrConflict))
+		p.proposed.endPolicy(nil, fmt.Errorf("%w: it has a policy", shared.ErrConflict))
 		p.proposed = nil
 	}
 	n.note(audit.Entry{

@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"hash/maphash"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"restraint/edge/shared"
 	"restraint/edge/traffic"
 )
 
@@ -67,7 +67,7 @@ type counting struct {
 	tallies tallies
 	recent  recent
 	node    string
-	joined  *joined
+	joined  *shared.Joined
 
 	writing sync.Mutex // held while documents are written; locked before mu
 
@@ -96,7 +96,7 @@ func (n *Node) openCounting() error {
 	c.parts = map[uint64]int{}
 	c.own, c.books = map[traffic.Cell]uint64{}, map[string]*traffic.Book{}
 	var err error
-	c.joined, err = openJoined(filepath.Join(n.options.Dir, "joined"), countPrefix, n.options.Shared, n.log, joinCounts, func(name string, doc []byte) {
+	c.joined, err = n.openJoined(shared.Kind{Prefix: countPrefix, Join: joinCounts, Changed: func(name string, doc []byte) {
 		b, err := traffic.Parse(doc)
 		if err != nil {
 			panic("BUG: counts that were checked cannot be read: " + err.Error())
@@ -104,7 +104,7 @@ func (n *Node) openCounting() error {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.books[name] = b
-	})
+	}})
 	if err != nil {
 		return err
 	}
@@ -133,7 +133,7 @@ func joinCounts(name string, a, b []byte) ([]byte, error) {
 	out, err := traffic.JoinForms(a, b)
 	if err != nil {
 		if errors.Is(err, traffic.ErrVersion) {
-			return nil, fmt.Errorf("%w: %w", errJoinedNewer, err)
+			return nil, fmt.Errorf("%w: %w", shared.ErrNewer, err)
 		}
 		return nil, err
 	}

@@ -40,7 +40,7 @@ func TestCountsOutliveAWrongClock(t *testing.T) {
 	now := time.Now()
 	right := now.AddDate(-3, 0, 0)
 	cells := []traffic.Cell{{Start: 1, Begin: uint32(right.Unix()) - 24*3600, Row: traffic.Row{Campaign: "x", Arm: "all", Market: "eu"}, Measure: countShow, N: 7}}
-	if err := n.counting.joined.put(partName("b", true, 1, 0), traffic.Append(nil, traffic.NewBook("b", 0, cells))); err != nil {
+	if err := n.counting.joined.Put(partName("b", true, 1, 0), traffic.Append(nil, traffic.NewBook("b", 0, cells))); err != nil {
 		t.Fatal(err)
 	}
 	held := func() (sum uint64) {

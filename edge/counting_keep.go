@@ -10,6 +10,7 @@ import (
 
 	vm "github.com/VictoriaMetrics/metrics"
 
+	"restraint/edge/shared"
 	"restraint/edge/traffic"
 )
 
@@ -18,7 +19,7 @@ func (n *Node) keepCounting(ctx context.Context) {
 	c := &n.counting
 	var sharing sync.WaitGroup
 	defer sharing.Wait()
-	sharing.Go(func() { c.joined.run(ctx) })
+	sharing.Go(func() { c.joined.Run(ctx) })
 	ticker := time.NewTicker(countEvery)
 	defer ticker.Stop()
 	for {
@@ -64,7 +65,7 @@ func (c *counting) write() error {
 	c.dirty = false
 	c.mu.Unlock()
 	for _, name := range slices.Sorted(maps.Keys(own)) {
-		if err := c.joined.put(name, traffic.Append(nil, traffic.NewBook(c.node, 0, own[name]))); err != nil {
+		if err := c.joined.Put(name, traffic.Append(nil, traffic.NewBook(c.node, 0, own[name]))); err != nil {
 			c.mu.Lock()
 			c.dirty = true
 			c.mu.Unlock()
@@ -118,21 +119,21 @@ func (c *counting) rollPart(name string, recent, history *traffic.Book, over, fl
 		moved = traffic.Join(history, moved)
 	}
 	form, lost := foldCounts(moved, over, floor)
-	if err := c.joined.put(otherPart(name, true), form); err != nil {
+	if err := c.joined.Put(otherPart(name, true), form); err != nil {
 		return err
 	}
 	c.mu.Lock()
 	c.lost += uint64(lost)
 	c.mu.Unlock()
 	// Only now, so that they are in one of the two at any time.
-	return c.joined.put(name, traffic.Append(nil, &traffic.Book{Node: c.node, From: over}))
+	return c.joined.Put(name, traffic.Append(nil, &traffic.Book{Node: c.node, From: over}))
 }
 
 // foldCounts folds what is over by its age, and earlier where it would not fit; where
 // that is not enough, the oldest goes, and lost is of how many counters. All up to over is
 // there, so all of it may be folded.
 func foldCounts(b *traffic.Book, over, floor uint32) (form []byte, lost int) {
-	const most = joinedBytes / 8 * 7
+	const most = shared.MaxBytes / 8 * 7
 	for _, kept := range [...]struct{ hours, days uint32 }{{hoursKept, daysKept}, {24 * 3600, daysKept}, {0, daysKept}, {0, daysKept / 2}, {0, 0}} {
 		folded := b.Fold(over-min(over, kept.hours), over-min(over, kept.days), floor)
 		if form = traffic.Append(nil, folded); len(form) <= most {
@@ -155,7 +156,7 @@ func foldCounts(b *traffic.Book, over, floor uint32) (form []byte, lost int) {
 // it.
 func (c *counting) dropBefore(name string, b *traffic.Book, floor uint32) error {
 	if b.Newest() <= int64(floor) && !c.isOwn(name) {
-		c.joined.drop(name)
+		c.joined.Drop(name)
 		c.mu.Lock()
 		delete(c.books, name)
 		c.mu.Unlock()
@@ -165,7 +166,7 @@ func (c *counting) dropBefore(name string, b *traffic.Book, floor uint32) error 
 	if len(before.Cells) == 0 {
 		return nil
 	}
-	return c.joined.put(name, traffic.Append(nil, &traffic.Book{Node: b.Node, From: floor}))
+	return c.joined.Put(name, traffic.Append(nil, &traffic.Book{Node: b.Node, From: floor}))
 }
 
 // writeMetrics writes what the counts take.

@@ -7,13 +7,15 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"restraint/edge/shared/sharedtest"
 )
 
 // share runs the sharing of a node's counts until the end is called.
 func (c *countingNode) share() (end func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
-	running.Go(func() { c.joined.run(ctx) })
+	running.Go(func() { c.joined.Run(ctx) })
 	end = sync.OnceFunc(func() {
 		cancel()
 		running.Wait()
@@ -26,8 +28,8 @@ func (c *countingNode) share() (end func()) {
 // node that was away is included once it is back.
 func TestCountsOfThreeNodesSum(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := newKV()
-		links := []*kvLink{{kv: store}, {kv: store}, {kv: store}}
+		store := sharedtest.New()
+		links := []*sharedtest.Link{store.Link(), store.Link(), store.Link()}
 		var nodes []*countingNode
 		var ends []func()
 		for i, name := range []string{"a", "b", "c"} {
@@ -57,13 +59,13 @@ func TestCountsOfThreeNodesSum(t *testing.T) {
 		all(601)
 
 		// Away, and back.
-		links[2].cut(true)
+		links[2].Cut(true)
 		nodes[2].show(countStart+30, "x", 1000)
 		nodes[2].tick(countStart + 35)
 		nodes[0].show(countStart+30, "x", 2)
 		nodes[0].tick(countStart + 35)
 		all(603, 603, 1601)
-		links[2].cut(false)
+		links[2].Cut(false)
 		all(1603)
 
 		// Hours pass into days and months, on each node by itself.
@@ -75,20 +77,16 @@ func TestCountsOfThreeNodesSum(t *testing.T) {
 		}
 
 		// A node that lost its disk, and the cluster that lost its end.
-		store.change(func() {
-			for name, e := range maps.Clone(store.entries) {
-				if e.revision > store.last/2 {
-					delete(store.entries, name)
-				}
-			}
-			store.last /= 2
+		store.Change(func(now *sharedtest.State) {
+			maps.DeleteFunc(now.Documents, func(_ string, d sharedtest.Document) bool { return d.Revision > now.Last/2 })
+			now.Last /= 2
 		})
 		ends[0]()
 		nodes[0] = openCounts(t, "a", t.TempDir(), links[0])
 		ends[0] = nodes[0].share()
 		nodes[0].show(countStart+90*daySeconds, "x", 5)
 		nodes[0].tick(countStart + 90*daySeconds)
-		time.Sleep(joinedListEvery)
+		time.Sleep(5 * time.Minute) // all is looked through by then
 		all(1608)
 
 		// After the time for which anything is kept it goes on every node, also of one that is
@@ -110,4 +108,10 @@ func TestCountsOfThreeNodesSum(t *testing.T) {
 			}
 		}
 	})
+}
+
+// settle lets the nodes of a bubble do what they have to.
+func settle() {
+	time.Sleep(10 * time.Second) // the bubble's clock
+	synctest.Wait()
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"restraint/edge/shared"
 	"restraint/edge/traffic"
 )
 
@@ -19,17 +20,17 @@ type countingNode struct {
 	*counting
 	t    *testing.T
 	dir  string
-	link Shared
+	link shared.Store
 	name string
 }
 
-func openCounts(t *testing.T, name, dir string, shared Shared) *countingNode {
+func openCounts(t *testing.T, name, dir string, store shared.Store) *countingNode {
 	t.Helper()
-	n := &Node{options: Options{Name: name, Dir: dir, Shared: shared}, log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	n := &Node{options: Options{Name: name, Dir: dir, Shared: store}, log: slog.New(slog.NewTextHandler(io.Discard, nil))}
 	if err := n.openCounting(); err != nil {
 		t.Fatal(err)
 	}
-	return &countingNode{&n.counting, t, dir, shared, name}
+	return &countingNode{&n.counting, t, dir, store, name}
 }
 
 // again opens them anew, as after kill -9.
@@ -197,7 +198,7 @@ func TestCountsThatDoNotFit(t *testing.T) {
 	}
 	sums := func(form []byte) (n uint64) {
 		b, err := traffic.Parse(form)
-		if err != nil || len(form) > joinedBytes {
+		if err != nil || len(form) > shared.MaxBytes {
 			t.Fatalf("%d bytes: %v", len(form), err)
 		}
 		b.Each(0, math.MaxUint32, func(c *traffic.Cell) { n += c.N })
@@ -205,7 +206,7 @@ func TestCountsThatDoNotFit(t *testing.T) {
 	}
 	// Two days of hours are too much.
 	b, total := book(1200, 48, traffic.Hour, 3600)
-	if len(traffic.Append(nil, b)) <= joinedBytes {
+	if len(traffic.Append(nil, b)) <= shared.MaxBytes {
 		t.Fatal("it fits")
 	}
 	form, lost := foldCounts(b, countStart+48*3600, 0)
@@ -248,7 +249,7 @@ func TestCountsOfManyCampaignsAreInParts(t *testing.T) {
 		t.Errorf("%d documents", s.Documents)
 	}
 	for name := range c.books {
-		if err := c.joined.checkName(name); err != nil || !strings.HasPrefix(name, "traffic.a=2eb=2fc.") {
+		if err := c.joined.CheckName(name); err != nil || !strings.HasPrefix(name, "traffic.a=2eb=2fc.") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

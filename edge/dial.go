@@ -3,7 +3,6 @@ package edge
 import (
 	"bytes"
 	"fmt"
-	"path/filepath"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -12,6 +11,7 @@ import (
 	"restraint/edge/audit"
 	"restraint/edge/identity"
 	"restraint/edge/policy"
+	"restraint/edge/shared"
 	"restraint/edge/trust"
 )
 
@@ -19,7 +19,7 @@ import (
 // a joined document for each campaign whether it is dialled back, on all nodes alike.
 type dialling struct {
 	book      *trust.Book
-	documents *joined // nil: of a replay, which keeps nothing
+	documents *shared.Joined // nil: of a replay, which keeps nothing
 
 	mu        sync.Mutex
 	standings map[uint64]*trust.Standing // by campaign
@@ -41,7 +41,7 @@ func dialName(campaign uint64) string { return fmt.Sprintf("%s%016x", dialPrefix
 // dialTag is the tag of the campaign that a document is of.
 func dialTag(name string) (campaign uint64, err error) {
 	if len(name) != len(dialPrefix)+16 {
-		return 0, fmt.Errorf("%w: %.140q", errJoinedName, name)
+		return 0, fmt.Errorf("%w: %.140q", shared.ErrName, name)
 	}
 	return strconv.ParseUint(name[len(dialPrefix):], 16, 64)
 }
@@ -54,7 +54,7 @@ func (n *Node) openDialling() (err error) {
 		return nil
 	}
 	d.opening = true // what is read is no change
-	d.documents, err = openJoined(filepath.Join(n.options.Dir, "joined"), dialPrefix, n.options.Shared, n.log, n.joinStandings, n.adoptDocument)
+	d.documents, err = n.openJoined(shared.Kind{Prefix: dialPrefix, Join: n.joinStandings, Changed: n.adoptDocument})
 	d.opening = false
 	return err
 }
@@ -223,7 +223,7 @@ func (n *Node) keepStanding(tag uint64, s *trust.Standing) error {
 		n.adopt(tag, s)
 		return nil
 	}
-	return n.dialling.documents.put(dialName(tag), s.Encode())
+	return n.dialling.documents.Put(dialName(tag), s.Encode())
 }
 
 // releasedSeconds is how long a release is kept where nothing has happened since: longer
@@ -243,6 +243,6 @@ func (n *Node) dropStandings(now uint32) {
 	}
 	d.mu.Unlock()
 	for _, tag := range gone {
-		d.documents.drop(dialName(tag))
+		d.documents.Drop(dialName(tag))
 	}
 }

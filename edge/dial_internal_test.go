@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"restraint/edge/identity"
+	"restraint/edge/shared"
 	"restraint/edge/traffic"
 	"restraint/edge/trust"
 )
@@ -52,7 +53,7 @@ func TestBrokenStandings(t *testing.T) {
 func TestWrongClockJudgesNothing(t *testing.T) {
 	n, tag := dialBench(t)
 	n.clock = clock{}
-	documents, err := openJoined(t.TempDir(), dialPrefix, nil, n.log, n.joinStandings, n.adoptDocument)
+	documents, err := shared.OpenJoined(t.TempDir(), shared.Kind{Prefix: dialPrefix, Join: n.joinStandings, Changed: n.adoptDocument}, nil, n.log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +91,7 @@ func TestWrongClockJudgesNothing(t *testing.T) {
 func TestReleaseIsForgotten(t *testing.T) {
 	n, tag := dialBench(t)
 	n.clock = clock{}
-	documents, err := openJoined(t.TempDir(), dialPrefix, nil, n.log, n.joinStandings, n.adoptDocument)
+	documents, err := shared.OpenJoined(t.TempDir(), shared.Kind{Prefix: dialPrefix, Join: n.joinStandings, Changed: n.adoptDocument}, nil, n.log)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -106,7 +106,7 @@ func (n *Node) hear(ctx context.Context) {
 		return
 	}
 	var sharing sync.WaitGroup
-	sharing.Go(func() { n.dialling.documents.run(ctx) })
+	sharing.Go(func() { n.dialling.documents.Run(ctx) })
 	defer sharing.Wait()
 	ticker := time.NewTicker(hearEvery)
 	defer ticker.Stop()

@@ -11,6 +11,7 @@ import (
 	"restraint/edge"
 	"restraint/edge/identity"
 	"restraint/edge/replica"
+	"restraint/edge/shared/sharedtest"
 )
 
 // wire carries what nodes record to the others, and can be cut.
@@ -121,7 +122,7 @@ type dialled struct {
 // startDialled starts nodes of one cluster under a policy.
 type dialCluster struct {
 	t      *testing.T
-	store  *store
+	store  *sharedtest.Store
 	wire   *wire
 	secret identity.Secret
 	policy string
@@ -134,9 +135,9 @@ func newDialCluster(t *testing.T, policy string, n int) *dialCluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &dialCluster{t: t, store: newStore(), wire: &wire{}, secret: secret, policy: policy}
+	c := &dialCluster{t: t, store: sharedtest.New(), wire: &wire{}, secret: secret, policy: policy}
 	for i := range n {
-		d := &dialled{dir: t.TempDir(), name: string(rune('a' + i)), link: &link{store: c.store}}
+		d := &dialled{dir: t.TempDir(), name: string(rune('a' + i)), link: newLink(c.store)}
 		c.nodes = append(c.nodes, d)
 		c.start(d)
 	}
@@ -248,8 +249,8 @@ func TestDialBackOnAllNodes(t *testing.T) {
 		t.Errorf("%+v", again)
 	}
 	// A store that is made anew is given how campaigns stand, and a node that joins then hears of it.
-	c.store.change(func(s *store) { clear(s.kept) })
-	d := &dialled{dir: t.TempDir(), name: "d", link: &link{store: c.store}}
+	c.store.Change(func(s *sharedtest.State) { clear(s.Documents) })
+	d := &dialled{dir: t.TempDir(), name: "d", link: newLink(c.store)}
 	c.nodes = append(c.nodes, d)
 	c.start(d)
 	eventually(t, "the node that joined is told", func() bool { r := d.review("shoes"); return r.Level == "lowered" && r.DialledBack.Node == "a" })
@@ -264,7 +265,7 @@ func TestReleaseWhileCutOff(t *testing.T) {
 	b.shownTo(ten...)
 	a.complaint("p-0", "p-1", "p-2")
 	before := c.agree("lowered")
-	b.link.cut(true)
+	b.link.Cut(true)
 	b.wire.cutOff(t, true)
 	b.complaint(ten[3:]...) // ten of the ten that b knows of
 	eventually(t, "b pauses it on its own", func() bool { return b.review("shoes").Level == "paused" })
@@ -283,7 +284,7 @@ func TestReleaseWhileCutOff(t *testing.T) {
 		t.Fatalf("b heard of it: %+v", got)
 	}
 	b.wire.cutOff(t, false)
-	b.link.cut(false)
+	b.link.Cut(false)
 	r := c.agree("none")
 	if r.Released.Why != "it was a test" || r.Window.Weighing != 0 {
 		t.Errorf("%+v; before %+v", r, before)

@@ -15,7 +15,7 @@
 // until a human releases them (dial_admin.go).
 //
 // What happened is counted (tally.go, counting*.go) in package traffic's books, shared as
-// joined documents (joined*.go), and reported (report*.go).
+// package shared's joined documents, and reported (report*.go).
 //
 // Who may use which path once keys are configured is one table (matrix.go), and
 // access.go asks it before a path is routed; the keys are package access's.

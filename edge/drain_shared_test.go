@@ -7,13 +7,14 @@ import (
 
 	"restraint/edge"
 	"restraint/edge/audit"
+	"restraint/edge/shared/sharedtest"
 )
 
 // What a node wrote last is with the cluster when it has ended: its disk may be thrown
 // away then.
 func TestEndedNodeGivesTheClusterAll(t *testing.T) {
-	s := newStore()
-	l := &link{store: s}
+	s := sharedtest.New()
+	l := newLink(s)
 	n := startNode(t, "", testPolicy, l.options)
 	inForce(t, 1, testPolicy, n)
 	n.must(200, "PUT", "/v1/policy?pilot=50", "", limit("2"), nil)
@@ -23,7 +24,7 @@ func TestEndedNodeGivesTheClusterAll(t *testing.T) {
 	if r.FaultsTotal != 0 {
 		t.Fatal(r.Faults)
 	}
-	heads, err := audit.ParseHeads(s.get(edge.HeadsFile("test")).document, nil)
+	heads, err := audit.ParseHeads(s.Get(edge.HeadsFile("test")).Content, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,9 +35,9 @@ func TestEndedNodeGivesTheClusterAll(t *testing.T) {
 		t.Errorf("the cluster's head is of entry %d of %d", signed, r.Last)
 	}
 	var effects, counts int
-	s.change(func(s *store) {
-		for name, d := range s.kept {
-			if strings.HasPrefix(name, "effect-") && bytes.Contains(d.document, []byte(`"show"`)) {
+	s.Change(func(s *sharedtest.State) {
+		for name, d := range s.Documents {
+			if strings.HasPrefix(name, "effect-") && bytes.Contains(d.Content, []byte(`"show"`)) {
 				effects++
 			}
 			if strings.HasPrefix(name, "traffic.") {

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"restraint/edge/openrtb"
+	"restraint/edge/shared"
 )
 
 // While a policy is tried out, what happens is counted by arm, and in each arm by
@@ -138,7 +139,7 @@ func parseArmTable(document []byte) (*armTable, error) {
 	}
 	switch {
 	case d.Format > 1 || d.Format == 1 && d.Parts != effectParts && d.Parts > 0:
-		return nil, errJoinedNewer
+		return nil, shared.ErrNewer
 	case d.Format != 1 || d.Parts != effectParts:
 		return nil, errors.New("no counts of a pilot: its format or its parts are none")
 	}
@@ -149,7 +150,7 @@ func parseArmTable(document []byte) (*armTable, error) {
 			o := outcomeNamed(name)
 			switch {
 			case a == arms || o == outcomes:
-				return nil, errJoinedNewer
+				return nil, shared.ErrNewer
 			case len(counts) != effectParts:
 				return nil, fmt.Errorf("counts of a pilot: %s of %s in %d parts, not %d", name, arm, len(counts), effectParts)
 			}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"restraint/edge/effect"
+	"restraint/edge/shared"
 )
 
 // randomTable is a table with some counts in it.
@@ -53,7 +54,7 @@ func TestArmsDocumentRefused(t *testing.T) {
 		`{"format":1,"parts":16,"arms":{"third":{"show":[` + numbers + `]}}}`:                          true,
 		`{"format":1,"parts":16,"arms":{"pilot":{"applause":[` + numbers + `]}}}`:                      true,
 	} {
-		if _, err := parseArmTable([]byte(text)); err == nil || errors.Is(err, errJoinedNewer) != newer {
+		if _, err := parseArmTable([]byte(text)); err == nil || errors.Is(err, shared.ErrNewer) != newer {
 			t.Errorf("%s: %v", text, err)
 		}
 	}
@@ -91,7 +92,7 @@ func TestArmsDocumentOfPilot(t *testing.T) {
 	if own == next || !ofPilot(next, own) || !ofPilot(own, own) || ofPilot(another, own) || ofPilot(own, "") {
 		t.Errorf("%s %s %s", own, next, another)
 	}
-	if err := n.effects.joined.put(own, new(armTable).document()); err != nil {
+	if err := n.effects.joined.Put(own, new(armTable).document()); err != nil {
 		t.Error(err)
 	}
 }
@@ -101,7 +102,7 @@ func TestArmsDocumentOfPilot(t *testing.T) {
 func TestArmsAreDroppedWithThePilot(t *testing.T) {
 	n := benchNode(t, 32<<20, []byte(armPolicy))
 	later := "effect-00000009-00000000-0000000000000000"
-	if err := n.effects.joined.put(later, new(armTable).document()); err != nil {
+	if err := n.effects.joined.Put(later, new(armTable).document()); err != nil {
 		t.Fatal(err)
 	}
 	count := func(documents int, decisions uint64) {

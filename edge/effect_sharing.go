@@ -4,9 +4,10 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"path/filepath"
 	"sync"
 	"time"
+
+	"restraint/edge/shared"
 )
 
 // saveEffectEvery is how often counts of a pilot are kept and given to the cluster.
@@ -18,7 +19,7 @@ const effectPrefix = "effect-"
 
 // effects are the counts of pilots that are kept, of this node and of the others.
 type effects struct {
-	joined *joined
+	joined *shared.Joined
 
 	mu     sync.Mutex
 	tables map[string]*armTable // by name of document, as they were told last
@@ -32,7 +33,7 @@ type armCounts func(t *trial) armTable
 func (n *Node) openEffects() (err error) {
 	e := &n.effects
 	e.tables = make(map[string]*armTable)
-	e.joined, err = openJoined(filepath.Join(n.options.Dir, "joined"), effectPrefix, n.options.Shared, n.log, joinArms, func(name string, doc []byte) {
+	e.joined, err = n.openJoined(shared.Kind{Prefix: effectPrefix, Join: joinArms, Changed: func(name string, doc []byte) {
 		t, err := parseArmTable(doc)
 		if err != nil {
 			return // what was joined can be read
@@ -40,7 +41,7 @@ func (n *Node) openEffects() (err error) {
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		e.tables[name] = t
-	})
+	}})
 	return err
 }
 
@@ -52,7 +53,7 @@ func effectDocument(v *compiled) string {
 // keepEffects keeps the counts of the pilot until ctx ends, and drops those of others.
 func (n *Node) keepEffects(ctx context.Context) {
 	var running sync.WaitGroup
-	running.Go(func() { n.effects.joined.run(ctx) })
+	running.Go(func() { n.effects.joined.Run(ctx) })
 	defer running.Wait()
 	ticker := time.NewTicker(saveEffectEvery)
 	defer ticker.Stop()
@@ -74,7 +75,7 @@ func (n *Node) saveEffects() {
 		over = t.tried.Version - 1
 		counted := t.counts.table()
 		if counted != (armTable{}) {
-			if err := e.joined.put(t.document, counted.document()); err != nil {
+			if err := e.joined.Put(t.document, counted.document()); err != nil {
 				n.log.Warn("counts of the pilot are not kept, and are tried again", "error", err.Error())
 			}
 		}
@@ -89,7 +90,7 @@ func (n *Node) saveEffects() {
 	}
 	e.mu.Unlock()
 	for _, name := range gone {
-		e.joined.drop(name)
+		e.joined.Drop(name)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"restraint/edge/identity"
+	"restraint/edge/shared"
 	"restraint/suppress"
 )
 
@@ -60,7 +61,7 @@ func (n *Node) sealUploads(ctx context.Context) error {
 		if d == nil || !n.isEarlier(d) || n.lists.Publication(st.List) != d.Publication {
 			continue
 		}
-		if err := n.sealUpload(ctx, st.List); err != nil && !errors.Is(err, ErrConflict) && !errors.Is(err, ErrAway) {
+		if err := n.sealUpload(ctx, st.List); err != nil && !errors.Is(err, shared.ErrConflict) && !errors.Is(err, shared.ErrAway) {
 			faults = append(faults, fmt.Errorf("list %q in the cluster: %w", st.List, err))
 		}
 	}

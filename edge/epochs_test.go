@@ -11,6 +11,7 @@ import (
 
 	"restraint/edge"
 	"restraint/edge/identity"
+	"restraint/edge/shared/sharedtest"
 )
 
 // epochSecrets are the secret of so many nodes, each read for itself from one file with one
@@ -45,7 +46,7 @@ func goOver(t *testing.T, s identity.Secret) {
 type epochLists struct {
 	t       *testing.T
 	secrets []identity.Secret
-	store   *store
+	store   *sharedtest.Store
 	lists   *lists
 	dirs    []string
 	nodes   []*node
@@ -55,7 +56,7 @@ type epochLists struct {
 const epochAsked = "u1 u2 u3 u4 u5 u6"
 
 func (c *epochLists) start() *node {
-	l, i := &link{store: c.store}, len(c.nodes)
+	l, i := newLink(c.store), len(c.nodes)
 	c.dirs = append(c.dirs, c.t.TempDir())
 	n := startNode(c.t, c.dirs[i], testPolicy, func(o *edge.Options) {
 		o.Name, o.Secret = fmt.Sprint("node ", i), c.secrets[i]
@@ -79,7 +80,7 @@ func (c *epochLists) clear(b []byte) bool {
 // no file of a node or of the cluster has a key in clear, both uploads are there to roll
 // back to, and a node that joins takes them.
 func TestListsThroughEpochs(t *testing.T) {
-	c := &epochLists{t: t, secrets: epochSecrets(t, 4), store: newStore(), lists: newLists()}
+	c := &epochLists{t: t, secrets: epochSecrets(t, 4), store: sharedtest.New(), lists: newLists()}
 	for _, user := range strings.Fields(epochAsked) {
 		c.keys = append(c.keys, identity.NewHasher(c.secrets[0]).Key("user.id", []byte(user)))
 	}
@@ -126,9 +127,7 @@ func (c *epochLists) sealed() {
 	t.Helper()
 	newest := c.secrets[0].Epochs().Newest().Fingerprint
 	eventually(t, "the cluster's uploads are sealed", func() bool {
-		c.store.mu.Lock()
-		defer c.store.mu.Unlock()
-		document := string(c.store.kept["list.customers"].document)
+		document := string(c.store.Get("list.customers").Content)
 		return strings.Count(document, newest) == 2 && !strings.Contains(document, c.secrets[0].Fingerprint())
 	})
 	c.lists.mu.Lock()

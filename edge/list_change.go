@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"restraint/edge/shared"
 	"restraint/suppress"
 )
 
@@ -18,7 +19,7 @@ var errListRefused = errors.New("the cluster did not take it")
 
 // refusedList wraps an error of the cluster.
 func refusedList(err error) error {
-	if errors.Is(err, ErrAway) || errors.Is(err, ErrConflict) {
+	if errors.Is(err, shared.ErrAway) || errors.Is(err, shared.ErrConflict) {
 		return err
 	}
 	return fmt.Errorf("%w: %w", errListRefused, err)

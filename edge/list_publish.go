@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"restraint/edge/shared"
 	"restraint/suppress"
 )
 
@@ -43,7 +44,7 @@ func (n *Node) sendUpload(ctx context.Context, e *suppress.Export) (up listUploa
 		if up, err = newListUpload(object, &e.Shipment); err != nil {
 			return up, err
 		}
-		if err = n.options.Lists.Put(ctx, object, e.Reader(), e.Bytes); !errors.Is(err, ErrAway) || !again(ctx, begun) {
+		if err = n.options.Lists.Put(ctx, object, e.Reader(), e.Bytes); !errors.Is(err, shared.ErrAway) || !again(ctx, begun) {
 			return up, err
 		}
 	}
@@ -77,10 +78,10 @@ func (n *Node) putList(ctx context.Context, d *listDocument, build func(old *lis
 	for {
 		err = n.putListOnce(ctx, d, build)
 		switch {
-		case errors.Is(err, ErrConflict) && races < putRaces:
+		case errors.Is(err, shared.ErrConflict) && races < putRaces:
 			races++
 			continue
-		case errors.Is(err, ErrAway) && again(ctx, begun):
+		case errors.Is(err, shared.ErrAway) && again(ctx, begun):
 			continue
 		}
 		return err
@@ -153,7 +154,7 @@ func (n *Node) sweepLists(ctx context.Context) {
 	if err == nil && readable {
 		err = n.options.Lists.Sweep(ctx, func(name string) bool { return used[name] })
 	}
-	if err != nil && !errors.Is(err, ErrAway) && ctx.Err() == nil {
+	if err != nil && !errors.Is(err, shared.ErrAway) && ctx.Err() == nil {
 		n.log.Warn("files of lists that are not in use stay", "error", err.Error())
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"restraint/edge/shared/sharedtest"
 )
 
 // basisPolicy has a list of each kind, with its source and its basis.
@@ -130,10 +132,10 @@ func TestThirdPartyListsAreRefused(t *testing.T) {
 
 // A cluster's document with a third party's list is ignored on every node, and said.
 func TestThirdPartyListsAreRefusedFromTheCluster(t *testing.T) {
-	s := newStore()
+	s := sharedtest.New()
 	nodes, _ := cluster(t, s, testPolicy, testPolicy)
 	inForce(t, 1, testPolicy, nodes...)
-	s.put(policyDocument(9, boughtPolicy).packed(t))
+	s.Write("policy", policyDocument(9, boughtPolicy).packed(t))
 	for i, n := range nodes {
 		eventually(t, fmt.Sprintf("node %d ignores it", i), func() bool { return n.metric("restraint_policy_documents_ignored_total") == 1 })
 	}
@@ -143,6 +145,6 @@ func TestThirdPartyListsAreRefusedFromTheCluster(t *testing.T) {
 		t.Errorf("the log does not say why: %s", nodes[1].log)
 	}
 	nodes[0].refused(t, 400, "PUT", "/v1/policy", "application/yaml", boughtPolicy, "a third-party list is refused")
-	s.put(policyDocument(10, basisPolicy).packed(t))
+	s.Write("policy", policyDocument(10, basisPolicy).packed(t))
 	inForce(t, 10, basisPolicy, nodes[0])
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"restraint/edge"
+	"restraint/edge/shared"
 )
 
 // lists is what the nodes of a test tell one another of lists, in memory.
@@ -49,10 +50,10 @@ type listLink struct {
 	seen int // and those there were then
 }
 
-var errCut = errors.Join(edge.ErrAway, errors.New("no servers"))
+var errCut = errors.Join(shared.ErrAway, errors.New("no servers"))
 
 func (l *listLink) Publish(_ context.Context, message []byte, above uint64) (number uint64, err error) {
-	if l.link.away.Load() {
+	if l.link.Away() {
 		return 0, errCut
 	}
 	l.change(func() {
@@ -73,14 +74,14 @@ func (l *listLink) Follow(ctx context.Context, f edge.ListFollower) {
 			f.Lost()
 			before, at = 0, 0
 		}
-		for !l.link.away.Load() && at < len(messages) && ctx.Err() == nil {
+		for !l.link.Away() && at < len(messages) && ctx.Err() == nil {
 			if f.Apply(before, messages[at].number, bytes.Clone(messages[at].message)) == nil {
 				before = messages[at].number
 				at++
 			}
 		}
 		l.mu.Lock()
-		if !l.link.away.Load() {
+		if !l.link.Away() {
 			l.at, l.seen = at, len(messages)
 		} else if l.seen == 0 {
 			l.at, l.seen = 0, 1
@@ -94,7 +95,7 @@ func (l *listLink) Follow(ctx context.Context, f edge.ListFollower) {
 }
 
 func (l *listLink) Read(_ context.Context, yield func(uint64, []byte) error) error {
-	if l.link.away.Load() {
+	if l.link.Away() {
 		return errCut
 	}
 	messages, _ := l.now()
@@ -108,7 +109,7 @@ func (l *listLink) Read(_ context.Context, yield func(uint64, []byte) error) err
 
 func (l *listLink) Put(_ context.Context, name string, r io.Reader, size int64) error {
 	file, err := io.ReadAll(r)
-	if err != nil || int64(len(file)) != size || l.link.away.Load() {
+	if err != nil || int64(len(file)) != size || l.link.Away() {
 		return errors.Join(errCut, err)
 	}
 	l.change(func() { l.files[name] = file })
@@ -119,7 +120,7 @@ func (l *listLink) Get(_ context.Context, name string, _ int64) (io.ReadCloser, 
 	l.lists.mu.Lock()
 	defer l.lists.mu.Unlock()
 	file, ok := l.files[name]
-	if !ok || l.link.away.Load() {
+	if !ok || l.link.Away() {
 		return nil, errors.Join(errCut, fmt.Errorf("no file %s", name))
 	}
 	return io.NopCloser(bytes.NewReader(file)), nil
@@ -130,5 +131,5 @@ func (l *listLink) Sweep(context.Context, func(string) bool) error { return nil 
 func (l *listLink) Stream() (edge.Stream, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return edge.Stream{Next: uint64(l.at) + 1, Behind: uint64(l.seen - l.at), Reached: l.at == l.seen}, !l.link.away.Load()
+	return edge.Stream{Next: uint64(l.at) + 1, Behind: uint64(l.seen - l.at), Reached: l.at == l.seen}, !l.link.Away()
 }

@@ -77,7 +77,7 @@ func TestListModel(t *testing.T) {
 	for range 80 {
 		m.at++
 		i := r.IntN(len(nodes))
-		n, away := nodes[i], links[i].away.Load()
+		n, away := nodes[i], links[i].Away()
 		var users []string
 		for range 1 + r.IntN(3) {
 			users = append(users, crowd[r.IntN(len(crowd))])
@@ -121,7 +121,7 @@ func TestListModel(t *testing.T) {
 				m.upload(modelUpload{start: m.at, deleted: true})
 			}
 		case k < 11:
-			links[i].cut(!away)
+			links[i].Cut(!away)
 			all.change(func() {})
 		default:
 			n.stop()
@@ -138,7 +138,7 @@ func TestListModel(t *testing.T) {
 func sameLists(t *testing.T, want, crowd []string, nodes []*node, links []*link, all *lists) {
 	t.Helper()
 	for _, l := range links {
-		l.cut(false)
+		l.Cut(false)
 	}
 	all.change(func() {})
 	for i, n := range nodes {

@@ -32,11 +32,11 @@ func TestListNodes(t *testing.T) {
 	b.must(201, "PUT", customers+"?id=user.id", "text/plain", "u1\nu2\n", nil)
 	want(a, "node 0 ready true true; node 1 ready true true; ")
 	want(b, "node 0 ready true true; node 1 ready true true; ")
-	links[1].cut(true)
+	links[1].Cut(true)
 	a.must(200, "PUT", customers+"?id=user.id", "text/plain", "u1\nu3\n", nil)
 	want(a, "node 0 ready true true; node 1 ready true false; ")
 	want(b, "") // it cannot be asked
-	links[1].cut(false)
+	links[1].Cut(false)
 	all.change(func() {})
 	want(a, "node 0 ready true true; node 1 ready true true; ")
 }

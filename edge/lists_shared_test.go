@@ -13,15 +13,17 @@ import (
 
 	"restraint/edge"
 	"restraint/edge/identity"
+	"restraint/edge/shared"
+	"restraint/edge/shared/sharedtest"
 	"restraint/suppress"
 )
 
 // listCluster starts nodes that share lists, under one secret.
-func listCluster(t *testing.T, n int) (nodes []*node, links []*link, s *store, all *lists) {
+func listCluster(t *testing.T, n int) (nodes []*node, links []*link, s *sharedtest.Store, all *lists) {
 	t.Helper()
-	s, all = newStore(), newLists()
+	s, all = sharedtest.New(), newLists()
 	for i := range n {
-		l := &link{store: s}
+		l := newLink(s)
 		links = append(links, l)
 		nodes = append(nodes, startListNode(t, "", i, l, all))
 	}
@@ -114,7 +116,7 @@ func TestListJoins(t *testing.T) {
 	a.must(200, "POST", customers+"/add?id=user.id", "text/plain", "u9\n", nil)
 	a.must(201, "PUT", customers+"?id=user.id", "text/plain", "u1\nu2\n", nil)
 	a.must(200, "POST", customers+"/add?id=user.id", "text/plain", "u3\n", nil)
-	joiner := startListNode(t, "", 3, &link{store: s}, all)
+	joiner := startListNode(t, "", 3, newLink(s), all)
 	eventually(t, "the joiner is ready", func() bool { status, _ := joiner.do("GET", "/readyz", "", ""); return status == 200 })
 	for user, want := range map[string]bool{"u1": true, "u2": true, "u3": true, "u9": false} {
 		if joiner.suppressed(user) != want {
@@ -122,7 +124,7 @@ func TestListJoins(t *testing.T) {
 		}
 	}
 	members(t, "u1 u2 u3", "u1 u2 u3 u9", a, b)
-	links[1].cut(true)
+	links[1].Cut(true)
 	a.must(200, "PUT", customers+"?id=user.id", "text/plain", "u5\nu1\n", nil)
 	a.must(200, "POST", customers+"/remove?id=user.id", "text/plain", "u1\n", nil)
 	members(t, "u5", "u1 u2 u3 u5", a)
@@ -136,7 +138,7 @@ func TestListJoins(t *testing.T) {
 	if ready, detail := b.condition("lists"); !ready || !strings.Contains(detail, "degraded") {
 		t.Errorf("started without NATS: %v %q", ready, detail)
 	}
-	links[1].cut(false)
+	links[1].Cut(false)
 	all.change(func() {})
 	members(t, "u5", "u1 u2 u3 u5", a, b, joiner)
 }
@@ -149,7 +151,7 @@ func TestListOfBefore(t *testing.T) {
 	}
 	alone.stop()
 	nodes, _, s, all := listCluster(t, 1)
-	joiner := startListNode(t, alone.dir, 2, &link{store: s}, all)
+	joiner := startListNode(t, alone.dir, 2, newLink(s), all)
 	eventually(t, "it is told", func() bool {
 		ready, detail := joiner.condition("lists")
 		return ready && strings.Contains(detail, `"customers": only this node has it`)
@@ -197,7 +199,7 @@ func TestListAway(t *testing.T) {
 	a.must(201, "PUT", customers+"?id=user.id", "text/plain", "u1\nu2\n", nil)
 	a.must(200, "PUT", customers+"?id=user.id", "text/plain", "u1\nu3\n", nil)
 	members(t, "u1 u3", "u1 u2 u3 u4", a, b)
-	links[0].cut(true)
+	links[0].Cut(true)
 	for _, r := range [][2]string{
 		{"PUT", customers + "?id=user.id"},
 		{"POST", customers + "/add?id=user.id"},
@@ -211,9 +213,9 @@ func TestListAway(t *testing.T) {
 		}
 	}
 	members(t, "u1 u3", "u1 u2 u3 u4", a, b)
-	links[0].cut(false)
+	links[0].Cut(false)
 	// NATS goes while the body is on its way: the build is thrown away.
-	lost := links[0].lose("list.")
+	lost := links[0].Lose("list.")
 	if status, answer := a.do("PUT", customers+"?id=user.id", "text/plain", "u1\nu4\n"); status != 503 {
 		t.Errorf("put that is not written: %d %s", status, answer)
 	}
@@ -231,9 +233,9 @@ func TestListsLost(t *testing.T) {
 	b.must(200, "POST", customers+"/add?id=user.id", "text/plain", "u3\n", nil)
 	members(t, "u1 u2 u3", "u1 u2 u3", a, b)
 	all.change(func() { clear(all.files) })
-	s.change(func(s *store) { delete(s.kept, "list.customers") })
-	eventually(t, "the document is back", func() bool { return s.get("list.customers").revision != 0 })
-	joiner := startListNode(t, "", 3, &link{store: s}, all)
+	s.Change(func(s *sharedtest.State) { delete(s.Documents, "list.customers") })
+	eventually(t, "the document is back", func() bool { return s.Get("list.customers").Revision != 0 })
+	joiner := startListNode(t, "", 3, newLink(s), all)
 	members(t, "u1 u2 u3", "u1 u2 u3", a, b, joiner)
 
 	all.change(func() { all.messages = nil })
@@ -283,14 +285,14 @@ func (h hiding) Follow(ctx context.Context, prefix string, changed func(string, 
 // Changes that were folded into others before the upload came that they apply over
 // are read again, and where they cannot be, the upload is not used and that is told.
 func TestListReadAgain(t *testing.T) {
-	s, all := newStore(), newLists()
-	start := func(shared edge.Shared, l *link) *node {
+	s, all := sharedtest.New(), newLists()
+	start := func(shared shared.Store, l *link) *node {
 		return startNode(t, "", testPolicy, func(o *edge.Options) {
 			o.Secret, o.ListChanges = listSecret(t), suppress.MaxChangeKeys+1000
 			o.Shared, o.Lists = shared, &listLink{lists: all, link: l}
 		})
 	}
-	first := &link{store: s}
+	first := newLink(s)
 	a := start(first, first)
 	a.must(201, "PUT", customers+"?id=user.id", "text/plain", "u1\nu2\n", nil)
 	a.must(200, "POST", customers+"/remove?id=user.id", "text/plain", "u1\n", nil)
@@ -306,7 +308,7 @@ func TestListReadAgain(t *testing.T) {
 	}
 	members(t, "u2 x0 "+last, "u1 u2 x0 "+last, a)
 	join := func() (n *node, show func()) {
-		l := hiding{&link{store: s}, make(chan struct{})}
+		l := hiding{newLink(s), make(chan struct{})}
 		return start(l, l.link), func() { close(l.shown) }
 	}
 	b, show := join()
@@ -335,7 +337,10 @@ func TestListDocumentsUnread(t *testing.T) {
 	nodes, _, s, _ := listCluster(t, 1)
 	a := nodes[0]
 	for _, document := range []string{"", "{", `{"version":2,"list":"customers"}`, `{"version":1,"list":"orders","order":5,"generation":5,"deleted":true}`} {
-		s.change(func(s *store) { s.last++; s.kept["list.customers"] = sharedDocument{[]byte(document), s.last} })
+		s.Change(func(s *sharedtest.State) {
+			s.Last++
+			s.Documents["list.customers"] = sharedtest.Document{Content: []byte(document), Revision: s.Last}
+		})
 		eventually(t, "it is told", func() bool {
 			_, detail := a.condition("lists")
 			return strings.Contains(detail, `document "list.customers"`)

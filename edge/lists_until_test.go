@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"restraint/edge"
+	"restraint/edge/shared/sharedtest"
 )
 
 // suppressedAt is suppressed under the requests' clock.
@@ -20,9 +21,9 @@ func (n *node) suppressedAt(user string, at int64) bool {
 // Members with an until leave at that second on every node, also on one that joins
 // later and after a restart; who was added for good as well stays.
 func TestListUntil(t *testing.T) {
-	s, all := newStore(), newLists()
+	s, all := sharedtest.New(), newLists()
 	start := func(dir string) *node {
-		l := &link{store: s}
+		l := newLink(s)
 		return startNode(t, dir, testPolicy, func(o *edge.Options) {
 			o.Secret, o.RequestClock = listSecret(t), true
 			o.Shared, o.Lists = l, &listLink{lists: all, link: l}

@@ -74,6 +74,7 @@ var matrix = []door{
 	{"/openapi.yaml", "GET", open, false},
 	{"/metrics", "GET", metricsOps, false},
 	{"/v1/status", "GET", access.Ops, false},
+	{profilePath, "GET", access.Ops, false},
 	{"/debug/pprof/{profile}", "GET", access.Ops, false},
 }
 

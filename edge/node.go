@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -14,6 +15,7 @@ import (
 	"restraint/edge/access"
 	"restraint/edge/consent"
 	"restraint/edge/identity"
+	"restraint/edge/shared"
 	"restraint/edge/trust"
 	"restraint/suppress"
 )
@@ -61,7 +63,7 @@ type Options struct {
 	FirstPolicyName string
 	// Shared is what the node has in common with others: the policy, and which uploads
 	// of lists are in use. Nil: it is a node of its own.
-	Shared Shared
+	Shared shared.Store
 	// Lists carries changes and uploads of lists to the others and back; it is given
 	// where Shared is.
 	Lists ListCluster
@@ -160,6 +162,11 @@ func (n *Node) close() error {
 		err = n.lists.Close()
 	}
 	return errors.Join(err, n.closeRecord())
+}
+
+// openJoined reads joined documents of one kind.
+func (n *Node) openJoined(kind shared.Kind) (*shared.Joined, error) {
+	return shared.OpenJoined(filepath.Join(n.options.Dir, "joined"), kind, n.options.Shared, n.log)
 }
 
 // load makes the node's state from its directory.
@@ -306,9 +313,9 @@ func (n *Node) sendLast() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), joinTimeout)
 	defer cancel()
-	for _, j := range []*joined{n.record.heads, n.dialling.documents, n.effects.joined, n.counting.joined} {
+	for _, j := range []*shared.Joined{n.record.heads, n.dialling.documents, n.effects.joined, n.counting.joined} {
 		if j != nil { // nothing is dialled back of a replay's
-			j.send(ctx)
+			j.Send(ctx)
 		}
 	}
 }

@@ -9,6 +9,9 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"restraint/edge/durable"
+	"restraint/edge/shared"
 )
 
 // Answers are kept in 256 documents, by the first byte of the key's hash. In a
@@ -124,10 +127,10 @@ func (n *Node) keepOnce(a onceAnswer) error {
 	for begun, races := time.Now(), 0; ; {
 		err := n.keepOnceTry(a)
 		switch {
-		case errors.Is(err, ErrConflict) && races < putRaces:
+		case errors.Is(err, shared.ErrConflict) && races < putRaces:
 			races++
 			continue
-		case errors.Is(err, ErrAway) && again(context.Background(), begun):
+		case errors.Is(err, shared.ErrAway) && again(context.Background(), begun):
 			continue
 		}
 		return err
@@ -145,11 +148,7 @@ func (n *Node) keepOnceTry(a onceAnswer) error {
 		return err
 	}
 	if n.options.Lists == nil {
-		s, err := stageFile(n.onceFile(a.Key), text)
-		if err != nil {
-			return err
-		}
-		return s.commit()
+		return durable.Write(n.onceFile(a.Key), text)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), shareTimeout)
 	defer cancel()

@@ -188,16 +188,16 @@ func TestOnceElsewhere(t *testing.T) {
 	}
 	add := b.onceFirst("add", "POST", "/add?id=user.id", "u4\n", 200)
 	a.must(200, "POST", customers+"/remove?id=user.id", "text/plain", "u4\n", nil)
-	joiner := startListNode(t, "", 3, &link{store: s}, all)
+	joiner := startListNode(t, "", 3, newLink(s), all)
 	joiner.onceSame("add", "POST", "/add?id=user.id", "u4\n", 200, add)
 	members(t, "u1 u2 u3", "u1 u2 u3 u4 u9", a, b, joiner)
-	links[1].cut(true)
+	links[1].Cut(true)
 	status, answer, _ := b.keyed("add", "POST", "/add?id=user.id", "u4\n")
 	var p struct{ Detail string }
 	if err := json.Unmarshal([]byte(answer), &p); err != nil || status != 503 || !strings.Contains(p.Detail, "nothing was done") {
 		t.Errorf("without NATS: %d %s", status, answer)
 	}
-	links[1].cut(false)
+	links[1].Cut(false)
 	b.onceSame("add", "POST", "/add?id=user.id", "u4\n", 200, add)
 }
 

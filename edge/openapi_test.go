@@ -435,6 +435,7 @@ func TestOpenAPIAnswers(t *testing.T) {
 		{200, "GET", "/readyz", "", ""},
 		{200, "GET", "/metrics", "", ""},
 		{200, "GET", "/v1/status", "", ""},
+		{200, "GET", "/debug/pprof/", "", ""},
 		{200, "GET", "/v1/retention", "", ""},
 		{200, "GET", "/v1/report?by=campaign,arm,market,day", "", ""},
 		{200, "GET", "/v1/report?format=csv", "", ""},

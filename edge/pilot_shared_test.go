@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"restraint/edge/shared/sharedtest"
 )
 
 // tryingOut waits until the nodes try a version out on so many percent, beside one before.
@@ -36,7 +38,7 @@ func alike(t *testing.T, nodes ...*node) {
 // it with another share, and with its end.
 func TestPilotLiveOnAll(t *testing.T) {
 	secret := t.TempDir()
-	s := newStore()
+	s := sharedtest.New()
 	nodes, links := sameSecret(t, secret, s, 3)
 	a, b, c := nodes[0], nodes[1], nodes[2]
 	b.must(200, "PUT", "/v1/policy?pilot=30", "", limit("2"), nil)
@@ -56,7 +58,7 @@ func TestPilotLiveOnAll(t *testing.T) {
 	}
 
 	// A node that joins meanwhile has both policies, though it never saw the one before.
-	joiner := startNode(t, copySecret(t, secret), "campaigns: {}", (&link{store: s}).options)
+	joiner := startNode(t, copySecret(t, secret), "campaigns: {}", newLink(s).options)
 	tryingOut(t, 3, 50, 1, joiner)
 	alike(t, a, joiner)
 	if _, text := joiner.do("GET", "/v1/policy", "", ""); string(text) != testPolicy {
@@ -70,7 +72,7 @@ func TestPilotLiveOnAll(t *testing.T) {
 	// One that starts while the cluster is away goes on with the pilot that it had, and can
 	// change nothing.
 	b.stop()
-	links[1].away.Store(true)
+	links[1].Cut(true)
 	b = startNode(t, b.dir, "campaigns: {}", links[1].options)
 	tryingOut(t, 3, 50, 1, b)
 	alike(t, a, b)
@@ -79,7 +81,7 @@ func TestPilotLiveOnAll(t *testing.T) {
 	c.must(200, "POST", "/v1/policy/pilot?end=promote", "", "", nil)
 	inForce(t, 4, limit("2"), a, c, joiner)
 	tryingOut(t, 3, 50, 1, b)
-	links[1].cut(false)
+	links[1].Cut(false)
 	inForce(t, 4, limit("2"), b)
 	for _, n := range []*node{a, b, c, joiner} {
 		if n.pilot().Running {
@@ -90,36 +92,36 @@ func TestPilotLiveOnAll(t *testing.T) {
 
 // Of two changes of a pilot at once one wins.
 func TestPilotTwoAtOnce(t *testing.T) {
-	nodes, links := cluster(t, newStore(), testPolicy, testPolicy)
+	nodes, links := cluster(t, sharedtest.New(), testPolicy, testPolicy)
 	nodes[0].must(200, "PUT", "/v1/policy?pilot=30", "", limit("2"), nil)
 	tryingOut(t, 2, 30, 1, nodes...)
-	links[0].before = func() { // while node a asks the cluster, node b is done
-		links[0].before = nil
+	links[0].beforePolicy(func() { // while node a asks the cluster, node b is done
+		links[0].beforePolicy(nil)
 		nodes[1].must(200, "POST", "/v1/policy/pilot?end=stop", "", "", nil)
-	}
+	})
 	nodes[0].refused(t, 409, "POST", "/v1/policy/pilot?end=promote", "", "", "was faster")
 	inForce(t, 3, testPolicy, nodes...)
 }
 
 // A store that is rolled back, or made anew, is given the pilot again.
 func TestPilotStoreRolledBack(t *testing.T) {
-	s := newStore()
+	s := sharedtest.New()
 	nodes, _ := cluster(t, s, testPolicy, testPolicy)
 	inForce(t, 1, testPolicy, nodes...)
-	first := s.get("policy")
+	first := s.Get("policy")
 	nodes[0].must(200, "PUT", "/v1/policy?pilot=30", "", limit("2"), nil)
 	tryingOut(t, 2, 30, 1, nodes...)
-	for name, lose := range map[string]func(s *store){
-		"rolled back": func(s *store) { s.last, s.kept["policy"] = first.revision, first },
-		"made anew":   func(s *store) { s.last = 0; clear(s.kept) },
+	for name, lose := range map[string]func(s *sharedtest.State){
+		"rolled back": func(s *sharedtest.State) { s.Last, s.Documents["policy"] = first.Revision, first },
+		"made anew":   func(s *sharedtest.State) { s.Last = 0; clear(s.Documents) },
 	} {
-		s.change(lose)
+		s.Change(lose)
 		eventually(t, name, func() bool {
-			d := s.get("policy").document
-			return d != nil && !bytes.Equal(d, first.document)
+			d := s.Get("policy").Content
+			return d != nil && !bytes.Equal(d, first.Content)
 		})
 		tryingOut(t, 2, 30, 1, nodes...)
-		fresh := startNode(t, "", "campaigns: {}", (&link{store: s}).options)
+		fresh := startNode(t, "", "campaigns: {}", newLink(s).options)
 		tryingOut(t, 2, 30, 1, fresh)
 		fresh.stop()
 	}
@@ -127,7 +129,7 @@ func TestPilotStoreRolledBack(t *testing.T) {
 
 // What is no pilot is ignored, whoever wrote it.
 func TestPilotGarbage(t *testing.T) {
-	s := newStore()
+	s := sharedtest.New()
 	nodes, _ := cluster(t, s, testPolicy)
 	n := nodes[0]
 	inForce(t, 1, testPolicy, n)
@@ -161,7 +163,7 @@ func TestPilotGarbage(t *testing.T) {
 	} {
 		w := good()
 		change(&w)
-		s.put(pack(t, []byte(encode(t, w))))
+		s.Write("policy", pack(t, []byte(encode(t, w))))
 		ignored++
 		eventually(t, what, func() bool { return n.metric("restraint_policy_documents_ignored_total") == ignored })
 		if n.pilot().Running {
@@ -169,7 +171,7 @@ func TestPilotGarbage(t *testing.T) {
 		}
 	}
 	inForce(t, 1, testPolicy, n)
-	s.put(pack(t, []byte(encode(t, good()))))
+	s.Write("policy", pack(t, []byte(encode(t, good()))))
 	tryingOut(t, 9, 10, 7, n)
 	n.must(200, "POST", "/v1/policy/pilot?end=stop", "", "", nil)
 	inForce(t, 10, testPolicy, n)
@@ -178,7 +180,7 @@ func TestPilotGarbage(t *testing.T) {
 // What nodes counted of a pilot is added up, on each of them, also what a process counted
 // that has ended.
 func TestPilotCountsOfAllNodes(t *testing.T) {
-	nodes, links := sameSecret(t, t.TempDir(), newStore(), 2)
+	nodes, links := sameSecret(t, t.TempDir(), sharedtest.New(), 2)
 	nodes[0].must(200, "PUT", "/v1/policy?pilot=40", "", limit("2"), nil)
 	tryingOut(t, 2, 40, 1, nodes...)
 	by, _ := nodes[0].versions()
@@ -204,10 +206,10 @@ func TestPilotCountsOfAllNodes(t *testing.T) {
 }
 
 // sameSecret starts nodes that share a store and a secret.
-func sameSecret(t *testing.T, dir string, s *store, count int) (nodes []*node, links []*link) {
+func sameSecret(t *testing.T, dir string, s *sharedtest.Store, count int) (nodes []*node, links []*link) {
 	t.Helper()
 	for i := range count {
-		l := &link{store: s}
+		l := newLink(s)
 		if i > 0 {
 			dir = copySecret(t, dir)
 		}

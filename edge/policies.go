@@ -15,6 +15,7 @@ import (
 
 	"restraint/edge/identity"
 	"restraint/edge/policy"
+	"restraint/edge/shared"
 	"restraint/suppress"
 )
 
@@ -181,7 +182,7 @@ func (n *Node) putPolicyLocked(ctx context.Context, put policyPut) (c policyChan
 			return c, fmt.Errorf("%w: version %d, not %d; look at it and put again", errVersion, last.Version, put.expect)
 		}
 		if put.read != 0 && put.read != last.Version {
-			return c, fmt.Errorf("%w: version %d is the newest, not %d", ErrConflict, last.Version, put.read)
+			return c, fmt.Errorf("%w: version %d is the newest, not %d", shared.ErrConflict, last.Version, put.read)
 		}
 		same, err := p.follow(&c.policyVersion, &last, &put)
 		if err != nil {

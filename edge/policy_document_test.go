@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"restraint/edge/policy"
+	"restraint/edge/shared"
 )
 
 // someVersion is a version with everything in it.
@@ -94,7 +95,7 @@ func TestPilotSame(t *testing.T) {
 func TestPilotReadBefore(t *testing.T) {
 	n := benchNode(t, 32<<20, []byte(armPolicy))
 	tryOut(t, n, armPolicy+"# tried\n", 50)
-	for read, want := range map[int]error{1: ErrConflict, 2: nil} {
+	for read, want := range map[int]error{1: shared.ErrConflict, 2: nil} {
 		if _, err := n.putPolicy(policyPut{text: []byte(armPolicy), from: "test", read: read, dry: true}); !errors.Is(err, want) {
 			t.Errorf("read version %d: %v", read, err)
 		}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"restraint/edge/durable"
 )
 
 // write keeps the version so that a crash leaves it whole or not at all.
@@ -14,56 +16,25 @@ func (p *policies) write(v *policyVersion) error {
 	if err != nil {
 		return err
 	}
-	if err := staged.commit(); err != nil {
+	if err := staged.Commit(); err != nil {
 		return fmt.Errorf("keep policy: %w", err)
 	}
 	return nil
 }
 
-// staged is a file that is whole on disk under a temporary name.
-type staged struct{ temporary, name string }
-
 // stage writes the version without making it the newest yet: what may fail for want
 // of room has then not failed.
-func (p *policies) stage(v *policyVersion) (staged, error) {
+func (p *policies) stage(v *policyVersion) (durable.Staged, error) {
 	text, err := json.MarshalIndent(v, "", " ")
 	if err != nil {
-		return staged{}, fmt.Errorf("encode policy: %w", err)
+		return durable.Staged{}, fmt.Errorf("encode policy: %w", err)
 	}
-	s, err := stageFile(p.file(v.Version), text)
+	s, err := durable.Stage(p.file(v.Version), text)
 	if err != nil {
 		return s, fmt.Errorf("keep policy: %w", err)
 	}
 	return s, nil
 }
-
-// stageFile writes a file under a temporary name, to disk.
-func stageFile(name string, text []byte) (s staged, err error) {
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
-	if err != nil {
-		return s, err
-	}
-	_, err = f.Write(text)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		os.Remove(f.Name())
-	}
-	return staged{f.Name(), name}, err
-}
-
-// commit gives the file its name.
-func (s staged) commit() error {
-	if err := os.Rename(s.temporary, s.name); err != nil {
-		os.Remove(s.temporary)
-		return err
-	}
-	return syncDir(filepath.Dir(s.name))
-}
-
-// discard removes what was staged and is not wanted.
-func (s staged) discard() { os.Remove(s.temporary) }
 
 // setAside takes versions out of the history: their files keep their text under
 // another name, by which no start reads them. policies.changing is held.

@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"restraint/edge/shared"
 )
 
 // Times of sharing. Chosen.
@@ -18,6 +21,9 @@ const (
 	// settleEvery is how often the node tries again what the cluster or the disk
 	// did not take.
 	settleEvery = time.Second
+	// lookEvery is how often the cluster is asked for its policy beside being followed: of
+	// what it loses unseen nothing is told.
+	lookEvery = 5 * time.Minute
 )
 
 // errNotShared says that the cluster did not take a policy.
@@ -79,10 +85,10 @@ func (n *Node) shareNew(ctx context.Context, v *policyVersion) error {
 		return err
 	}
 	if err := n.share(ctx, v, p.sharing.revision); err != nil {
-		file.discard()
+		file.Discard()
 		return err
 	}
-	if err := file.commit(); err != nil { // in force on the others by now, so here too
+	if err := file.Commit(); err != nil { // in force on the others by now, so here too
 		n.log.Error("policy not on disk; the cluster has it", "version", v.Version, "error", err.Error())
 	}
 	return nil
@@ -133,45 +139,79 @@ func (n *Node) sharePolicy(ctx context.Context) {
 	if n.options.Shared == nil {
 		return
 	}
+	var told atomic.Bool // by Follow, of anything
 	var following sync.WaitGroup
-	following.Go(func() { n.options.Shared.Follow(ctx, policyDocument, n.followed) })
+	following.Go(func() {
+		n.options.Shared.Follow(ctx, policyDocument, func(name string, document []byte, revision uint64) {
+			told.Store(true)
+			n.followed(name, document, revision)
+		})
+	})
 	defer following.Wait()
 	ticker := time.NewTicker(settleEvery)
 	defer ticker.Stop()
+	var looked time.Time
 	for {
+		n.settlePolicy(ctx)
+		if (!told.Load() || time.Since(looked) >= lookEvery) && n.lookForPolicy(ctx) {
+			looked = time.Now()
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		case <-n.policies.sharing.wake:
 		}
-		n.settlePolicy(ctx)
 	}
+}
+
+// lookForPolicy takes what the cluster has now as if Follow had told it. False: it could
+// not be asked.
+func (n *Node) lookForPolicy(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, shareTimeout)
+	defer cancel()
+	var document []byte
+	var revision uint64
+	err := n.options.Shared.List(ctx, policyDocument, func(name string, d []byte, r uint64) {
+		if name == policyDocument {
+			document, revision = d, r
+		}
+	})
+	if err == nil {
+		n.followed(policyDocument, document, revision)
+	}
+	return err == nil
 }
 
 // settlePolicy tries what is still to be done: to put in force what the disk did not
 // take, and to give the cluster the policy in force where it has none or an older
-// one.
+// one. Where another is there by now, that one is looked at.
 func (n *Node) settlePolicy(ctx context.Context) {
+	if errors.Is(n.trySettling(ctx), shared.ErrConflict) {
+		n.lookForPolicy(ctx)
+	}
+}
+
+func (n *Node) trySettling(ctx context.Context) error {
 	p := &n.policies
 	p.changing.Lock()
 	defer p.changing.Unlock()
 	if v := p.sharing.waiting; v != nil {
 		n.takePolicy(v, p.sharing.waitingRevision)
-		return
+		return nil
 	}
 	if !p.sharing.propose {
-		return
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, shareTimeout)
 	defer cancel()
 	err := n.proposePolicy(ctx)
-	if err == nil || errors.Is(err, ErrConflict) { // what the cluster has comes by Follow
-		return
+	if err == nil || errors.Is(err, shared.ErrConflict) {
+		return err
 	}
 	why := err.Error()
-	if errors.Is(err, ErrAway) {
-		why = ErrAway.Error()
+	if errors.Is(err, shared.ErrAway) {
+		why = shared.ErrAway.Error()
 	}
 	p.stand(func(s *standing) {
 		if s.degraded != why {
@@ -179,6 +219,7 @@ func (n *Node) settlePolicy(ctx context.Context) {
 		}
 		s.degraded = why
 	})
+	return err
 }
 
 // proposePolicy gives the cluster the policy in force, or the first one.
@@ -205,130 +246,6 @@ func (n *Node) proposePolicy(ctx context.Context) error {
 	p.versions[len(p.versions)-1].Shared = true
 	p.mu.Unlock()
 	return p.write(&v)
-}
-
-// policyFault logs, once, why the cluster and this node do not have the same policy
-// in force.
-func (n *Node) policyFault(what string, err error) {
-	n.policies.stand(func(s *standing) {
-		if said := what + ": see the log"; s.fault != said { // the error names another temporary file each time
-			n.log.Error(what, "policy", n.rules.Load().Version, "error", err.Error())
-			s.fault = said
-		}
-	})
-}
-
-// followed looks at a document of the cluster and takes it where it is the newest
-// policy.
-func (n *Node) followed(name string, document []byte, revision uint64) {
-	if name != policyDocument {
-		return
-	}
-	p := &n.policies
-	p.changing.Lock()
-	defer p.changing.Unlock()
-	s := &p.sharing
-	digest := sha256.Sum256(document)
-	if s.seenRevision == revision && s.seen == digest {
-		return
-	}
-	s.seen, s.seenRevision = digest, revision
-	if revision == 0 {
-		n.proposeOver(0)
-		return
-	}
-	v, err := parsePolicyDocument(document)
-	own := p.newest()
-	switch {
-	case err != nil:
-		n.ignorePolicy(&v, revision, err)
-	case own.Shared && v.Version < own.Version:
-		// A smaller revision is of a store that was rolled back, or was read just
-		// before the last change here: then the proposal comes to nothing.
-		if revision > s.revision {
-			n.metrics.policiesIgnored.Inc()
-			n.log.Warn("the cluster's policy is older than the one before and is ignored", "version", own.Version, "older", v.Version)
-			s.revision = revision
-		}
-		n.proposeOver(revision)
-	case own.Shared && v.Version == own.Version && v.SHA256 == own.SHA256 && v.Pilot.same(own.Pilot):
-		p.joined(revision)
-	default:
-		n.takePolicy(&v, revision)
-	}
-}
-
-// proposeOver has the policy in force put over the revision.
-func (n *Node) proposeOver(revision uint64) {
-	s := &n.policies.sharing
-	s.propose, s.over, s.waiting = true, revision, nil
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
-}
-
-// ignorePolicy says why the cluster's document is not taken. A change made here
-// replaces it; this node does not by itself, since a newer version of the program may
-// have written it.
-func (n *Node) ignorePolicy(v *policyVersion, revision uint64, err error) {
-	p := &n.policies
-	n.metrics.policiesIgnored.Inc()
-	n.log.Error("the cluster's policy cannot be taken and is ignored: put one that can", "revision", revision, "error", err.Error())
-	p.sharing.revision, p.sharing.propose, p.sharing.waiting = revision, false, nil
-	p.sharing.unread = v.Version
-	p.stand(func(s *standing) {
-		if !s.joined {
-			s.degraded = "the cluster's policy cannot be taken"
-		}
-	})
-}
-
-// takePolicy puts the cluster's policy of that revision in force here, checked as if
-// it were put by hand.
-func (n *Node) takePolicy(v *policyVersion, revision uint64) {
-	p := &n.policies
-	ready, err := n.compile(v, nil)
-	if err != nil {
-		n.ignorePolicy(v, revision, err)
-		return
-	}
-	own := p.newest()
-	replaced := func(old *policyVersion) bool { return !own.Shared && !old.Shared || old.Version >= v.Version }
-	err = n.enforce(ready, n.rules.Load(), func() error { return n.keepTaken(v, replaced) })
-	if err != nil {
-		p.sharing.waiting, p.sharing.waitingRevision, p.sharing.propose = v, revision, false
-		n.policyFault(fmt.Sprintf("version %d of the cluster cannot be kept", v.Version), err)
-		return
-	}
-	p.add(*v)
-	p.joined(revision)
-	n.notePolicyTaken(&own, v)
-	switch {
-	case own.Version > 0 && (!own.Shared || own.Version == v.Version):
-		n.log.Warn("the cluster's policy is in force instead of this node's own, which is set aside", "version", v.Version, "own", own.Version, "from", v.From, "sha256", v.SHA256)
-	case own.Version == 0:
-		n.log.Info("the cluster's policy is in force, not this node's first", "version", v.Version, "from", v.From, "sha256", v.SHA256, "first", n.options.FirstPolicyName)
-	default:
-		n.logPolicy(v)
-	}
-}
-
-// keepTaken writes v and sets aside the versions it replaces. At any moment the
-// newest file is one that a start can go on from.
-func (n *Node) keepTaken(v *policyVersion, replaced func(*policyVersion) bool) error {
-	p := &n.policies
-	file, err := p.stage(v)
-	if err != nil {
-		return err
-	}
-	if err := p.setAside(replaced); err != nil {
-		n.log.Warn("an older policy stays on disk", "error", err.Error())
-	}
-	if err := file.commit(); err != nil {
-		return fmt.Errorf("keep policy: %w", err)
-	}
-	return nil
 }
 
 // policyCondition says whether a policy is in force that the node can answer for.

@@ -2,6 +2,7 @@ package edge_test
 
 import (
 	"bytes"
+	"context"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -12,13 +13,14 @@ import (
 	"testing"
 
 	"restraint/edge"
+	"restraint/edge/shared/sharedtest"
 )
 
 // cluster starts nodes over one store, each with its own link.
-func cluster(t *testing.T, s *store, policies ...string) (nodes []*node, links []*link) {
+func cluster(t *testing.T, s *sharedtest.Store, policies ...string) (nodes []*node, links []*link) {
 	t.Helper()
 	for _, text := range policies {
-		l := &link{store: s}
+		l := newLink(s)
 		links = append(links, l)
 		nodes = append(nodes, startNode(t, "", text, l.options))
 	}
@@ -28,7 +30,7 @@ func cluster(t *testing.T, s *store, policies ...string) (nodes []*node, links [
 // A policy put on one node is live on all, under one number, and every node keeps
 // the same of it; so is one gone back to.
 func TestPolicyLiveOnAll(t *testing.T) {
-	nodes, _ := cluster(t, newStore(), testPolicy, "campaigns: {}", limit("9"))
+	nodes, _ := cluster(t, sharedtest.New(), testPolicy, "campaigns: {}", limit("9"))
 	a, b, c := nodes[0], nodes[1], nodes[2]
 	inForce(t, 1, testPolicy, a, b, c)
 	b.must(200, "PUT", "/v1/policy", "", limit("2"), nil)
@@ -62,7 +64,7 @@ func TestPolicyLiveOnAll(t *testing.T) {
 
 // Of two puts at once one wins and the other is told; both nodes end with the winner.
 func TestPolicyTwoAtOnce(t *testing.T) {
-	nodes, links := cluster(t, newStore(), testPolicy, testPolicy)
+	nodes, links := cluster(t, sharedtest.New(), testPolicy, testPolicy)
 	for round, match := range []string{"", `"2"`} {
 		var both sync.WaitGroup // neither puts before both are about to
 		both.Add(2)
@@ -70,7 +72,7 @@ func TestPolicyTwoAtOnce(t *testing.T) {
 		var clients sync.WaitGroup
 		texts := []string{limit("4") + strings.Repeat("#\n", round), limit("5") + strings.Repeat("#\n", round)}
 		for i := range nodes {
-			links[i].before = func() { both.Done(); both.Wait() }
+			links[i].beforePolicy(func() { both.Done(); both.Wait() })
 			clients.Go(func() {
 				header := map[string]string{}
 				if match != "" {
@@ -89,7 +91,8 @@ func TestPolicyTwoAtOnce(t *testing.T) {
 			t.Fatalf("If-Match %s: %v, want 200 and %d", match, statuses, lost)
 		}
 		inForce(t, 2+round, texts[winner], nodes...)
-		links[0].before, links[1].before = nil, nil
+		links[0].beforePolicy(nil)
+		links[1].beforePolicy(nil)
 	}
 }
 
@@ -101,10 +104,10 @@ func TestPolicyJoin(t *testing.T) {
 	alone.must(200, "PUT", "/v1/policy", "", limit("9"), nil)
 	alone.stop()
 
-	s := newStore()
+	s := sharedtest.New()
 	nodes, _ := cluster(t, s, testPolicy)
 	nodes[0].must(200, "PUT", "/v1/policy", "", limit("2"), nil)
-	joiner := startNode(t, alone.dir, limit("7"), (&link{store: s}).options)
+	joiner := startNode(t, alone.dir, limit("7"), newLink(s).options)
 	inForce(t, 2, limit("2"), nodes[0], joiner)
 	if h := joiner.history(); !slices.Equal(h, []int{2}) {
 		t.Errorf("history of the joiner: %v", h)
@@ -118,7 +121,7 @@ func TestPolicyJoin(t *testing.T) {
 		t.Errorf("the log says nothing of it:\n%s", joiner.log)
 	}
 
-	fresh := startNode(t, "", limit("6"), (&link{store: s}).options)
+	fresh := startNode(t, "", limit("6"), newLink(s).options)
 	inForce(t, 2, limit("2"), fresh)
 	fresh.stop()
 	if !strings.Contains(fresh.log.String(), "not this node's first") {
@@ -131,8 +134,8 @@ func TestPolicyFirstOfCluster(t *testing.T) {
 	alone := startNode(t, "", limit("7"), nil)
 	alone.must(200, "PUT", "/v1/policy", "", limit("8"), nil)
 	alone.stop()
-	s := newStore()
-	first := startNode(t, alone.dir, limit("5"), (&link{store: s}).options)
+	s := sharedtest.New()
+	first := startNode(t, alone.dir, limit("5"), newLink(s).options)
 	inForce(t, 2, limit("8"), first)
 	nodes, _ := cluster(t, s, testPolicy)
 	inForce(t, 2, limit("8"), nodes[0])
@@ -146,9 +149,9 @@ func TestPolicyFirstOfCluster(t *testing.T) {
 // While the cluster is away nothing can be put, decisions go on, and what was put
 // elsewhere comes afterwards.
 func TestPolicyAway(t *testing.T) {
-	nodes, links := cluster(t, newStore(), testPolicy, testPolicy)
+	nodes, links := cluster(t, sharedtest.New(), testPolicy, testPolicy)
 	inForce(t, 1, testPolicy, nodes...)
-	links[0].cut(true)
+	links[0].Cut(true)
 	nodes[0].refused(t, 503, "PUT", "/v1/policy", "", limit("2"), "could not say so, and can be changed only while the cluster can be reached")
 	nodes[0].must(200, "PUT", "/v1/policy?dry_run=1", "", limit("2"), nil)
 	nodes[0].must(200, "PUT", "/v1/policy", "", testPolicy, nil) // is in force
@@ -158,7 +161,7 @@ func TestPolicyAway(t *testing.T) {
 	nodes[1].must(200, "PUT", "/v1/policy", "", limit("5"), nil)
 	inForce(t, 3, limit("5"), nodes[1])
 	inForce(t, 1, testPolicy, nodes[0])
-	links[0].cut(false)
+	links[0].Cut(false)
 	inForce(t, 3, limit("5"), nodes...)
 	if h := nodes[0].history(); h[0] != 3 || h[len(h)-1] != 1 {
 		t.Errorf("history %v", h)
@@ -168,13 +171,13 @@ func TestPolicyAway(t *testing.T) {
 // A node that starts while the cluster is away uses its newest policy and says so;
 // one that has none decides nothing until it has heard which it is.
 func TestPolicyStartAway(t *testing.T) {
-	nodes, links := cluster(t, newStore(), testPolicy, testPolicy)
+	nodes, links := cluster(t, sharedtest.New(), testPolicy, testPolicy)
 	nodes[0].must(200, "PUT", "/v1/policy", "", limit("2"), nil)
 	inForce(t, 2, limit("2"), nodes...)
 	nodes[1].stop()
 	nodes[0].must(200, "PUT", "/v1/policy", "", limit("4"), nil)
 
-	links[1].away.Store(true)
+	links[1].Cut(true)
 	old := startNode(t, nodes[1].dir, testPolicy, links[1].options)
 	inForce(t, 2, limit("2"), old)
 	if ready, detail := old.condition("policy"); !ready || !strings.Contains(detail, "degraded") {
@@ -182,8 +185,8 @@ func TestPolicyStartAway(t *testing.T) {
 	}
 	old.refused(t, 503, "PUT", "/v1/policy", "", limit("9"), "")
 
-	far := &link{store: links[1].store}
-	far.away.Store(true)
+	far := newLink(links[1].Store)
+	far.Cut(true)
 	fresh := startNode(t, "", testPolicy, far.options)
 	if ready, detail := fresh.condition("policy"); ready || !strings.Contains(detail, "none yet") {
 		t.Errorf("policy: ready %v, %s", ready, detail)
@@ -195,8 +198,8 @@ func TestPolicyStartAway(t *testing.T) {
 	fresh.must(200, "GET", "/metrics", "", "", nil)
 	fresh.must(200, "PUT", "/v1/policy?dry_run=1", "", limit("9"), nil)
 
-	links[1].cut(false)
-	far.cut(false)
+	links[1].Cut(false)
+	far.Cut(false)
 	inForce(t, 3, limit("4"), nodes[0], old, fresh)
 	for _, n := range []*node{old, fresh} {
 		if ready, detail := n.condition("policy"); !ready || detail != "version 3" {
@@ -207,7 +210,7 @@ func TestPolicyStartAway(t *testing.T) {
 
 // What is no policy is ignored and counted, whoever wrote it, and a put mends it.
 func TestPolicyGarbage(t *testing.T) {
-	s := newStore()
+	s := sharedtest.New()
 	nodes, _ := cluster(t, s, testPolicy)
 	n := nodes[0]
 	inForce(t, 1, testPolicy, n)
@@ -223,45 +226,75 @@ func TestPolicyGarbage(t *testing.T) {
 		bytes.Repeat(pack(t, make([]byte, 1<<20)), 65), bytes.Repeat([]byte{7}, 2<<20),
 		policyDocument(12, limit("9")).packed(t)[:200],
 	} {
-		s.put(document)
+		s.Write("policy", document)
 		eventually(t, "ignored", func() bool { return n.metric("restraint_policy_documents_ignored_total") == float64(i+1) })
 	}
 	inForce(t, 1, testPolicy, n)
 	n.must(200, "GET", "/readyz", "", "", nil)
 
-	fresh := startNode(t, "", testPolicy, (&link{store: s}).options)
+	fresh := startNode(t, "", testPolicy, newLink(s).options)
 	if ready, detail := fresh.condition("policy"); ready || !strings.Contains(detail, "cannot be taken") {
 		t.Errorf("policy of a node without one: ready %v, %s", ready, detail)
 	}
-	s.put(policyDocument(20, "campaigns: {a: {advertisre: x}}").packed(t))
+	s.Write("policy", policyDocument(20, "campaigns: {a: {advertisre: x}}").packed(t))
 	eventually(t, "ignored", func() bool { return n.metric("restraint_policy_documents_ignored_total") == 14 })
 	n.must(200, "PUT", "/v1/policy", "", limit("2"), nil)
 	inForce(t, 21, limit("2"), n, fresh) // no number of a policy that others may have taken
-	s.put(policyDocument(22, limit("4")).packed(t))
+	s.Write("policy", policyDocument(22, limit("4")).packed(t))
 	inForce(t, 22, limit("4"), n, fresh)
+}
+
+// late is a link by which documents are followed only once it is let go.
+type late struct {
+	*link
+	letGo chan struct{}
+}
+
+func (l late) Follow(ctx context.Context, prefix string, changed func(string, []byte, uint64)) {
+	select {
+	case <-l.letGo:
+		l.link.Follow(ctx, prefix, changed)
+	case <-ctx.Done():
+	}
+}
+
+// A store that loses the policy before the node follows it tells of no change.
+func TestPolicyLostBeforeItIsFollowed(t *testing.T) {
+	s := sharedtest.New()
+	l := late{newLink(s), make(chan struct{})}
+	n := startNode(t, "", testPolicy, func(o *edge.Options) { o.Shared = l })
+	inForce(t, 1, testPolicy, n)
+	l.Cut(true)
+	s.Empty()
+	l.Cut(false)
+	close(l.letGo)
+	eventually(t, "the cluster has it again", func() bool { return s.Get("policy").Content != nil })
 }
 
 // A store that goes back, or is made anew, brings no old policy back.
 func TestPolicyStoreRolledBack(t *testing.T) {
-	s := newStore()
+	s := sharedtest.New()
 	nodes, links := cluster(t, s, testPolicy, testPolicy)
 	inForce(t, 1, testPolicy, nodes...)
-	first := s.get("policy")
+	first := s.Get("policy")
 	nodes[0].must(200, "PUT", "/v1/policy", "", limit("2"), nil)
 	nodes[0].must(200, "PUT", "/v1/policy", "", limit("4"), nil)
 	inForce(t, 3, limit("4"), nodes...)
-	for name, lose := range map[string]func(s *store){
-		"rolled back":      func(s *store) { s.last, s.kept["policy"] = first.revision, first },
-		"an old one over":  func(s *store) { s.last++; s.kept["policy"] = sharedDocument{first.document, s.last} },
-		"made anew, empty": func(s *store) { s.last = 0; clear(s.kept) },
+	for name, lose := range map[string]func(s *sharedtest.State){
+		"rolled back": func(s *sharedtest.State) { s.Last, s.Documents["policy"] = first.Revision, first },
+		"an old one over": func(s *sharedtest.State) {
+			s.Last++
+			s.Documents["policy"] = sharedtest.Document{Content: first.Content, Revision: s.Last}
+		},
+		"made anew, empty": func(s *sharedtest.State) { s.Last = 0; clear(s.Documents) },
 	} {
-		s.change(lose)
+		s.Change(lose)
 		eventually(t, name+": the newest is there again", func() bool {
-			d := s.get("policy").document
-			return d != nil && !bytes.Equal(d, first.document)
+			d := s.Get("policy").Content
+			return d != nil && !bytes.Equal(d, first.Content)
 		})
 		inForce(t, 3, limit("4"), nodes...)
-		fresh := startNode(t, "", "campaigns: {}", (&link{store: s}).options)
+		fresh := startNode(t, "", "campaigns: {}", newLink(s).options)
 		inForce(t, 3, limit("4"), fresh)
 		fresh.stop()
 	}
@@ -270,7 +303,7 @@ func TestPolicyStoreRolledBack(t *testing.T) {
 	for _, n := range nodes {
 		n.stop()
 	}
-	s.change(func(s *store) { s.last, s.kept["policy"] = first.revision, first })
+	s.Change(func(s *sharedtest.State) { s.Last, s.Documents["policy"] = first.Revision, first })
 	for i, n := range nodes {
 		nodes[i] = startNode(t, n.dir, "campaigns: {}", links[i].options)
 		nodes[i].must(200, "GET", "/readyz", "", "", nil) // settled before it answers
@@ -278,18 +311,18 @@ func TestPolicyStoreRolledBack(t *testing.T) {
 	inForce(t, 3, limit("4"), nodes...)
 
 	// A number that came twice since the store lost the first: what it has now holds.
-	links[1].cut(true)
+	links[1].Cut(true)
 	nodes[0].must(200, "PUT", "/v1/policy", "", limit("5"), nil)
 	inForce(t, 4, limit("5"), nodes[0])
-	links[0].cut(true)
-	s.change(func(s *store) { s.last = 0; clear(s.kept) })
-	links[1].cut(false)
-	eventually(t, "the newest of the other", func() bool { return s.get("policy").document != nil })
+	links[0].Cut(true)
+	s.Change(func(s *sharedtest.State) { s.Last = 0; clear(s.Documents) })
+	links[1].Cut(false)
+	eventually(t, "the newest of the other", func() bool { return s.Get("policy").Content != nil })
 	eventually(t, "put", func() bool {
 		status, _ := nodes[1].do("PUT", "/v1/policy", "", limit("6"))
 		return status == 200
 	})
-	links[0].cut(false)
+	links[0].Cut(false)
 	eventually(t, "one policy", func() bool {
 		_, text := nodes[0].do("GET", "/v1/policy", "", "")
 		return string(text) == limit("6")
@@ -301,7 +334,7 @@ func TestPolicyStoreRolledBack(t *testing.T) {
 
 // A policy that does not fit is refused with its sizes, one that fits packed is not.
 func TestPolicyTooLargeToShare(t *testing.T) {
-	nodes, _ := cluster(t, newStore(), testPolicy, testPolicy)
+	nodes, _ := cluster(t, sharedtest.New(), testPolicy, testPolicy)
 	fits := testPolicy + strings.Repeat("# the same again\n", 70_000)
 	nodes[0].must(200, "PUT", "/v1/policy", "", fits, nil)
 	inForce(t, 2, fits, nodes...)
@@ -316,7 +349,7 @@ func TestPolicyTooLargeToShare(t *testing.T) {
 
 // What the disk does not take is not in force and is tried again.
 func TestPolicyDiskFails(t *testing.T) {
-	nodes, _ := cluster(t, newStore(), testPolicy, testPolicy)
+	nodes, _ := cluster(t, sharedtest.New(), testPolicy, testPolicy)
 	inForce(t, 1, testPolicy, nodes...)
 	dir := filepath.Join(nodes[1].dir, "policies")
 	if err := os.Rename(dir, dir+".away"); err != nil {
@@ -334,30 +367,28 @@ func TestPolicyDiskFails(t *testing.T) {
 	nodes[1].must(200, "GET", "/readyz", "", "", nil)
 }
 
-var _ edge.Shared = new(link)
-
 // The answers that only a node of a cluster gives are as they are described.
 func TestOpenAPIShared(t *testing.T) {
 	d := readOpenAPI(t)
-	s := newStore()
+	s := sharedtest.New()
 	nodes, links := cluster(t, s, testPolicy)
-	n, raced := nodes[0], func() { s.put(policyDocument(7, limit("7")).packed(t)) }
-	links[0].before = raced
+	n, raced := nodes[0], func() { s.Write("policy", policyDocument(7, limit("7")).packed(t)) }
+	links[0].beforePolicy(raced)
 	d.call(t, n, 409, "PUT", "/v1/policy", nil, limit("2"))
 	inForce(t, 7, limit("7"), n)
-	links[0].before = func() { s.put(policyDocument(8, limit("8")).packed(t)) }
+	links[0].beforePolicy(func() { s.Write("policy", policyDocument(8, limit("8")).packed(t)) })
 	d.call(t, n, 412, "PUT", "/v1/policy", http.Header{"If-Match": {`"7"`}}, limit("2"))
 	inForce(t, 8, limit("8"), n)
-	links[0].before = func() { s.put(policyDocument(9, limit("9")).packed(t)) }
+	links[0].beforePolicy(func() { s.Write("policy", policyDocument(9, limit("9")).packed(t)) })
 	d.call(t, n, 409, "POST", "/v1/policy/rollback?version=7", nil, "")
 	inForce(t, 9, limit("9"), n)
 	d.call(t, n, 404, "POST", "/v1/policy/rollback?version=3", nil, "") // was never here
-	links[0].cut(true)
+	links[0].Cut(true)
 	d.call(t, n, 503, "PUT", "/v1/policy", nil, limit("2"))
 	d.call(t, n, 503, "POST", "/v1/policy/rollback", nil, "")
 
-	far := &link{store: newStore()}
-	far.away.Store(true)
+	far := newLink(sharedtest.New())
+	far.Cut(true)
 	fresh := startNode(t, "", testPolicy, far.options)
 	d.call(t, fresh, 503, "GET", "/readyz", nil, "")
 	d.call(t, fresh, 200, "GET", "/v1/status", nil, "")

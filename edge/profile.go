@@ -2,6 +2,7 @@ package edge
 
 import (
 	"fmt"
+	"maps"
 	"runtime/pprof"
 	"runtime/trace"
 	"slices"
@@ -29,9 +30,14 @@ var timedProfiles = map[string]struct {
 	"trace":   {time.Second, func(ctx *fasthttp.RequestCtx) error { return trace.Start(ctx) }, trace.Stop},
 }
 
-// getProfile answers GET /debug/pprof/{profile}. There are no identifiers in a profile:
+// getProfile answers GET /debug/pprof/{profile}, and without a name their names. There are no identifiers in a profile:
 // it counts calls and bytes by place in the program. A trace has times.
 func (n *Node) getProfile(ctx *fasthttp.RequestCtx, name string) {
+	if name == "" {
+		ctx.SetContentType("text/plain; charset=utf-8")
+		ctx.SetBodyString(strings.Join(profileNames(), "\n") + "\n")
+		return
+	}
 	if timed, ok := timedProfiles[name]; ok {
 		length, p := profileTime(ctx, timed.usual)
 		if p != nil {
@@ -54,13 +60,7 @@ func (n *Node) getProfile(ctx *fasthttp.RequestCtx, name string) {
 	}
 	profile := pprof.Lookup(name)
 	if profile == nil {
-		var names []string
-		for _, p := range pprof.Profiles() {
-			names = append(names, p.Name())
-		}
-		names = append(names, "profile", "trace")
-		slices.Sort(names)
-		newProblem(fasthttp.StatusNotFound, fmt.Sprintf("there is no profile %.40q: ask for one of %s", name, strings.Join(names, ", "))).send(ctx)
+		newProblem(fasthttp.StatusNotFound, fmt.Sprintf("there is no profile %.40q: ask for one of %s", name, strings.Join(profileNames(), ", "))).send(ctx)
 		return
 	}
 	ctx.SetContentType("application/octet-stream")
@@ -71,6 +71,16 @@ func (n *Node) getProfile(ctx *fasthttp.RequestCtx, name string) {
 	if err := profile.WriteTo(ctx, debug); err != nil {
 		newProblem(fasthttp.StatusInternalServerError, err.Error()).send(ctx)
 	}
+}
+
+// profileNames are the profiles that there are.
+func profileNames() []string {
+	names := slices.Collect(maps.Keys(timedProfiles))
+	for _, p := range pprof.Profiles() {
+		names = append(names, p.Name())
+	}
+	slices.Sort(names)
+	return names
 }
 
 // profileTime is how long a profile is to take.

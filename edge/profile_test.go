@@ -38,7 +38,7 @@ func TestProfiles(t *testing.T) {
 		{"profile?seconds=NaN", 400, "{"},
 		{"trace?seconds=-1", 400, "{"},
 		{"nothing", 404, "{"},
-		{"", 404, "{"},
+		{"", 200, "allocs\nblock\ngoroutine\n"},
 	} {
 		if status, body := get(c.target); status != c.status || !strings.HasPrefix(body, c.begins) {
 			t.Errorf("%s: %d %.80q, want %d and %q", c.target, status, body, c.status, c.begins)

@@ -3,147 +3,32 @@ package edge_test
 import (
 	"bytes"
 	"compress/gzip"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"restraint/edge"
+	"restraint/edge/shared/sharedtest"
 )
 
-// store is what the nodes of a test share, in memory.
-type store struct {
-	mu      sync.Mutex
-	last    uint64 // revision
-	kept    map[string]sharedDocument
-	changed chan struct{} // closed at each change
-}
+// link is one node's way to the documents that the nodes of a test share.
+type link struct{ *sharedtest.Link }
 
-type sharedDocument struct {
-	document []byte
-	revision uint64
-}
-
-func newStore() *store {
-	return &store{kept: map[string]sharedDocument{}, changed: make(chan struct{})}
-}
-
-// change changes the store behind the nodes' backs.
-func (s *store) change(f func(s *store)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	f(s)
-	close(s.changed)
-	s.changed = make(chan struct{})
-}
-
-func (s *store) get(name string) sharedDocument {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.kept[name]
-}
-
-// put writes a document as a stranger could.
-func (s *store) put(document []byte) {
-	s.change(func(s *store) {
-		s.last++
-		s.kept["policy"] = sharedDocument{document, s.last}
-	})
-}
-
-// link is one node's way to the store, which can be cut.
-type link struct {
-	*store
-	away   atomic.Bool
-	before func() // called before each Put of the policy that is not away
-	losing atomic.Pointer[string]
-}
-
-// lose makes Put lose documents whose names begin with prefix, until the end is called.
-func (l *link) lose(prefix string) (end func()) {
-	l.losing.Store(&prefix)
-	return func() { l.losing.Store(nil) }
-}
+func newLink(s *sharedtest.Store) *link { return &link{s.Link()} }
 
 func (l *link) options(o *edge.Options) { o.Shared = l }
 
-func (l *link) cut(away bool) {
-	l.away.Store(away)
-	l.change(func(*store) {})
-}
-
-func (l *link) Put(_ context.Context, name string, document []byte, revision uint64) (uint64, error) {
-	if losing := l.losing.Load(); l.away.Load() || losing != nil && strings.HasPrefix(name, *losing) {
-		return 0, errors.Join(edge.ErrAway, errors.New("no servers"))
-	}
-	if name == "policy" && l.before != nil {
-		l.before()
-	}
-	conflict := false
-	var next uint64
-	l.change(func(s *store) {
-		if conflict = s.kept[name].revision != revision; !conflict {
-			s.last++
-			next = s.last
-			s.kept[name] = sharedDocument{bytes.Clone(document), next}
+// beforePolicy has f called before each Put of the policy that comes through; nil: no more.
+func (l *link) beforePolicy(f func()) {
+	l.Before(func(name string) {
+		if name == "policy" && f != nil {
+			f()
 		}
 	})
-	if conflict {
-		return 0, edge.ErrConflict
-	}
-	return next, nil
-}
-
-func (l *link) List(_ context.Context, prefix string, each func(string, []byte, uint64)) error {
-	if l.away.Load() {
-		return errors.Join(edge.ErrAway, errors.New("no servers"))
-	}
-	l.mu.Lock()
-	now := maps.Clone(l.kept)
-	l.mu.Unlock()
-	for name, d := range now {
-		if strings.HasPrefix(name, prefix) {
-			each(name, d.document, d.revision)
-		}
-	}
-	return nil
-}
-
-func (l *link) Follow(ctx context.Context, prefix string, changed func(string, []byte, uint64)) {
-	told := map[string]sharedDocument{}
-	for ctx.Err() == nil {
-		l.mu.Lock()
-		now, wake := maps.Clone(l.kept), l.changed
-		l.mu.Unlock()
-		if !l.away.Load() {
-			for name := range told {
-				if _, ok := now[name]; !ok {
-					delete(told, name)
-					changed(name, nil, 0)
-				}
-			}
-			names := slices.SortedFunc(maps.Keys(now), func(a, b string) int { return int(now[a].revision) - int(now[b].revision) })
-			for _, name := range names {
-				if d := now[name]; strings.HasPrefix(name, prefix) && (told[name].revision != d.revision || !bytes.Equal(told[name].document, d.document)) {
-					told[name] = d
-					changed(name, d.document, d.revision)
-				}
-			}
-		}
-		select {
-		case <-wake:
-		case <-ctx.Done():
-		}
-	}
 }
 
 // eventually asks until it is so, for at most a minute.

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"restraint/edge/durable"
 	"restraint/edge/policy"
 )
 
@@ -140,12 +141,8 @@ func (n *Node) saveWatch(now time.Time) {
 	}
 	w.mu.Unlock()
 	text, err := json.Marshal(d)
-	var staged staged
 	if err == nil {
-		staged, err = stageFile(n.watchFile(), text)
-	}
-	if err == nil {
-		err = staged.commit()
+		err = durable.Write(n.watchFile(), text)
 	}
 	if err != nil {
 		n.log.Warn("when requests last brought the sources of lists is not written", "error", err.Error())

@@ -47,7 +47,7 @@ func serve(ctx context.Context, cfg Config) (err error) {
 	if kept != nil {
 		options.Keeper = kept
 		if documents := kept.Shared(); documents != nil {
-			options.Shared = shared{documents}
+			options.Shared = clusterDocuments{documents}
 			options.Lists = lists{kept.Lists()}
 			options.Peers = peers{kept.Keeper}
 		}

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 
-	"restraint/edge"
 	"restraint/edge/replica"
+	"restraint/edge/shared"
 )
 
 // documents are the shared documents as the replica package has them.
@@ -16,28 +16,28 @@ type documents interface {
 	Follow(ctx context.Context, prefix string, changed func(name string, document []byte, revision uint64))
 }
 
-// shared are the replica package's documents as the edge knows them.
-type shared struct{ documents }
+// clusterDocuments are the replica package's documents as the edge knows them.
+type clusterDocuments struct{ documents }
 
-var _ edge.Shared = shared{}
+var _ shared.Store = clusterDocuments{}
 
 // Put names errors as the edge does.
-func (s shared) Put(ctx context.Context, name string, document []byte, revision uint64) (uint64, error) {
+func (s clusterDocuments) Put(ctx context.Context, name string, document []byte, revision uint64) (uint64, error) {
 	next, err := s.documents.Put(ctx, name, document, revision)
 	return next, edgeError(err)
 }
 
 // List names errors as the edge does.
-func (s shared) List(ctx context.Context, prefix string, each func(name string, document []byte, revision uint64)) error {
+func (s clusterDocuments) List(ctx context.Context, prefix string, each func(name string, document []byte, revision uint64)) error {
 	return edgeError(s.documents.List(ctx, prefix, each))
 }
 
 func edgeError(err error) error {
 	switch {
 	case errors.Is(err, replica.ErrConflict):
-		return fmt.Errorf("%w: %w", edge.ErrConflict, err)
+		return fmt.Errorf("%w: %w", shared.ErrConflict, err)
 	case errors.Is(err, replica.ErrAway):
-		return fmt.Errorf("%w: %w", edge.ErrAway, err)
+		return fmt.Errorf("%w: %w", shared.ErrAway, err)
 	}
 	return err
 }

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"testing"
 
-	"restraint/edge"
 	"restraint/edge/replica"
+	"restraint/edge/shared"
 )
 
 // refusing are documents of which none can be put.
@@ -22,11 +22,11 @@ func (r refusing) Put(context.Context, string, []byte, uint64) (uint64, error) {
 func TestSharedErrors(t *testing.T) {
 	full := errors.New("no room")
 	for _, c := range []struct{ from, want, not error }{
-		{replica.ErrConflict, edge.ErrConflict, edge.ErrAway},
-		{replica.ErrAway, edge.ErrAway, edge.ErrConflict},
-		{full, full, edge.ErrAway},
+		{replica.ErrConflict, shared.ErrConflict, shared.ErrAway},
+		{replica.ErrAway, shared.ErrAway, shared.ErrConflict},
+		{full, full, shared.ErrAway},
 	} {
-		_, err := shared{refusing{err: fmt.Errorf("put policy: %w", c.from)}}.Put(t.Context(), "policy", nil, 1)
+		_, err := clusterDocuments{refusing{err: fmt.Errorf("put policy: %w", c.from)}}.Put(t.Context(), "policy", nil, 1)
 		if !errors.Is(err, c.want) || errors.Is(err, c.not) {
 			t.Errorf("%v becomes %v", c.from, err)
 		}

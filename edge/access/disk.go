@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"restraint/edge/durable"
 )
 
 // Errors that Read and Change wrap.
@@ -92,48 +94,12 @@ func Change(path string, create bool, change func(*File) (*File, error)) error {
 	if file, err = change(file); err != nil {
 		return err
 	}
-	if err := replace(path, file.text, info); err != nil {
-		return fmt.Errorf("write keys: %w", err)
+	staged, err := durable.StageLike(path, file.text, info)
+	if err == nil {
+		err = staged.Commit()
 	}
-	if err := lock.Sync(); err != nil { // the name of the file
+	if err != nil {
 		return fmt.Errorf("write keys: %w", err)
 	}
 	return nil
-}
-
-// replace writes the file under another name and then gives it its own. was is the
-// file before, nil for none.
-func replace(path string, text []byte, was fs.FileInfo) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".keys-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(f.Name()) }() // gone already where all went well
-	_, err = f.Write(text)
-	if err == nil && was != nil {
-		err = likeBefore(f, was)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
-}
-
-// likeBefore gives f the owner and the mode of the file that it replaces.
-func likeBefore(f *os.File, was fs.FileInfo) error {
-	now, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	a, aok := was.Sys().(*syscall.Stat_t)
-	b, bok := now.Sys().(*syscall.Stat_t)
-	if aok && bok && (a.Uid != b.Uid || a.Gid != b.Gid) {
-		if err := f.Chown(int(a.Uid), int(a.Gid)); err != nil {
-			return fmt.Errorf("%w: run this as the owner of the file", err)
-		}
-	}
-	return f.Chmod(was.Mode().Perm())
 }

@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"restraint/edge/durable"
 )
 
 // Head says which entry was the last of a node's log at a time, signed by the log. Who
@@ -78,7 +80,7 @@ func openSigner(dir string) (s signer, err error) {
 	case errors.Is(err, fs.ErrNotExist):
 		seed = make([]byte, ed25519.SeedSize)
 		_, _ = rand.Read(seed) // never fails; it ends the process instead
-		if err := writeFile(name, seed); err != nil {
+		if err := durable.Write(name, seed); err != nil {
 			return s, fmt.Errorf("make the signing key of the audit record: %w", err)
 		}
 	case err != nil:
@@ -87,31 +89,4 @@ func openSigner(dir string) (s signer, err error) {
 		return s, fmt.Errorf("read the signing key of the audit record: %q has %d bytes, not %d: restore it from a backup, or move it away and the record goes on with a new one, on the record", name, len(seed), ed25519.SeedSize)
 	}
 	return signer{ed25519.NewKeyFromSeed(seed)}, nil
-}
-
-// writeFile writes a file whole or not at all, to disk, readable by its owner only.
-func writeFile(name string, text []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*") // mode 0600
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return syncDir(filepath.Dir(name))
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -6,6 +6,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"restraint/edge/durable"
 )
 
 // Options are what a log is made of.
@@ -166,7 +168,7 @@ func (l *Log) room(size int64, first uint64) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := syncDir(l.o.Dir); err != nil {
+	if err := durable.SyncDir(l.o.Dir); err != nil {
 		return 0, errors.Join(err, next.Close())
 	}
 	if l.file != nil {

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"restraint/edge/durable"
 )
 
 // Open opens the log of a folder, or begins one. What a process that died left of an
@@ -171,7 +173,7 @@ func (l *Log) mend(s scanned, text []byte) error {
 	}
 	sum := sha256.Sum256(s.torn)
 	name := fmt.Sprintf("%s.torn-%x", strings.TrimSuffix(filepath.Base(l.path), ".jsonl"), sum[:4])
-	err := writeFile(filepath.Join(l.o.Dir, name), s.torn)
+	err := durable.Write(filepath.Join(l.o.Dir, name), s.torn)
 	if err == nil {
 		err = l.file.Truncate(s.size)
 	}

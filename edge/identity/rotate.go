@@ -2,13 +2,14 @@ package identity
 
 import (
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"restraint/edge/durable"
 )
 
 // Rotate adds an epoch to the secret file at path, which is there, and returns what it
@@ -55,35 +56,13 @@ func changeSecret(path string, change func(Secret) (Secret, error)) (s Secret, e
 }
 
 func replaceSecret(path string, s Secret, was fs.FileInfo) error {
-	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, ".secret-*") // mode 0600
+	staged, err := durable.StageLike(path, s.appendFile(nil), was)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.Remove(f.Name()) }() // gone already where all went well
-	_, err = f.Write(s.appendFile(nil))
-	if before, ok := was.Sys().(*syscall.Stat_t); err == nil && ok {
-		var now fs.FileInfo
-		if now, err = f.Stat(); err == nil {
-			if own, ok := now.Sys().(*syscall.Stat_t); ok && (own.Uid != before.Uid || own.Gid != before.Gid) {
-				err = f.Chown(int(before.Uid), int(before.Gid))
-			}
-		}
-	}
-	if err == nil {
-		err = f.Chmod(was.Mode().Perm())
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if _, err := ReadSecret(f.Name()); err != nil {
+	if _, err := ReadSecret(staged.Temporary()); err != nil {
+		staged.Discard()
 		return fmt.Errorf("read back what was written: %w; the file stays as it was", err)
 	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	return syncDir(dir)
+	return staged.Commit()
 }

@@ -12,6 +12,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"restraint/edge/durable"
 )
 
 // SecretSize is the length of a secret and of its file, in bytes.
@@ -152,46 +154,21 @@ func openToOthers(info fs.FileInfo) fs.FileMode {
 	return 0o077
 }
 
-// makeSecret links a whole new file to path unless there is one by then.
+// makeSecret makes a whole new file at path unless there is one by then.
 func makeSecret(path string) (made bool, err error) {
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return false, err
 	}
-	f, err := os.CreateTemp(dir, ".secret-*") // mode 0600
-	if err != nil {
-		return false, err
-	}
-	defer func() { _ = os.Remove(f.Name()) }() // its only name is path from here on
 	var b [SecretSize]byte
 	_, _ = rand.Read(b[:]) // never fails; it ends the process instead
-	if _, err = f.Write(b[:]); err == nil {
-		err = f.Sync()
+	staged, err := durable.Stage(path, b[:])
+	if err == nil {
+		err = staged.CommitNew() // the secret of a process that was quicker stays
 	}
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
+	if errors.Is(err, fs.ErrExist) {
+		return false, nil
 	}
-	if err != nil {
-		return false, err
-	}
-	// A link, not a rename: a rename would replace the secret of a process that was quicker.
-	err = os.Link(f.Name(), path)
-	if err != nil && !errors.Is(err, fs.ErrExist) {
-		return false, err
-	}
-	return err == nil, syncDir(dir)
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	err = d.Sync()
-	if closeErr := d.Close(); err == nil {
-		err = closeErr
-	}
-	return err
+	return err == nil, err
 }
 
 // Fingerprint is 16 hex digits by which two nodes compare their secrets without

@@ -4,12 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"restraint/edge/durable"
 )
 
 // ListFollower is who follows the messages of lists.
@@ -111,27 +112,12 @@ func readListPosition(file string) (p listPosition) {
 	return p
 }
 
-// writeListPosition replaces the file whole. An older one that comes back with a power cut does no harm.
 func writeListPosition(file string, p listPosition) error {
 	b, err := json.Marshal(p)
 	if err != nil {
 		return err
 	}
-	temporary := filepath.Join(filepath.Dir(file), "."+filepath.Base(file)+".tmp")
-	f, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	if _, err = f.Write(b); err == nil {
-		err = f.Sync()
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = os.Rename(temporary, file)
-	}
-	return err
+	return durable.Write(file, b)
 }
 
 // ListStats says how far this node has come in the messages of lists.

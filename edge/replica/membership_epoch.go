@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"restraint/edge/durable"
 )
 
 // A cluster goes over to another epoch of its secret so that nobody is sent what it cannot read. Two keys more of the bucket:
@@ -197,7 +199,7 @@ func (m *membership) without(ctx context.Context, fingerprint string) (names []s
 func (m *membership) inUse() {
 	number, fingerprint := m.options.Seals.Active()
 	m.options.Log.Info("what names people is sealed in another epoch of the secret from now on", "epoch", number, "fingerprint", fingerprint)
-	if err := writeID(m.options.Dir, filepath.Join(m.options.Dir, epochFile), fingerprint); err != nil {
+	if err := durable.Write(filepath.Join(m.options.Dir, epochFile), []byte(fingerprint+"\n")); err != nil {
 		m.options.Log.Error("which epoch is in use cannot be kept on disk; a start without NATS would go on in the one before", "error", err.Error())
 	}
 	if m.options.Epoch != nil {

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"restraint/edge/durable"
 )
 
 // keyOf is the name in letters that a key may have: others are written as = and two hex digits.
@@ -49,32 +51,12 @@ func directoryID(dir string) (string, error) {
 		return "", fmt.Errorf("read identity of the data directory: %w", err)
 	}
 	id := randomID()
-	if err := writeID(dir, path, id); err != nil {
+	err = os.MkdirAll(dir, 0o700)
+	if err == nil {
+		err = durable.Write(path, []byte(id+"\n"))
+	}
+	if err != nil {
 		return "", fmt.Errorf("write identity of the data directory: %w", err)
 	}
 	return id, nil
-}
-
-func writeID(dir, path, id string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(dir, ".id-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // its only name is path from the rename on
-	if _, err = f.WriteString(id + "\n"); err == nil {
-		err = f.Sync()
-	}
-	if closing := f.Close(); err == nil {
-		err = closing
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err == nil {
-		err = disk{}.syncDir(dir)
-	}
-	return err
 }

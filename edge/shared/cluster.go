@@ -1,4 +1,4 @@
-package edge
+package shared
 
 import (
 	"bytes"
@@ -13,38 +13,40 @@ import (
 
 // Times of sending. Chosen.
 const (
-	// joinedPause is the least time between two rounds of sending: what is put in between
+	// askTimeout bounds the asking and the putting of one document.
+	askTimeout = 5 * time.Second
+	// sendPause is the least time between two rounds of sending: what is put in between
 	// goes in one.
-	joinedPause = time.Second
-	// joinedAgain is when what the cluster or the disk did not take is tried again.
-	joinedAgain = 5 * time.Second
-	// joinedListEvery is how often all documents of the cluster are looked through: what
+	sendPause = time.Second
+	// againAfter is when what the cluster or the disk did not take is tried again.
+	againAfter = 5 * time.Second
+	// listEvery is how often all documents of the cluster are looked through: what
 	// it lost between being put and being looked at is told by no change.
-	joinedListEvery = 5 * time.Minute
-	// joinedRaces is how often in one round a document is put that others are putting.
-	joinedRaces = 8
+	listEvery = 5 * time.Minute
+	// mostRaces is how often in one round a document is put that others are putting.
+	mostRaces = 8
 )
 
-// run gives the cluster what is put and takes what others put, until ctx ends. Where the
+// Run gives the cluster what is put and takes what others put, until ctx ends. Where the
 // node is alone it only writes what the disk did not take.
-func (j *joined) run(ctx context.Context) {
+func (j *Joined) Run(ctx context.Context) {
 	var following sync.WaitGroup
 	defer following.Wait()
-	if j.shared != nil {
-		following.Go(func() { j.shared.Follow(ctx, j.prefix, j.take) })
+	if j.store != nil {
+		following.Go(func() { j.store.Follow(ctx, j.kind.Prefix, j.take) })
 	}
-	pause, again := time.NewTicker(joinedPause), time.NewTicker(joinedAgain)
+	pause, again := time.NewTicker(sendPause), time.NewTicker(againAfter)
 	defer pause.Stop()
 	defer again.Stop()
 	var listed time.Time
 	for {
 		j.writeAll()
-		if j.shared != nil {
-			if time.Since(listed) >= joinedListEvery && j.list(ctx) {
+		if j.store != nil {
+			if time.Since(listed) >= listEvery && j.list(ctx) {
 				listed = time.Now()
 			}
 			if !listed.IsZero() {
-				j.send(ctx)
+				j.Send(ctx)
 			}
 		}
 		select {
@@ -63,11 +65,11 @@ func (j *joined) run(ctx context.Context) {
 
 // list takes every document of the cluster, and has those sent that it lacks. False: it
 // could not be asked.
-func (j *joined) list(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, shareTimeout)
+func (j *Joined) list(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	there := make(map[string]bool)
-	err := j.shared.List(ctx, j.prefix, func(name string, doc []byte, revision uint64) {
+	err := j.store.List(ctx, j.kind.Prefix, func(name string, doc []byte, revision uint64) {
 		there[name] = true
 		j.take(name, doc, revision)
 	})
@@ -89,7 +91,7 @@ func (j *joined) list(ctx context.Context) bool {
 }
 
 // lostLocked notes that the cluster does not have a document; j.mu is held.
-func (j *joined) lostLocked(name string, d *joinedDocument) {
+func (j *Joined) lostLocked(name string, d *document) {
 	d.revision, d.newer = 0, false
 	if d.form == nil { // nothing is left to be dropped
 		delete(j.documents, name)
@@ -98,8 +100,8 @@ func (j *joined) lostLocked(name string, d *joinedDocument) {
 	j.sendLocked(d)
 }
 
-// send puts what the cluster lacks, each document by itself.
-func (j *joined) send(ctx context.Context) {
+// Send puts what the cluster lacks, each document by itself.
+func (j *Joined) Send(ctx context.Context) {
 	j.mu.Lock()
 	names := slices.Sorted(maps.Keys(j.documents))
 	j.mu.Unlock()
@@ -122,10 +124,10 @@ func (j *joined) send(ctx context.Context) {
 }
 
 // sendOne puts a document until nobody puts another in between.
-func (j *joined) sendOne(ctx context.Context, name string) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, shareTimeout)
+func (j *Joined) sendOne(ctx context.Context, name string) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	for range joinedRaces {
+	for range mostRaces {
 		j.mu.Lock()
 		d := j.documents[name]
 		if d == nil || !d.send || d.newer {
@@ -136,7 +138,7 @@ func (j *joined) sendOne(ctx context.Context, name string) (err error) {
 		j.mu.Unlock()
 
 		var revision uint64
-		revision, err = j.shared.Put(ctx, name, form, over)
+		revision, err = j.store.Put(ctx, name, form, over)
 		switch {
 		case err == nil:
 			j.sent(name, d, form, over, revision)
@@ -154,7 +156,7 @@ func (j *joined) sendOne(ctx context.Context, name string) (err error) {
 }
 
 // sent notes that the cluster took form over a revision.
-func (j *joined) sent(name string, d *joinedDocument, form []byte, over, revision uint64) {
+func (j *Joined) sent(name string, d *document, form []byte, over, revision uint64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.stats.Sent++
@@ -172,9 +174,9 @@ func (j *joined) sent(name string, d *joinedDocument, form []byte, over, revisio
 }
 
 // fetch takes a document as the cluster has it now.
-func (j *joined) fetch(ctx context.Context, name string) error {
+func (j *Joined) fetch(ctx context.Context, name string) error {
 	found := false
-	err := j.shared.List(ctx, name, func(other string, doc []byte, revision uint64) {
+	err := j.store.List(ctx, name, func(other string, doc []byte, revision uint64) {
 		if other == name {
 			found = true
 			j.take(name, doc, revision)
@@ -192,7 +194,7 @@ func (j *joined) fetch(ctx context.Context, name string) error {
 }
 
 // take joins what the cluster has under a name, of that revision, to what is here.
-func (j *joined) take(name string, doc []byte, revision uint64) {
+func (j *Joined) take(name string, doc []byte, revision uint64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	d := j.documents[name]
@@ -213,11 +215,11 @@ func (j *joined) take(name string, doc []byte, revision uint64) {
 		}
 		return
 	case d == nil:
-		d = &joinedDocument{}
+		d = &document{}
 	}
 	d.revision = revision
 	next, err := j.check(name, d.form, doc)
-	d.newer = errors.Is(err, errJoinedNewer)
+	d.newer = errors.Is(err, ErrNewer)
 	switch {
 	case err == nil:
 		j.takeLocked(name, d, next, doc)
@@ -227,11 +229,11 @@ func (j *joined) take(name string, doc []byte, revision uint64) {
 }
 
 // check joins what came from the cluster, or says why it is refused, once.
-func (j *joined) check(name string, form, doc []byte) (next []byte, err error) {
+func (j *Joined) check(name string, form, doc []byte) (next []byte, err error) {
 	if bytes.Equal(form, doc) {
 		return form, nil
 	}
-	if err = j.checkName(name); err == nil {
+	if err = j.CheckName(name); err == nil {
 		next, err = j.joinLocked(name, form, doc)
 	}
 	if err == nil {
@@ -241,7 +243,7 @@ func (j *joined) check(name string, form, doc []byte) (next []byte, err error) {
 	if j.said[name] == digest {
 		return nil, err
 	}
-	if len(j.said) >= joinedMost {
+	if len(j.said) >= maxDocuments {
 		clear(j.said)
 	}
 	j.said[name] = digest
@@ -251,7 +253,7 @@ func (j *joined) check(name string, form, doc []byte) (next []byte, err error) {
 }
 
 // takeLocked makes next, the join with the cluster's doc, what is here; j.mu is held.
-func (j *joined) takeLocked(name string, d *joinedDocument, next, doc []byte) {
+func (j *Joined) takeLocked(name string, d *document, next, doc []byte) {
 	if d.form == nil || !bytes.Equal(next, d.form) {
 		d.form, d.write = next, true
 		j.documents[name] = d
@@ -260,7 +262,7 @@ func (j *joined) takeLocked(name string, d *joinedDocument, next, doc []byte) {
 		} else {
 			d.write = false
 		}
-		j.changed(name, next)
+		j.kind.Changed(name, next)
 	}
 	if d.send = false; !bytes.Equal(next, doc) {
 		j.sendLocked(d)
@@ -276,9 +278,9 @@ const (
 )
 
 // failedLocked logs what fails, once until it is mended; j.mu is held.
-func (j *joined) failedLocked(what string, err error) {
+func (j *Joined) failedLocked(what string, err error) {
 	if !j.failing[what] {
 		j.failing[what] = true
-		j.log.Warn(what, "documents", j.prefix, "error", err.Error())
+		j.log.Warn(what, "documents", j.kind.Prefix, "error", err.Error())
 	}
 }

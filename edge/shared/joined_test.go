@@ -1,4 +1,4 @@
-package edge
+package shared_test
 
 import (
 	"bytes"
@@ -8,11 +8,14 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"restraint/edge/durable"
+	"restraint/edge/shared"
 )
 
 func mustPut(t *testing.T, n *joinedNode, name, doc string) {
 	t.Helper()
-	if err := n.put(name, []byte(doc)); err != nil {
+	if err := n.Put(name, []byte(doc)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -30,8 +33,8 @@ func TestJoinedDocumentsAloneAreFiles(t *testing.T) {
 	n = n.again()
 	n.has("letters.x", "abc")
 	n.has("letters.y", "z")
-	n.drop("letters.y")
-	n.drop("letters.none")
+	n.Drop("letters.y")
+	n.Drop("letters.none")
 	n = n.again()
 	n.has("letters.x", "abc")
 	n.has("letters.y", "")
@@ -43,7 +46,7 @@ func TestJoinedDocumentIsCheckedByName(t *testing.T) {
 		"", "letters.", "other.x", "letters./x", "letters.../x", "letters..x", "letters.x.", "letters.a b", "letters.*", "letters.>", "letters.é",
 		"letters.\x00", "letters." + strings.Repeat("a", 121), `letters.\x`,
 	} {
-		if err := n.put(name, []byte("a")); !errors.Is(err, errJoinedName) {
+		if err := n.Put(name, []byte("a")); !errors.Is(err, shared.ErrName) {
 			t.Errorf("%q: %v", name, err)
 		}
 	}
@@ -53,16 +56,16 @@ func TestJoinedDocumentIsCheckedByName(t *testing.T) {
 
 func TestJoinedDocumentsAreBounded(t *testing.T) {
 	n := openLetters(t, t.TempDir(), nil)
-	if err := n.put("letters.x", bytes.Repeat([]byte("a"), joinedBytes+1)); !errors.Is(err, errJoinedFull) {
+	if err := n.Put("letters.x", bytes.Repeat([]byte("a"), shared.MaxBytes+1)); !errors.Is(err, shared.ErrFull) {
 		t.Errorf("a long document: %v", err)
 	}
-	for i := range joinedMost {
-		n.documents["letters."+string(rune('a'+i%26))+strings.Repeat("a", i/26%100)+strings.Repeat("b", i/2600)] = &joinedDocument{form: []byte("a")}
+	for i := range shared.MaxDocuments {
+		n.Hold("letters."+string(rune('a'+i%26))+strings.Repeat("a", i/26%100)+strings.Repeat("b", i/2600), []byte("a"))
 	}
-	if len(n.documents) != joinedMost {
-		t.Fatalf("%d documents", len(n.documents))
+	if held := n.Stats().Documents; held != shared.MaxDocuments {
+		t.Fatalf("%d documents", held)
 	}
-	if err := n.put("letters.x0", []byte("a")); !errors.Is(err, errJoinedFull) {
+	if err := n.Put("letters.x0", []byte("a")); !errors.Is(err, shared.ErrFull) {
 		t.Errorf("one more document: %v", err)
 	}
 	mustPut(t, n, "letters.a", "b") // one that is there
@@ -73,10 +76,10 @@ func TestJoinedDocumentOutlivesACrashWholeOrNotAtAll(t *testing.T) {
 	n := openLetters(t, dir, nil)
 	mustPut(t, n, "letters.x", "a")
 	// Killed between the write and the rename.
-	if _, err := stageFile(filepath.Join(dir, "letters.x"), []byte("ab")); err != nil {
+	if _, err := durable.Stage(filepath.Join(dir, "letters.x"), []byte("ab")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := stageFile(filepath.Join(dir, "other.x"), []byte("ab")); err != nil {
+	if _, err := durable.Stage(filepath.Join(dir, "other.x"), []byte("ab")); err != nil {
 		t.Fatal(err)
 	}
 	n = n.again()
@@ -118,7 +121,7 @@ func TestJoinedDocumentThatTheDiskRefusesChangesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"letters.x", "letters.y"} {
-		if err := n.put(name, []byte("b")); err == nil {
+		if err := n.Put(name, []byte("b")); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}

@@ -1,15 +1,17 @@
-package edge
+package shared_test
 
 import (
 	"bytes"
 	"errors"
-	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"restraint/edge/shared"
+	"restraint/edge/shared/sharedtest"
 )
 
 // settle lets the nodes of a bubble do what they have to.
@@ -20,8 +22,8 @@ func settle() {
 
 func TestJoinedDocumentsAreShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := newKV()
-		a, b := openLetters(t, t.TempDir(), &kvLink{kv: store}).start(), openLetters(t, t.TempDir(), &kvLink{kv: store}).start()
+		store := sharedtest.New()
+		a, b := openLetters(t, t.TempDir(), store.Link()).start(), openLetters(t, t.TempDir(), store.Link()).start()
 		mustPut(t, a, "letters.x", "a")
 		mustPut(t, b, "letters.x", "b")
 		mustPut(t, b, "letters.y", "y")
@@ -33,7 +35,7 @@ func TestJoinedDocumentsAreShared(t *testing.T) {
 				t.Errorf("stats: %+v", s)
 			}
 		}
-		store.has(t, "letters.x", "ab")
+		holds(t, store, "letters.x", "ab")
 		// What came from another is on disk.
 		c := openLetters(t, a.dir, nil)
 		c.has("letters.y", "y")
@@ -42,74 +44,75 @@ func TestJoinedDocumentsAreShared(t *testing.T) {
 
 func TestJoinedDocumentsAreSentSeldom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := newKV()
-		a := openLetters(t, t.TempDir(), &kvLink{kv: store}).start()
+		store := sharedtest.New()
+		a := openLetters(t, t.TempDir(), store.Link()).start()
 		settle()
 		for i := range 200 { // in two seconds
 			mustPut(t, a, "letters.x", string(rune('a'+i%26)))
 			time.Sleep(10 * time.Millisecond)
 		}
 		settle()
-		store.has(t, "letters.x", "abcdefghijklmnopqrstuvwxyz")
-		if store.puts < 1 || store.puts > 4 {
-			t.Errorf("%d puts of what changed for two seconds", store.puts)
+		holds(t, store, "letters.x", "abcdefghijklmnopqrstuvwxyz")
+		before := store.Now().Puts
+		if before < 1 || before > 4 {
+			t.Errorf("%d puts of what changed for two seconds", before)
 		}
-		before := store.puts
 		mustPut(t, a, "letters.x", "a") // nothing new
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		if store.puts != before {
-			t.Errorf("%d puts of nothing new", store.puts-before)
+		if now := store.Now().Puts; now != before {
+			t.Errorf("%d puts of nothing new", now-before)
 		}
 	})
 }
 
 func TestJoinedDocumentIsJoinedOnConflict(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := newKV()
-		link := &kvLink{kv: store}
+		store := sharedtest.New()
+		link := store.Link()
 		a := openLetters(t, t.TempDir(), link).start()
 		races := 0
-		link.before = func(string) {
+		link.Before(func(string) {
 			if races++; races <= 3 {
-				store.write("letters.x", []byte{'a' + byte(races)})
+				store.Write("letters.x", []byte{'a' + byte(races)})
 			}
-		}
+		})
 		mustPut(t, a, "letters.x", "z")
 		settle()
 		a.has("letters.x", "bcdz")
-		store.has(t, "letters.x", "bcdz")
+		holds(t, store, "letters.x", "bcdz")
 	})
 }
 
 func TestJoinedDocumentOfWhichTheAnswerWasLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := newKV()
-		link := &kvLink{kv: store}
+		store := sharedtest.New()
+		link := store.Link()
 		a := openLetters(t, t.TempDir(), link).start()
 		// Another node's document, and Follow's word of it, come before the answer.
-		link.after = func(string) {
-			link.after = nil
-			store.write("letters.x", []byte("b"))
+		link.After(func(string) {
+			link.After(nil)
+			store.Write("letters.x", []byte("b"))
 			synctest.Wait()
-		}
+		})
 		mustPut(t, a, "letters.x", "a")
 		settle()
-		store.has(t, "letters.x", "ab")
+		holds(t, store, "letters.x", "ab")
 		a.has("letters.x", "ab")
 	})
 }
 
 func TestJoinedDocumentsGoOnWhileTheClusterIsAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := newKV()
-		near, far := &kvLink{kv: store}, &kvLink{kv: store, away: true}
+		store := sharedtest.New()
+		near, far := store.Link(), store.Link()
+		far.Cut(true)
 		a, b := openLetters(t, t.TempDir(), near).start(), openLetters(t, t.TempDir(), far).start()
 		mustPut(t, a, "letters.x", "a")
 		mustPut(t, b, "letters.x", "b")
 		settle()
 		b.has("letters.x", "b")
-		store.has(t, "letters.x", "a")
+		holds(t, store, "letters.x", "a")
 		if s := b.Stats(); s.Unsent != 1 {
 			t.Errorf("stats: %+v", s)
 		}
@@ -117,15 +120,15 @@ func TestJoinedDocumentsGoOnWhileTheClusterIsAway(t *testing.T) {
 		b = b.again().start() // a start without the cluster
 		settle()
 		b.has("letters.x", "b")
-		far.cut(false)
+		far.Cut(false)
 		settle()
 		a.has("letters.x", "ab")
 		b.has("letters.x", "ab")
-		near.change(func() { near.refuse = errors.New("no room") })
+		near.Refuse(errors.New("no room"))
 		mustPut(t, a, "letters.x", "c")
 		settle()
 		b.has("letters.x", "ab")
-		near.change(func() { near.refuse = nil })
+		near.Refuse(nil)
 		settle()
 		b.has("letters.x", "abc")
 	})
@@ -133,30 +136,30 @@ func TestJoinedDocumentsGoOnWhileTheClusterIsAway(t *testing.T) {
 
 func TestJoinedDocumentsAreGivenAgainToAClusterThatLostThem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := newKV()
-		a := openLetters(t, t.TempDir(), &kvLink{kv: store}).start()
+		store := sharedtest.New()
+		a := openLetters(t, t.TempDir(), store.Link()).start()
 		mustPut(t, a, "letters.x", "a")
 		settle()
-		old, last := map[string]kvEntry{"letters.x": store.entries["letters.x"]}, store.last
+		old := store.Now()
 		mustPut(t, a, "letters.x", "b")
 		mustPut(t, a, "letters.y", "y")
 		settle()
-		store.change(func() { store.entries, store.last = old, last }) // rolled back
+		store.Restore(old) // rolled back
 		settle()
-		store.has(t, "letters.x", "ab")
-		store.has(t, "letters.y", "y")
-		store.change(func() { store.entries, store.last = map[string]kvEntry{}, 0 }) // made anew
+		holds(t, store, "letters.x", "ab")
+		holds(t, store, "letters.y", "y")
+		store.Empty() // made anew
 		settle()
-		store.has(t, "letters.x", "ab")
-		store.has(t, "letters.y", "y")
+		holds(t, store, "letters.x", "ab")
+		holds(t, store, "letters.y", "y")
 		// Made anew while the node was down.
 		a.stop()
-		store.change(func() { store.entries, store.last = map[string]kvEntry{}, 0 })
-		store.write("letters.x", []byte("q"))
+		store.Empty()
+		store.Write("letters.x", []byte("q"))
 		a = a.again().start()
 		settle()
-		store.has(t, "letters.x", "abq")
-		store.has(t, "letters.y", "y")
+		holds(t, store, "letters.x", "abq")
+		holds(t, store, "letters.y", "y")
 		a.has("letters.x", "abq")
 	})
 }
@@ -164,41 +167,39 @@ func TestJoinedDocumentsAreGivenAgainToAClusterThatLostThem(t *testing.T) {
 // What is lost between a put and the next look is told by no change.
 func TestJoinedDocumentThatWasLostUnseenIsFoundMissing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := newKV()
-		link := &kvLink{kv: store}
+		store := sharedtest.New()
+		link := store.Link()
 		a := openLetters(t, t.TempDir(), link).start()
 		settle()
-		link.after = func(name string) { // still within Put: Follow has not looked yet
-			link.mu.Lock()
-			delete(link.entries, name)
-			link.mu.Unlock()
-		}
+		link.After(func(name string) { // still within Put: Follow has not looked yet
+			store.Unseen(func(now *sharedtest.State) { delete(now.Documents, name) })
+		})
 		mustPut(t, a, "letters.x", "a")
 		settle()
-		link.after = nil
-		store.has(t, "letters.x", "")
-		time.Sleep(joinedListEvery + 2*joinedAgain)
+		link.After(nil)
+		holds(t, store, "letters.x", "")
+		time.Sleep(shared.ListEvery + 2*shared.AgainAfter)
 		synctest.Wait()
-		store.has(t, "letters.x", "a")
+		holds(t, store, "letters.x", "a")
 	})
 }
 
 func TestJoinedDocumentOfTheClusterThatIsBroken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := newKV()
-		a := openLetters(t, t.TempDir(), &kvLink{kv: store}).start()
+		store := sharedtest.New()
+		a := openLetters(t, t.TempDir(), store.Link()).start()
 		mustPut(t, a, "letters.x", "a")
 		mustPut(t, a, "letters.n", "n")
 		settle()
-		store.write("letters.x", []byte("A7"))
-		store.write("letters.n", []byte("newer"))
-		store.write("letters.y", []byte("A7"))
-		store.write("letters.y/..", []byte("a"))
-		store.write("letters.long", bytes.Repeat([]byte("a"), joinedBytes+1))
+		store.Write("letters.x", []byte("A7"))
+		store.Write("letters.n", []byte("newer"))
+		store.Write("letters.y", []byte("A7"))
+		store.Write("letters.y/..", []byte("a"))
+		store.Write("letters.long", bytes.Repeat([]byte("a"), shared.MaxBytes+1))
 		settle()
-		store.has(t, "letters.x", "a") // healed
-		store.has(t, "letters.n", "newer")
-		store.has(t, "letters.y", "A7") // nobody has anything better
+		holds(t, store, "letters.x", "a") // healed
+		holds(t, store, "letters.n", "newer")
+		holds(t, store, "letters.y", "A7") // nobody has anything better
 		a.has("letters.x", "a")
 		a.has("letters.n", "n")
 		a.has("letters.y", "")
@@ -211,22 +212,22 @@ func TestJoinedDocumentOfTheClusterThatIsBroken(t *testing.T) {
 		if s := a.Stats(); s.Refused != 5 {
 			t.Errorf("refused again: %+v", s)
 		}
-		store.has(t, "letters.n", "newer")
+		holds(t, store, "letters.n", "newer")
 		mustPut(t, a, "letters.y", "y")
 		settle()
-		store.has(t, "letters.y", "y")
+		holds(t, store, "letters.y", "y")
 	})
 }
 
 func TestJoinedDocumentOfTheClusterThatTheDiskDoesNotTake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store, dir := newKV(), filepath.Join(t.TempDir(), "joined")
-		a := openLetters(t, dir, &kvLink{kv: store}).start()
+		store, dir := sharedtest.New(), filepath.Join(t.TempDir(), "joined")
+		a := openLetters(t, dir, store.Link()).start()
 		settle()
 		if err := os.RemoveAll(dir); err != nil {
 			t.Fatal(err)
 		}
-		store.write("letters.x", []byte("a"))
+		store.Write("letters.x", []byte("a"))
 		settle()
 		a.has("letters.x", "a")
 		if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -241,24 +242,24 @@ func TestJoinedDocumentOfTheClusterThatTheDiskDoesNotTake(t *testing.T) {
 
 func TestJoinedDocumentsAreDroppedByEachNode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := newKV()
-		a, b := openLetters(t, t.TempDir(), &kvLink{kv: store}).start(), openLetters(t, t.TempDir(), &kvLink{kv: store}).start()
+		store := sharedtest.New()
+		a, b := openLetters(t, t.TempDir(), store.Link()).start(), openLetters(t, t.TempDir(), store.Link()).start()
 		mustPut(t, a, "letters.x", "a")
 		settle()
-		a.drop("letters.x")
+		a.Drop("letters.x")
 		settle()
-		store.has(t, "letters.x", "")
+		holds(t, store, "letters.x", "")
 		if _, err := os.Stat(filepath.Join(a.dir, "letters.x")); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("the file: %v", err)
 		}
 		if s := b.Stats(); s.Documents != 1 || s.Unsent != 0 {
 			t.Errorf("the other node: %+v", s)
 		}
-		b.drop("letters.x")
+		b.Drop("letters.x")
 		settle()
-		store.has(t, "letters.x", "")
+		holds(t, store, "letters.x", "")
 		for _, n := range []*joinedNode{a, b} {
-			if s := n.Stats(); s != (joinedStats{Sent: s.Sent}) {
+			if s := n.Stats(); s != (shared.Stats{Sent: s.Sent}) {
 				t.Errorf("stats: %+v", s)
 			}
 		}
@@ -272,10 +273,10 @@ func TestJoinedDocumentsAreDroppedByEachNode(t *testing.T) {
 		a.has("letters.x", "b")
 		// Dropped while the cluster is away, and put by another meanwhile: the drop
 		// stands, since what it drops is past its time.
-		a.drop("letters.x")
+		a.Drop("letters.x")
 		mustPut(t, b, "letters.x", "c")
 		settle()
-		if now, _ := store.copied(); len(now) != 1 {
+		if now := store.Now().Documents; len(now) != 1 {
 			t.Errorf("%d documents", len(now))
 		}
 	})
@@ -286,36 +287,36 @@ func TestJoinedDocumentsConverge(t *testing.T) {
 	for seed := range uint64(20) {
 		synctest.Test(t, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 7))
-			store := newKV()
-			var links []*kvLink
+			store := sharedtest.New()
+			var links []*sharedtest.Link
 			var nodes []*joinedNode
 			for range 3 {
-				links = append(links, &kvLink{kv: store})
+				links = append(links, store.Link())
 				nodes = append(nodes, openLetters(t, t.TempDir(), links[len(links)-1]).start())
 			}
 			names, want := []string{"letters.x", "letters.y", "letters.z"}, map[string][]byte{}
-			var saved map[string]kvEntry
-			var savedLast uint64
+			var saved *sharedtest.State
 			for range 120 {
 				i := random.IntN(3)
 				name := names[random.IntN(3)]
 				switch random.IntN(10) {
 				case 0:
-					links[i].cut(random.IntN(2) == 0)
+					links[i].Cut(random.IntN(2) == 0)
 				case 1:
-					store.change(func() { saved, savedLast = maps.Clone(store.entries), store.last })
+					now := store.Now()
+					saved = &now
 				case 2:
 					if saved != nil {
-						store.change(func() { store.entries, store.last = saved, savedLast })
+						store.Restore(*saved)
 						saved = nil
 					}
 				case 3:
-					store.change(func() { store.entries, store.last = map[string]kvEntry{}, 0 })
+					store.Empty()
 				case 4:
 					nodes[i].stop()
 					nodes[i] = nodes[i].again().start()
 				case 5:
-					store.write(name, []byte("A7"))
+					store.Write(name, []byte("A7"))
 				default:
 					letter := []byte{'a' + byte(random.IntN(26))}
 					mustPut(t, nodes[i], name, string(letter))
@@ -324,15 +325,15 @@ func TestJoinedDocumentsConverge(t *testing.T) {
 				time.Sleep(time.Duration(random.IntN(2000)) * time.Millisecond)
 			}
 			for _, l := range links {
-				l.cut(false)
+				l.Cut(false)
 			}
-			time.Sleep(2 * joinedListEvery)
+			time.Sleep(2 * shared.ListEvery)
 			synctest.Wait()
 			for name, letters := range want {
 				for _, n := range nodes {
 					n.has(name, string(letters))
 				}
-				store.has(t, name, string(letters))
+				holds(t, store, name, string(letters))
 			}
 			if t.Failed() {
 				t.Fatalf("seed %d", seed)

@@ -1,13 +1,16 @@
-package edge
+// Package shared is what the nodes of a cluster have in common beside the streams of
+// events: named documents. Store is how a node asks for them; Joined keeps those of which
+// every change is a merge, also where the node is alone.
+package shared
 
 import (
 	"context"
 	"errors"
 )
 
-// Shared are the documents that the nodes of a cluster have in common: the policy is
+// Store is the documents that the nodes of a cluster have in common: the policy is
 // one of them. Safe for concurrent use.
-type Shared interface {
+type Store interface {
 	// Put replaces the document where its revision is still the given one (0: there
 	// is none yet) and returns the new revision, which is never 0. ErrConflict:
 	// another node was faster. ErrAway: the cluster cannot be reached, and nothing is

@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -233,15 +232,4 @@ func (b *bystander) quantiles() (q [3]time.Duration) {
 		q[i] = b.times[min(len(b.times)-1, int(share*float64(len(b.times))))]
 	}
 	return q
-}
-
-// closedBy waits until the node closes a connection, and says whether it did.
-func (c *wire) closedBy(within time.Duration) bool {
-	_ = c.SetReadDeadline(time.Now().Add(within))
-	for {
-		if _, err := c.r.Discard(1); err != nil {
-			var timeout net.Error
-			return !errors.As(err, &timeout) || !timeout.Timeout()
-		}
-	}
 }

@@ -31,6 +31,7 @@ func startServed(t testing.TB, dir string, args ...string) *served {
 	s := &served{lines: make(chan map[string]any, 1000), exited: make(chan error, 1)}
 	s.cmd = exec.Command(binary, append([]string{"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--drain-wait", "0s"}, args...)...)
 	s.cmd.Dir = dir
+	s.cmd.Env = append(os.Environ(), "RESTRAINT_LIMITS_WAIT=0s") // nobody is refused because the machine of the tests is busy
 	stderr, err := s.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

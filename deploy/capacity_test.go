@@ -1,8 +1,14 @@
 package deploy
 
 import (
+	"bufio"
 	"encoding/binary"
 	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -49,5 +55,47 @@ func TestCapacity(t *testing.T) {
 		if is > float64(said) || is < 0.7*float64(said) {
 			t.Errorf("%d counters of %d exposures: %.0f bytes a user, the page says %d", c.counters, c.exposures, is, said)
 		}
+	}
+}
+
+// connectionBytes is what the page says that a connection takes.
+const connectionBytes = 32 << 10
+
+// A connection that has asked and is kept takes what the page says, and half as much again at
+// most: the collector lets memory go when it likes.
+func TestCapacityOfConnections(t *testing.T) {
+	if _, err := os.Stat("/proc/self/status"); err != nil {
+		t.Skip("there is no /proc to read the memory of a process from")
+	}
+	if !strings.Contains(read(t, "README.md"), fmt.Sprintf("connections x %d KiB", connectionBytes>>10)) {
+		t.Error("README.md has another number")
+	}
+	const connections = 2000
+	addrs := freeAddrs(t, 2)
+	node := start(t, t.TempDir(), nil, "serve", "--listen", addrs[0], "--admin-listen", addrs[1])
+	c := &caller{}
+	poll(t, "the node is ready", func() bool { status, _ := c.do("GET", "http://"+addrs[1]+"/readyz", "", ""); return status == 200 })
+	resident := func() int {
+		status := read(t, fmt.Sprintf("/proc/%d/status", node.cmd.Process.Pid))
+		kib, _ := strconv.Atoi(regexp.MustCompile(`VmRSS:\s+(\d+) kB`).FindStringSubmatch(status)[1])
+		return kib << 10
+	}
+	before := resident()
+	body := `{"user":{"id":"u"},"candidates":[` + strings.TrimSuffix(strings.Repeat(`{"campaign":"spring-shoes"},`, 20), ",") + `]}`
+	for range connections {
+		wire, err := net.Dial("tcp", addrs[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer wire.Close()
+		fmt.Fprintf(wire, "POST /v1/decide HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+		if resp, err := http.ReadResponse(bufio.NewReader(wire), nil); err != nil || resp.StatusCode != 200 {
+			t.Fatal(resp, err)
+		}
+	}
+	each := (resident() - before) / connections
+	t.Logf("a connection takes %d bytes, %d by the page", each, connectionBytes)
+	if each > connectionBytes*3/2 {
+		t.Errorf("a connection takes %d bytes, the page says %d", each, connectionBytes)
 	}
 }

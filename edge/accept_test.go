@@ -35,7 +35,7 @@ func TestAcceptGoesOn(t *testing.T) {
 	full := os.NewSyscallError("accept4", syscall.EMFILE)
 	synctest.Test(t, func(t *testing.T) {
 		failed := new(vm.Counter)
-		l := patrol(&failing{errs: []error{full, full, os.NewSyscallError("accept4", syscall.ECONNABORTED), full, nil, net.ErrClosed}}, failed, new(vm.Counter))
+		l := patrol(&failing{errs: []error{full, full, os.NewSyscallError("accept4", syscall.ECONNABORTED), full, nil, net.ErrClosed}}, 1, failed, new(vm.Counter), new(vm.Counter))
 		began := time.Now()
 		if _, err := l.Accept(); err != nil {
 			t.Fatalf("a full node stops listening: %v", err)

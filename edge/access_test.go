@@ -155,6 +155,74 @@ func TestWrongKeysAreSlowed(t *testing.T) {
 	}
 }
 
+// Each row of the matrix, on each listener: a key of one role is let in where the row has it
+// and forbidden elsewhere; a key with every role that was revoked, and none at all, are let in
+// where nobody is asked for one, and nowhere else. The paths of the other listener are not
+// there.
+func TestMatrixRowByRow(t *testing.T) {
+	all := access.Bid | access.CRM | access.Privacy | access.Ops | access.Metrics
+	clients := []access.Key{{Client: "revoked", Roles: all}}
+	for _, name := range all.Names() {
+		role, err := access.ParseRoles(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		clients = append(clients, access.Key{Client: name, Roles: role})
+	}
+	n, keys := guarded(t, clients...)
+	file := access.New()
+	for i, c := range n.options.Keys.Callers() {
+		var err error
+		if file, err = file.Add(c.Key); err == nil && i == 0 {
+			file, err = file.Revoke(c.ID, time.Unix(benchNow, 0))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	n.options.Keys.Replace(file)
+	checked := 0
+	for _, row := range matrix {
+		path := strings.NewReplacer("{name}", "some-list", "{receipt}", "r", "{campaign}", "c", "{profile}", "heap").Replace(row.path)
+		for method := range strings.SplitSeq(row.methods, ", ") {
+			for _, bidOnly := range []bool{false, true} {
+				for who := -1; who < len(keys); who++ {
+					key, roles, refusal := "", access.Roles(0), fasthttp.StatusUnauthorized
+					if who > 0 {
+						key, roles, refusal = keys[who], clients[who].Roles, fasthttp.StatusForbidden
+					} else if who == 0 {
+						key = keys[0]
+					}
+					want := fasthttp.StatusOK
+					switch {
+					case bidOnly && !row.bid:
+						want = fasthttp.StatusNotFound
+					case row.roles != open && row.roles&roles == 0:
+						want = refusal
+					}
+					checked++
+					ctx := asking(method, path, key, somewhere)
+					if in := n.letIn(ctx, bidOnly, time.Now()); in != (want == fasthttp.StatusOK) || ctx.Response.StatusCode() != want {
+						t.Errorf("%s %s, bid listener %v, key %d: let in %v, %d, want %d", method, path, bidOnly, who, in, ctx.Response.StatusCode(), want)
+					}
+				}
+			}
+		}
+	}
+	if checked < 500 {
+		t.Errorf("only %d entries", checked)
+	}
+}
+
+// A route without a row in the matrix is not served once there are keys, so each has one.
+func TestRoutesHaveRows(t *testing.T) {
+	for _, r := range adminRoutes {
+		if rows := doorsOf([]byte(r.path)); len(rows) == 0 || rows[0].path != r.path {
+			t.Errorf("%s has no row", r.path)
+		}
+	}
+}
+
 // A key that is revoked while its request is under way: that request ends as it began,
 // the next is refused.
 func TestRevokedDuringRequest(t *testing.T) {

@@ -85,7 +85,9 @@ func (n *Node) putPolicyText(ctx *fasthttp.RequestCtx) {
 		p.send(ctx)
 		return
 	}
-	text, p := readBody(ctx, nil, smallBody)
+	hand := inHand{of: &n.inHand}
+	defer hand.end()
+	text, p := readBody(ctx, nil, smallBody, &hand)
 	if p != nil {
 		p.send(ctx)
 		return

@@ -35,6 +35,10 @@ func bidLimits(path []byte) fasthttp.RequestConfig {
 
 // serveBid routes the bid listener.
 func (n *Node) serveBid(ctx *fasthttp.RequestCtx) {
+	if n.shedding.refuses() && !isReport(ctx.Path()) {
+		n.shed(ctx)
+		return
+	}
 	if n.letIn(ctx, true, ctx.Time()) && !n.routeBid(ctx) {
 		notFound(ctx)
 	}
@@ -112,10 +116,23 @@ func (n *Node) with(ctx *fasthttp.RequestCtx, serve func(*Node, *fasthttp.Reques
 		return
 	}
 	x := n.exchanges.Get().(*exchange)
-	x.withheld = n.withholds(ctx)
+	x.withheld, x.hand.of = n.withholds(ctx), &n.inHand
+	whole := false
+	defer func() {
+		if x.hand.end(); whole {
+			n.keep(x)
+		}
+	}()
 	serve(n, ctx, x)
-	x.withheld = false
-	n.exchanges.Put(x)
+	x.withheld, whole = false, true
+}
+
+// keep keeps an exchange for the next request, unless it holds much memory, which few
+// requests need.
+func (n *Node) keep(x *exchange) {
+	if cap(x.body) <= decideBytes && cap(x.out) <= decideBytes && cap(x.reports) <= keptReports {
+		n.exchanges.Put(x)
+	}
 }
 
 // postDecide answers POST /v1/decide.
@@ -125,7 +142,7 @@ func (n *Node) postDecide(ctx *fasthttp.RequestCtx, x *exchange) {
 		return
 	}
 	var p *problem
-	if x.body, p = readBody(ctx, x.body, decideBytes); p != nil {
+	if x.body, p = readBody(ctx, x.body, decideBytes, &x.hand); p != nil {
 		p.send(ctx)
 		return
 	}
@@ -191,9 +208,13 @@ func (n *Node) postEvents(ctx *fasthttp.RequestCtx, x *exchange) {
 		return
 	}
 	var p *problem
-	if x.body, p = readBody(ctx, x.body, eventsBytes); p != nil {
+	if x.body, p = readBody(ctx, x.body, eventsBytes, &x.hand); p != nil {
 		p.send(ctx)
 		return
+	}
+	if len(x.body) > batchBytes {
+		n.batches <- struct{}{}
+		defer func() { <-n.batches }()
 	}
 	if x.out, p = n.appendEvents(x.out[:0], x, ctx.Time()); p != nil {
 		p.send(ctx)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -13,8 +14,8 @@ import (
 // readBody reads the whole body of a request into dst[:0], at most limit bytes.
 // The servers stream bodies, so that a declared length costs no memory before its
 // bytes come; a body shorter than declared is refused here, since the stream only
-// ends.
-func readBody(ctx *fasthttp.RequestCtx, dst []byte, limit int) ([]byte, *problem) {
+// ends. What it takes is noted in hand.
+func readBody(ctx *fasthttp.RequestCtx, dst []byte, limit int, hand *inHand) ([]byte, *problem) {
 	dst = dst[:0]
 	declared := ctx.Request.Header.ContentLength()
 	if declared > limit {
@@ -26,7 +27,11 @@ func readBody(ctx *fasthttp.RequestCtx, dst []byte, limit int) ([]byte, *problem
 	}
 	for {
 		if len(dst) == cap(dst) {
-			dst = append(dst, 0)[:len(dst)]
+			dst = slices.Grow(dst, growth(len(dst), declared))
+			if !hand.holds(cap(dst)) {
+				linger(ctx)
+				return nil, tooMuchInHand()
+			}
 		}
 		n, err := body.Read(dst[len(dst):cap(dst)])
 		dst = dst[:len(dst)+n]
@@ -44,6 +49,16 @@ func readBody(ctx *fasthttp.RequestCtx, dst []byte, limit int) ([]byte, *problem
 			return dst, newProblem(fasthttp.StatusBadRequest, "the body could not be read to its end: "+err.Error())
 		}
 	}
+}
+
+// growth is by how much a buffer grows that has so much of a body: to twice that, or to
+// what is declared where that is less, and a byte to find the end with.
+func growth(got, declared int) int {
+	more := max(got, 512)
+	if declared > got {
+		more = min(more, declared-got)
+	}
+	return more + 1
 }
 
 // lingerBytes and lingerTime are how much of a refused body is read, and for how

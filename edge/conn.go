@@ -32,6 +32,8 @@ const (
 	connReads          // waits for the rest of a request
 	connWrites         // waits for the caller to take the answer
 	connExpired        // the patrol ended it
+	connNew            // waits for the first byte of a request, and was never served
+	connShakes         // has not ended the handshake of TLS
 	connBits    = 3
 )
 
@@ -41,13 +43,17 @@ type patrolled struct {
 	failed *vm.Counter   // connections that could not be taken
 	shook  *vm.Counter   // TLS handshakes that failed
 	tick   atomic.Uint64 // patrols so far
+	turns  atomic.Uint64 // how often somebody waited who sends before answers come
+	places
 
 	mu          sync.Mutex
 	connections map[*watchedConn]struct{}
 }
 
-func patrol(l net.Listener, failed, shook *vm.Counter) *patrolled {
-	return &patrolled{Listener: l, failed: failed, shook: shook, connections: make(map[*watchedConn]struct{})}
+// patrol watches the connections of a listener, of which most have a place at once; turned
+// counts those that had none.
+func patrol(l net.Listener, most int, failed, shook, turned *vm.Counter) *patrolled {
+	return &patrolled{Listener: l, failed: failed, shook: shook, places: places{most: most, turned: turned}, connections: make(map[*watchedConn]struct{})}
 }
 
 // passing are the failures to take a connection that say nothing of the listener: no
@@ -59,23 +65,31 @@ var passing = []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, s
 // acceptAgain is how long after such a failure the next connection is taken. Chosen.
 const acceptAgain = 50 * time.Millisecond
 
-// Accept returns the next connection, watched.
+// Accept returns the next connection, watched. Those for which there is no room even to be
+// told so are closed.
 func (l *patrolled) Accept() (net.Conn, error) {
+	for {
+		c, err := l.accept()
+		if err != nil {
+			return nil, err
+		}
+		w := &watchedConn{Conn: c, listener: l, fresh: true}
+		w.secure, _ = c.(*tls.Conn)
+		if l.admit(w) {
+			return w, nil
+		}
+		l.turnAway(w)
+	}
+}
+
+func (l *patrolled) accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	for slices.ContainsFunc(passing, func(e syscall.Errno) bool { return errors.Is(err, e) }) {
 		l.failed.Inc()
 		time.Sleep(acceptAgain) // a listener that is closed meanwhile says so then
 		c, err = l.Listener.Accept()
 	}
-	if err != nil {
-		return nil, err
-	}
-	w := &watchedConn{Conn: c, listener: l, fresh: true}
-	w.secure, _ = c.(*tls.Conn)
-	l.mu.Lock()
-	l.connections[w] = struct{}{}
-	l.mu.Unlock()
-	return w, nil
+	return c, err
 }
 
 // run patrols until stop is closed.
@@ -97,15 +111,13 @@ func (l *patrolled) pass() {
 	now := l.tick.Add(1)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for c := range l.connections {
-		c.expire(now)
+	limits := &limitOf
+	if l.full() {
+		limits = &limitFull
 	}
-}
-
-func (l *patrolled) forget(c *watchedConn) {
-	l.mu.Lock()
-	delete(l.connections, c)
-	l.mu.Unlock()
+	for c := range l.connections {
+		c.expire(now, limits)
+	}
 }
 
 // watchedConn is a connection with the time limits of requests. Whoever sets a
@@ -124,22 +136,30 @@ type watchedConn struct {
 
 	began    uint64 // tick of the first byte of this request
 	fresh    bool   // no byte of the next request has come
+	served   bool   // a request of its was not refused
+	placed   bool   // it has a place; under the lock of the listener
 	deadline bool   // one was set for reading
 	ended    bool
+	same     bool // nothing was read since the last request
+	ahead    int  // requests that came before the answer to the one before them
 }
 
-// limitOf is how many patrols a connection may do something.
-var limitOf = [...]uint64{
+// connLimits is how many patrols a connection may do something.
+type connLimits [1 << connBits]uint64
+
+var limitOf = connLimits{
 	connIdle:   uint64(idleTimeout / patrolEvery),
 	connReads:  uint64(bidReadTimeout / patrolEvery),
 	connWrites: uint64(bidWriteTimeout / patrolEvery),
+	connNew:    uint64(idleTimeout / patrolEvery),
+	connShakes: uint64(bidReadTimeout / patrolEvery),
 }
 
 // expire ends what the connection does if that is over its limit.
-func (c *watchedConn) expire(now uint64) {
+func (c *watchedConn) expire(now uint64, limits *connLimits) {
 	state := c.state.Load()
 	what, since := state&(1<<connBits-1), state>>connBits
-	if what == connBusy || what == connExpired || now-since <= limitOf[what] {
+	if what == connBusy || what == connExpired || now-since <= limits[what] {
 		return
 	}
 	if !c.state.CompareAndSwap(state, connExpired) {
@@ -164,6 +184,9 @@ func (c *watchedConn) Read(b []byte) (n int, err error) {
 		n, err = c.Conn.Read(b)
 	case c.fresh:
 		state := c.listener.tick.Load()<<connBits | connIdle
+		if !c.served {
+			state = state - connIdle + connNew
+		}
 		c.state.Store(state)
 		n, err = c.Conn.Read(b)
 		if err = c.done(state, err); errors.Is(err, os.ErrDeadlineExceeded) {
@@ -179,12 +202,13 @@ func (c *watchedConn) Read(b []byte) (n int, err error) {
 	if err != nil {
 		c.ended = true
 	}
+	c.same = false
 	return n, err
 }
 
 // handshake has the time of a request. Who speaks plain HTTP is told so in it.
 func (c *watchedConn) handshake() bool {
-	state := c.listener.tick.Load()<<connBits | connReads
+	state := c.listener.tick.Load()<<connBits | connShakes
 	c.state.Store(state)
 	err := c.done(state, c.secure.Handshake())
 	c.secure = nil
@@ -239,17 +263,20 @@ func (c *watchedConn) SetReadDeadline(t time.Time) error {
 
 // Close closes the connection.
 func (c *watchedConn) Close() error {
-	c.listener.forget(c)
+	c.listener.leave(c)
 	return c.Conn.Close()
 }
 
 // cutShort says whether the connection ended before the body of a request did. Whatever
 // else wraps a connection goes beneath the patrol: over it, the end of a list that was
 // cut off would be taken for its end.
-func cutShort(ctx *fasthttp.RequestCtx) bool {
+func cutShort(ctx *fasthttp.RequestCtx) bool { return watchedOf(ctx).ended }
+
+// watchedOf is the connection of a request.
+func watchedOf(ctx *fasthttp.RequestCtx) *watchedConn {
 	c, ok := ctx.Conn().(*watchedConn)
 	if !ok {
 		panic("BUG: a request on a connection that is not watched")
 	}
-	return c.ended
+	return c
 }

@@ -22,7 +22,7 @@ func watchedPair(t *testing.T) (*watchedConn, net.Conn, *patrolled) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := patrol(tcp, new(vm.Counter), new(vm.Counter))
+	l := patrol(tcp, 2, new(vm.Counter), new(vm.Counter), new(vm.Counter))
 	caller, err := net.Dial("tcp", tcp.Addr().String())
 	if err != nil {
 		t.Fatal(err)
@@ -75,7 +75,7 @@ func TestConnectionLimits(t *testing.T) {
 	}
 	t.Run("first byte", func(t *testing.T) {
 		c, _, l := watchedPair(t)
-		if err := waits(t, c, l, connIdle, read(c)); err != io.EOF {
+		if err := waits(t, c, l, connNew, read(c)); err != io.EOF {
 			t.Error(err)
 		}
 	})
@@ -116,6 +116,7 @@ func TestConnectionLimits(t *testing.T) {
 		if err := errors.Join(read(c)(), write(c)); err != nil {
 			t.Fatal(err)
 		}
+		c.served = true
 		if err := waits(t, c, l, connIdle, read(c)); err != io.EOF {
 			t.Error(err)
 		}
@@ -184,7 +185,7 @@ func TestConnectionLimits(t *testing.T) {
 		if err := write(c); err != nil { // gives the limits back
 			t.Error(err)
 		}
-		if err := waits(t, c, l, connIdle, read(c)); err != io.EOF {
+		if err := waits(t, c, l, connNew, read(c)); err != io.EOF {
 			t.Error(err)
 		}
 	})
@@ -270,12 +271,24 @@ func TestSlowHandshake(t *testing.T) {
 		if _, err := caller.Write([]byte(sent)); err != nil {
 			t.Fatal(err)
 		}
-		err := waits(t, c, l, connReads, func() error {
+		err := waits(t, c, l, connShakes, func() error {
 			_, err := c.Read(make([]byte, 1))
 			return err
 		})
 		if err != io.EOF || l.shook.Get() != 1 {
 			t.Errorf("after %q: %v, %d counted", sent, err, l.shook.Get())
+		}
+	}
+}
+
+// A header that goes on in the next line is seen, wherever it stands.
+func TestFolded(t *testing.T) {
+	for headers, want := range map[string]bool{
+		"": false, "\r\n": false, "A: b\r\n\r\n": false, "A: b c\r\nD: e\tf\r\n\r\n": false,
+		"A: b\r\n c\r\n\r\n": true, "A:\r\n\tb\r\n\r\n": true, "A: b\n c\n\n": true, "A: b\r\nC: d\r\n \r\n": true,
+	} {
+		if got := folded([]byte(headers)); got != want {
+			t.Errorf("%q: %v", headers, got)
 		}
 	}
 }

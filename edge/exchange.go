@@ -18,6 +18,7 @@ const maxKeys = 16
 // that the hot path allocates nothing. It belongs to one request at a time.
 type exchange struct {
 	body []byte // as read from the wire; req and event alias it
+	hand inHand // what it takes
 	out  []byte // the answer
 	req  openrtb.Request
 

@@ -123,7 +123,7 @@ func (n *Node) readForm(ctx *fasthttp.RequestCtx, x *exchange, e *openrtb.Event)
 	if p := wantType(ctx, formTypes); p != nil {
 		return p
 	}
-	if x.body, p = readBody(ctx, x.body, formBytes); p != nil {
+	if x.body, p = readBody(ctx, x.body, formBytes, &x.hand); p != nil {
 		return p
 	}
 	if e.Type != openrtb.Hide {

@@ -107,7 +107,7 @@ func (n *Node) inProcess(dst, body []byte, limit int, serve func(*Node, []byte, 
 		x := n.exchanges.Get().(*exchange)
 		x.body, x.explain = append(x.body[:0], body...), explain
 		dst, p = serve(n, dst, x, came)
-		n.exchanges.Put(x)
+		n.keep(x)
 	}
 	if p != nil {
 		return dst[:length], requestError(p)

@@ -41,6 +41,8 @@ type metrics struct {
 	listChangesIgnored *vm.Counter
 	handshakesFailed   *vm.Counter // TLS
 	notAccepted        *vm.Counter // connections for which there was no room in the process
+	turnedAway         *vm.Counter // connections over limits.connections
+	shed               *vm.Counter // requests that would have waited for too long
 	panics             *vm.Counter
 	responses          map[int]*vm.Counter       // by status class, 2 to 5
 	keysRefused        [access.LetIn]*vm.Counter // by why
@@ -75,6 +77,8 @@ func newMetrics(n *Node) *metrics {
 		listsNotInstalled:  set.NewCounter(`restraint_list_publications_failed_total`),
 		listChangesIgnored: set.NewCounter(`restraint_list_changes_ignored_total`),
 		notAccepted:        set.NewCounter(`restraint_connections_not_accepted_total`),
+		shed:               set.NewCounter(`restraint_shed_total`),
+		turnedAway:         set.NewCounter(`restraint_connections_turned_away_total`),
 		handshakesFailed:   set.NewCounter(`restraint_tls_handshakes_failed_total`),
 		panics:             set.NewCounter(`restraint_panics_total`),
 		keysSlowed:         set.NewCounter(`restraint_keys_slowed_total`),
@@ -125,6 +129,8 @@ func (m *metrics) stateGauges(n *Node) {
 		ahead, _ := n.clock.wrong()
 		return ahead.Seconds()
 	})
+	m.set.NewGauge(`restraint_wait_seconds`, func() float64 { return n.shedding.wait().Seconds() })
+	m.set.NewGauge(`restraint_bodies_bytes`, func() float64 { return float64(n.inHand.Load()) })
 	m.set.NewGauge(`restraint_policy_version`, func() float64 { return float64(n.rules.Load().Version) })
 	if c := n.options.Certificates; c != nil {
 		m.set.NewGauge(`restraint_tls_certificate_expiry_timestamp_seconds`, func() float64 { return float64(c.Expires().Unix()) })

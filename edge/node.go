@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -56,6 +57,9 @@ type Options struct {
 	UploadTime time.Duration
 	// Connections bounds the connections of each listener.
 	Connections int
+	// Wait is how long requests may wait for a processor before the node refuses some of
+	// those that are no reports; 0: it refuses none.
+	Wait time.Duration
 	// FirstPolicy is the policy of a node that has none yet, FirstPolicyName
 	// where it comes from.
 	FirstPolicy     []byte
@@ -123,6 +127,9 @@ type Node struct {
 	dialling dialling
 
 	exchanges sync.Pool // of *exchange
+	inHand    atomic.Int64
+	batches   chan struct{} // one for each batch that is worked on
+	shedding  shedding
 	bid       *server
 	admin     *server
 	backing   backingUp
@@ -187,6 +194,8 @@ func load(o Options) (*Node, error) {
 		lots:     identity.NewLots(o.Secret),
 		reports:  identity.NewReports(o.Secret),
 		uploads:  make(uploads, maxUploads),
+		batches:  make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
+		shedding: shedding{limit: o.Wait},
 		guarding: guarding{failures: access.NewFailures(), hold: time.Sleep},
 	}
 	n.dialling.book = trust.NewBook()
@@ -271,6 +280,7 @@ func (n *Node) Run(ctx context.Context) error {
 	running.Go(func() { n.keepCounting(ctx) })
 	running.Go(func() { n.keepRecord(ctx) })
 	running.Go(func() { n.announce(ctx) })
+	running.Go(func() { n.feelPulse(ctx) })
 
 	var err error
 	select {

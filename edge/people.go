@@ -43,7 +43,9 @@ func (n *Node) readInquiry(ctx *fasthttp.RequestCtx, takes openrtb.Takes) (*inqu
 	if p := wantType(ctx, jsonTypes); p != nil {
 		return nil, p
 	}
-	body, p := readBody(ctx, nil, decideBytes)
+	hand := inHand{of: &n.inHand}
+	defer hand.end()
+	body, p := readBody(ctx, nil, decideBytes, &hand)
 	if p != nil {
 		return nil, p
 	}

@@ -36,7 +36,6 @@ type server struct {
 	listener *patrolled
 	http     *fasthttp.Server
 	network  string
-	most     int32 // connections
 	stopped  atomic.Bool
 }
 
@@ -71,13 +70,13 @@ func (n *Node) newServer(addr string, handler fasthttp.RequestHandler, limits fu
 	if n.options.Certificates != nil && network == "tcp" {
 		listener = tls.NewListener(listener, n.options.Certificates.config())
 	}
-	s := &server{listener: patrol(listener, n.metrics.notAccepted, n.metrics.handshakesFailed), network: network, most: int32(n.options.Connections)}
+	s := &server{listener: patrol(listener, n.options.Connections, n.metrics.notAccepted, n.metrics.handshakesFailed, n.metrics.turnedAway), network: network}
 	s.http = &fasthttp.Server{
-		Handler:                            n.guard(s, handler),
+		Handler:                            n.guard(handler),
 		ErrorHandler:                       n.transportError,
 		HeaderReceived:                     n.headerReceived(limits),
 		Name:                               "",
-		Concurrency:                        2*n.options.Connections + 100, // what is over the limit is told so
+		Concurrency:                        waiting(n.options.Connections) + 1, // the listener lets no more in
 		ReadBufferSize:                     headerBytes,
 		WriteBufferSize:                    16 << 10,
 		ReadTimeout:                        0, // these three are watchedConn's
@@ -85,8 +84,8 @@ func (n *Node) newServer(addr string, handler fasthttp.RequestHandler, limits fu
 		IdleTimeout:                        0,
 		MaxConnsPerIP:                      0, // one ad server may hold them all
 		MaxRequestsPerConn:                 0,
-		MaxIdleWorkerDuration:              10 * time.Second,
-		TCPKeepalive:                       false, // the listener's: fasthttp does not see the TCP connection
+		MaxIdleWorkerDuration:              2 * time.Second, // goroutines of a flood that is over
+		TCPKeepalive:                       false,           // the listener's: fasthttp does not see the TCP connection
 		TCPKeepalivePeriod:                 0,
 		MaxRequestBodySize:                 decideBytes,
 		SleepWhenConcurrencyLimitsExceeded: 0,
@@ -141,14 +140,15 @@ func (s *server) shutdown() error {
 
 // headerReceived sets the limits of a path. It closes the connection after a request
 // whose end others could see elsewhere (request smuggling): a chunked one, since
-// fasthttp takes one with a Content-Length beside it, and one that has a body where
-// none belongs.
+// fasthttp takes one with a Content-Length beside it, one that has a body where none
+// belongs, and one with a header that goes on in the next line (obs-fold, RFC 9112,
+// section 5.2), which others take for two.
 //
 // The long time of an upload is for those who may upload: fasthttp waits for the first
 // bytes of a body before it asks a handler.
 func (n *Node) headerReceived(limits func(path []byte) fasthttp.RequestConfig) func(*fasthttp.RequestHeader) fasthttp.RequestConfig {
 	return func(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
-		if length := h.ContentLength(); length == -1 || length > 0 && !h.IsPost() && !h.IsPut() {
+		if length := h.ContentLength(); length == -1 || length > 0 && !h.IsPost() && !h.IsPut() || folded(h.RawHeaders()) {
 			h.SetConnectionClose()
 		}
 		path, _, _ := bytes.Cut(h.RequestURI(), []byte("?"))
@@ -160,11 +160,26 @@ func (n *Node) headerReceived(limits func(path []byte) fasthttp.RequestConfig) f
 	}
 }
 
+// folded says whether a line of the headers goes on in the next.
+func folded(headers []byte) bool {
+	for {
+		end := bytes.IndexByte(headers, '\n')
+		if end < 0 || end+1 == len(headers) {
+			return false
+		}
+		if headers = headers[end+1:]; headers[0] == ' ' || headers[0] == '\t' {
+			return true
+		}
+	}
+}
+
 // guard turns a panic of a handler into a 500 for that one request, counts the
 // answer, and is the one exit of every request. What a handler leaves unread of a
 // body is never served as the next request.
-func (n *Node) guard(s *server, handler fasthttp.RequestHandler) fasthttp.RequestHandler {
+func (n *Node) guard(handler fasthttp.RequestHandler) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
+		conn := watchedOf(ctx)
+		conn.inTurn()
 		defer func() {
 			if r := recover(); r != nil {
 				n.panicked(n.logOf(ctx), r, debug.Stack()).send(ctx)
@@ -178,8 +193,10 @@ func (n *Node) guard(s *server, handler fasthttp.RequestHandler) fasthttp.Reques
 			if c := n.metrics.responses[ctx.Response.StatusCode()/100]; c != nil {
 				c.Inc()
 			}
+			conn.same = true
+			conn.served = conn.served || ctx.Response.StatusCode() < fasthttp.StatusBadRequest
 		}()
-		if s.http.GetOpenConnectionsCount() > s.most {
+		if !conn.listener.place(conn) {
 			p := newProblem(fasthttp.StatusServiceUnavailable, "all connections are taken (limits.connections); try again")
 			p.retryAfter = 1
 			p.send(ctx)

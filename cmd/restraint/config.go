@@ -42,6 +42,7 @@ type Config struct {
 		Upload      Bytes
 		UploadTime  time.Duration
 		Connections int
+		Wait        time.Duration // 0: for ever
 	}
 	TLS      struct{ Cert, Key, ClientCA string } // files; "" for none
 	KeysFile string                               // "": no keys, loopback only
@@ -83,6 +84,7 @@ func defaultConfig() Config {
 	c.Limits.Upload = 20 * gib
 	c.Limits.UploadTime = 6 * time.Hour
 	c.Limits.Connections = 10_000
+	c.Limits.Wait = 50 * time.Millisecond
 	c.Log.Level = "info"
 	c.origins = map[string]origin{}
 	return c
@@ -131,7 +133,8 @@ func (c *Config) keys() []configKey {
 		{"drain.wait", &span{&c.Drain.Wait, 0, 10 * time.Minute}, "How long a node that is told to end (SIGTERM) goes on answering, not ready, so that callers see it and go elsewhere. A second signal ends it at once."},
 		{"limits.upload", &sized{&c.Limits.Upload, 1}, "Longest upload of a list, such as 20GiB."},
 		{"limits.upload_time", &span{&c.Limits.UploadTime, time.Second, 0}, "Time that the bytes of one upload of a list may take; at least 1s."},
-		{"limits.connections", &count{&c.Limits.Connections, 1, 1_000_000}, "Connections of each listener at once."},
+		{"limits.connections", &count{&c.Limits.Connections, 1, 1_000_000}, "Connections of each listener at once. Who has one keeps it; those who come when all are taken are told 503."},
+		{"limits.wait", &span{&c.Limits.Wait, 0, 10 * time.Minute}, "How long requests may wait for a processor. While they wait for longer the bid listener refuses a part of them (503), reports excepted, so that the others are answered in time; 0: none."},
 		{"tls.cert", (*text)(&c.TLS.Cert), "Certificate of both listeners."},
 		{"tls.key", (*text)(&c.TLS.Key), "Key of that certificate."},
 		{"tls.client_ca", (*text)(&c.TLS.ClientCA), "Authority that callers' certificates must come from."},

@@ -19,7 +19,7 @@ var samples = map[string]string{
 	"policy": "p.yaml", "secret_file": "/etc/r/secret", "encrypt.key_file": "/etc/r/disk.key", "nats.urls": "nats://a:4222,tls://b:4222",
 	"nats.credentials_file": "c", "nats.tls.ca": "d", "nats.tls.cert": "e", "nats.tls.key": "f",
 	"nats.replicas": "3", "nats.sync_interval": "20s", "nats.max_age": "24h", "caps.memory": "3GiB", "lists.max_rejected": "0.02", "lists.max_shrink": "0.25",
-	"snapshot.every": "5s", "ready.max_stale": "2h", "ready.accept_gap": "RESTRAINT_EVENTS/1-9/1795306468", "drain.wait": "5s", "limits.upload": "1GiB", "limits.upload_time": "1h", "limits.connections": "5",
+	"snapshot.every": "5s", "ready.max_stale": "2h", "ready.accept_gap": "RESTRAINT_EVENTS/1-9/1795306468", "drain.wait": "5s", "limits.upload": "1GiB", "limits.upload_time": "1h", "limits.connections": "5", "limits.wait": "20ms",
 	"tls.cert": "g", "tls.key": "h", "tls.client_ca": "i", "keys_file": "j", "log.level": "debug",
 }
 

@@ -99,7 +99,7 @@ func fakeNode(t *testing.T, status int, contentType, answer string) (addr string
 
 const problemJSON = "application/problem+json"
 
-func writeFile(t *testing.T, name, content string) string {
+func writeFile(t testing.TB, name, content string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
 	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {

@@ -172,6 +172,7 @@ func nodeOptions(cfg *Config, log *slog.Logger) (o edge.Options, made bool, err 
 		MaxUpload:       int64(cfg.Limits.Upload),
 		UploadTime:      cfg.Limits.UploadTime,
 		Connections:     cfg.Limits.Connections,
+		Wait:            cfg.Limits.Wait,
 		FirstPolicy:     text,
 		FirstPolicyName: name,
 		RequestClock:    cfg.RequestClock,

@@ -21,6 +21,7 @@ type served struct {
 	cmd    *exec.Cmd
 	lines  chan map[string]any // of its log
 	url    string              // of the admin listener
+	listen string              // of the bid listener, host:port
 	exited chan error
 	said   []string // messages that wait came past
 }
@@ -30,7 +31,8 @@ type served struct {
 func startServed(t testing.TB, dir string, args ...string) *served {
 	t.Helper()
 	s := launch(t, dir, args...)
-	s.url = "http://" + s.wait(t, "ready")["admin"].(string)
+	ready := s.wait(t, "ready")
+	s.url, s.listen = "http://"+ready["admin"].(string), ready["listen"].(string)
 	return s
 }
 
@@ -40,6 +42,7 @@ func launch(t testing.TB, dir string, args ...string) *served {
 	s := &served{lines: make(chan map[string]any, 1000), exited: make(chan error, 1)}
 	s.cmd = exec.Command(binary, append([]string{"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--drain-wait", "0s"}, args...)...)
 	s.cmd.Dir = dir
+	s.cmd.Env = append(os.Environ(), "RESTRAINT_LIMITS_WAIT=0s") // nobody is refused because the machine of the tests is busy
 	stderr, err := s.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"sort"
@@ -228,13 +229,14 @@ func (n *Node) putPolicyLocked(ctx context.Context, put policyPut) (c policyChan
 		return c, err
 	}
 	p.add(c.policyVersion)
-	n.logPolicy(&c.policyVersion, put.called)
+	tellPolicy(put.called.logTo(n.log), &c.policyVersion)
 	return c, nil
 }
 
 // logPolicy says which policy came into force, and for whom.
-func (n *Node) logPolicy(v *policyVersion, of requestName) {
-	log := of.logTo(n.log)
+func (n *Node) logPolicy(v *policyVersion) { tellPolicy(n.log, v) }
+
+func tellPolicy(log *slog.Logger, v *policyVersion) {
 	if v.Pilot == nil {
 		log.Info("policy in force", "version", v.Version, "from", v.From, "sha256", v.SHA256)
 		return

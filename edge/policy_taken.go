@@ -97,7 +97,7 @@ func (n *Node) takePolicy(v *policyVersion, revision uint64) {
 	case own.Version == 0:
 		n.log.Info("the cluster's policy is in force, not this node's first", "version", v.Version, "from", v.From, "sha256", v.SHA256, "first", n.options.FirstPolicyName)
 	default:
-		n.logPolicy(v, requestName{})
+		n.logPolicy(v)
 	}
 }
 

@@ -68,7 +68,7 @@ var adminRoutes = []route{
 // serveAdmin routes the admin listener; it serves the bid paths too.
 func (n *Node) serveAdmin(ctx *fasthttp.RequestCtx) {
 	nameRequest(ctx)
-	if !n.letIn(ctx, false, ctx.Time()) {
+	if !n.letIn(ctx, false, ctx.Time()) || n.elsewhere(ctx) {
 		return
 	}
 	if p := checkWhy(ctx); p != nil {

@@ -94,6 +94,7 @@ var families = []family{
 	{"restraint_hold_messages_total", counter, "Messages about holds that were sent; each once, and not kept."},
 	{"restraint_holds_dropped_total", counter, "Holds that no other node was told of."},
 
+	{"restraint_encrypted_at_rest", gauge, "1 where what the node keeps on its disk is encrypted (encrypt.key_file)."},
 	{"restraint_outbox_bytes", gauge, "Size of what was accepted and is not known to be on the disks of NATS; at 1 GiB events are refused."},
 	{"restraint_outbox_oldest_seconds", gauge, "Age of the oldest of it: what would be lost with the disk of this node."},
 	{"restraint_snapshot_age_seconds", gauge, "Age of the newest snapshot of the counters on this node."},
@@ -106,6 +107,10 @@ var families = []family{
 	{"restraint_traffic_counters_lost_total", counter, "Counts that went beyond the bounds of a document: the report is too low by them."},
 
 	{"restraint_http_responses_total", counter, "Answers over HTTP, by the class of their status."},
+	{"restraint_wait_seconds", gauge, "How long a request waited for a processor when that was felt last, a moment ago."},
+	{"restraint_shed_total", counter, "Requests for decisions that were refused with 503, since too many waited for longer than limits.wait."},
+	{"restraint_bodies_bytes", gauge, "Memory of the bodies that are being read or worked on, beyond the first 64 KiB of each; 256 MiB is the most."},
+	{"restraint_connections_turned_away_total", counter, "Connections that came when all of limits.connections were taken."},
 	{"restraint_connections_not_accepted_total", counter, "Connections for which the process had no file or memory."},
 	{"restraint_panics_total", counter, "Requests that met a fault of the program, and were answered with 500."},
 	{"restraint_tls_handshakes_failed_total", counter, "TLS handshakes that failed."},

@@ -20,9 +20,8 @@ const lines = (into, { title, ends, series, log, area, format, unit }) => {
     let d = "", pen = false;
     values.forEach((v, i) => {
       if (v == null) { pen = false; return; }
-      const point = x(ends[i]).toFixed(1) + " " + y(v).toFixed(1);
-      const alone = !pen && values[i + 1] == null;
-      d += (pen ? "L" : "M") + point + (alone ? "h0.1" : "");
+      d += (pen ? "L" : "M") + x(ends[i]).toFixed(1) + " " + y(v).toFixed(1);
+      if (!pen && values[i + 1] == null) d += "m-3 0h6"; // a point of its own
       pen = true;
     });
     return d;

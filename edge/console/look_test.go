@@ -82,8 +82,8 @@ func TestCharts(t *testing.T) {
 		t.Errorf("the table has %d rows, want the hour by five minutes", rows)
 	}
 	reasons := eval[[]string](p, "[...document.querySelectorAll('#hour table + table tr')].map((r) => r.children.length + r.firstChild.textContent)")
-	if want := fmt.Sprint(rows + 1); len(reasons) != 3 || reasons[0] != want+"Reason" || reasons[1] != want+"unknown campaign" {
-		t.Errorf("the table of reasons has %q, want 1 and %d columns", reasons, rows)
+	if len(reasons) != 3 || reasons[0] != "7Reason" && reasons[0] != "8Reason" || !strings.HasSuffix(reasons[1], "unknown campaign") {
+		t.Errorf("the table of reasons has %q, want the hour by ten minutes", reasons)
 	}
 	if outside := eval[[]string](p, `[...document.querySelectorAll(".chart > svg text")].filter((t) => { const a = t.getBoundingClientRect(), b = t.closest("figure").getBoundingClientRect(); return a.left < b.left - 1 || a.right > b.right + 1; }).map((t) => t.textContent)`); len(outside) != 0 {
 		t.Errorf("labels are outside of their charts: %q", outside)
@@ -170,8 +170,11 @@ func TestAccessibleTree(t *testing.T) {
 	if cells["table"] != count["table"] || cells["rowheader"] != count["rowheader"] || cells["columnheader"] != count["columnheader"] || cells["cell"]+cells["gridcell"] == 0 {
 		t.Errorf("narrow: %d tables, %d row heads, %d column heads; wide: %d, %d, %d", cells["table"], cells["rowheader"], cells["columnheader"], count["table"], count["rowheader"], count["columnheader"])
 	}
-	if wide := eval[int](p, "document.documentElement.scrollWidth"); wide > 360 {
-		t.Errorf("a window of 360 px scrolls sideways over %d px", wide)
+	for _, width := range []int64{360, 700, 1055, 1058, 1280} {
+		p.do(chromedp.EmulateViewport(width, 800))
+		if wide := eval[int64](p, "document.documentElement.scrollWidth"); wide > width {
+			t.Errorf("a window of %d px scrolls sideways over %d px", width, wide)
+		}
 	}
 }
 

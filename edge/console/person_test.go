@@ -202,3 +202,19 @@ func TestLateAnswer(t *testing.T) {
 		}
 	}
 }
+
+// Another page in the same browser cannot have a node without keys do anything.
+func TestOtherPage(t *testing.T) {
+	t.Parallel()
+	n := startNode(t, nil)
+	n.event(map[string]any{"type": "impression", "user": user("u-1"), "campaign": "shoes"})
+	// A page of another port is another site's; that of another address browsers hold back by themselves.
+	p := openTab(t, "http://"+startNode(t, nil).admin+"/readyz", "status of 403", "ERR_BLOCKED", "favicon")
+	erase := fmt.Sprintf(`fetch("http://%s/v1/users/erase", { method: "POST", mode: "no-cors", body: '{"user":{"id":"u-1"}}' }).then((r) => r.type, (e) => "refused: " + e)`, n.admin)
+	if got := eval[string](p, erase, awaited); got != "opaque" {
+		t.Fatalf("the browser did not send it: %q", got)
+	}
+	if len(n.lookUp("u-1").Exposures) != 1 {
+		t.Error("another page had a person erased")
+	}
+}

@@ -1,0 +1,33 @@
+package edge
+
+import (
+	"github.com/valyala/fasthttp"
+)
+
+// fromElsewhere says whether a browser sent a request for a page of another origin, as all
+// browsers say of what they send to this machine or over TLS (Fetch Metadata, W3C,
+// Sec-Fetch-Site). What sends no such header is no browser.
+func fromElsewhere(ctx *fasthttp.RequestCtx) bool {
+	switch string(ctx.Request.Header.Peek("Sec-Fetch-Site")) {
+	case "", "same-origin", "none": // none: somebody typed the address
+		return false
+	}
+	return true
+}
+
+// elsewhere refuses what a page of another origin has a browser send to the admin listener
+// of a node without keys, where whoever reaches it may do everything: any page that somebody
+// on this machine looks at could otherwise have people erased. It answers true where it has
+// refused. With keys there is no need: such a page has none. Open paths are for every page.
+func (n *Node) elsewhere(ctx *fasthttp.RequestCtx) bool {
+	if n.options.Keys != nil || !fromElsewhere(ctx) {
+		return false
+	}
+	rows := doorsOf(ctx.Path())
+	if len(rows) == 0 || mayUse(rows, lent(ctx.Method())) == open {
+		return false
+	}
+	refuse(ctx, newProblem(fasthttp.StatusForbidden,
+		"a browser sent this for a page of another site, and a node without keys takes it from none: use /console, or give the node keys (keys_file)"))
+	return true
+}

@@ -183,6 +183,7 @@ func (n *node) exchange(t *testing.T, base, method, target string, header http.H
 	for key, values := range header {
 		req.Header[key] = values
 	}
+	req.Host = header.Get("Host") // the one of target where it is ""
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)

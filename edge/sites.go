@@ -1,18 +1,35 @@
 package edge
 
 import (
+	"net"
+	"net/netip"
+	"strings"
+
 	"github.com/valyala/fasthttp"
 )
 
 // fromElsewhere says whether a browser sent a request for a page of another origin, as all
 // browsers say of what they send to this machine or over TLS (Fetch Metadata, W3C,
-// Sec-Fetch-Site). What sends no such header is no browser.
+// Sec-Fetch-Site). What sends no such header is no browser. A page whose name was made to
+// lead here is of the same origin to its browser, so its name is looked at too.
 func fromElsewhere(ctx *fasthttp.RequestCtx) bool {
 	switch string(ctx.Request.Header.Peek("Sec-Fetch-Site")) {
-	case "", "same-origin", "none": // none: somebody typed the address
+	case "":
 		return false
+	case "same-origin", "none": // none: somebody typed the address
+		return !ownName(string(ctx.Host()))
 	}
 	return true
+}
+
+// ownName says whether the host of a request is this machine by whatever name: an address,
+// or localhost, which leads nowhere else.
+func ownName(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil || strings.EqualFold(host, "localhost") || strings.HasSuffix(strings.ToLower(host), ".localhost")
 }
 
 // elsewhere refuses what a page of another origin has a browser send to the admin listener

@@ -42,6 +42,15 @@ func TestPagesOfOtherSites(t *testing.T) {
 			t.Errorf("%s: %d %s", site, resp.StatusCode, body)
 		}
 	}
+	for host, status := range map[string]int{
+		"localhost": 200, "Localhost:8081": 200, "127.0.0.1:8081": 200, "[::1]:8081": 200, "[::1]": 200, "node.localhost:1": 200,
+		"evil.example": 403, "evil.example:8081": 403, "127.0.0.1.evil.example": 403, "localhost.evil.example:8081": 403, "evillocalhost": 403, "localhost.": 403, "": 200,
+	} {
+		from := http.Header{"Sec-Fetch-Site": {"same-origin"}, "Host": {host}}
+		if resp, body := n.exchange(t, n.url, "POST", "/v1/users/lookup", from, person); resp.StatusCode != status {
+			t.Errorf("a page of the host %q: %d %s", host, resp.StatusCode, body)
+		}
+	}
 	k := startKeyed(t, testPolicy, nil)
 	from := k.bearer("ops")
 	from.Set("Sec-Fetch-Site", "cross-site")

@@ -18,8 +18,14 @@ func TestPagesOfOtherSites(t *testing.T) {
 	for _, site := range []string{"cross-site", "same-site", "of another kind"} {
 		from := http.Header{"Sec-Fetch-Site": {site}, "Content-Type": {"text/plain"}}
 		for _, c := range [][3]string{
-			{"POST", "/v1/users/erase", person}, {"POST", "/v1/users/lookup", person}, {"POST", "/v1/policy/rollback", ""}, {"POST", "/v1/campaigns/shoes/release", ""},
-			{"GET", "/v1/status", ""}, {"POST", "/v1/events", person}, {"DELETE", "/v1/lists/customers", ""}, {"GET", "/debug/pprof/heap", ""},
+			{"POST", "/v1/users/erase", person},
+			{"POST", "/v1/users/lookup", person},
+			{"POST", "/v1/policy/rollback", ""},
+			{"POST", "/v1/campaigns/shoes/release", ""},
+			{"GET", "/v1/status", ""},
+			{"POST", "/v1/events", person},
+			{"DELETE", "/v1/lists/customers", ""},
+			{"GET", "/debug/pprof/heap", ""},
 		} {
 			if resp, body := n.exchange(t, n.url, c[0], c[1], from, c[2]); resp.StatusCode != 403 {
 				t.Errorf("%s %s, %s: %d %.200s", c[0], c[1], site, resp.StatusCode, body)

@@ -25,6 +25,9 @@ func readBody(ctx *fasthttp.RequestCtx, dst []byte, limit int, hand *inHand) ([]
 	if body == nil {
 		return append(dst, ctx.Request.Body()...), nil
 	}
+	if !hand.holds(cap(dst)) { // a long one that was kept
+		dst = nil
+	}
 	for {
 		if len(dst) == cap(dst) {
 			dst = slices.Grow(dst, growth(len(dst), declared))

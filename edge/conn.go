@@ -230,8 +230,12 @@ const plainHTTP = "HTTP/1.1 400 Bad Request\r\nContent-Type: application/problem
 // goOn begins 100 Continue, which asks for the body of a request and answers nothing.
 var goOn = []byte("HTTP/1.1 100 ")
 
-// Write writes to the connection.
+// Write writes to the connection. Before the handshake of TLS there is nobody to write to:
+// fasthttp does so only as it takes a connection for which it has no worker, and would wait.
 func (c *watchedConn) Write(b []byte) (int, error) {
+	if c.secure != nil {
+		return 0, net.ErrClosed
+	}
 	state := c.listener.tick.Load()<<connBits | connWrites
 	c.state.Store(state)
 	n, err := c.Conn.Write(b)
@@ -261,9 +265,10 @@ func (c *watchedConn) SetReadDeadline(t time.Time) error {
 	return c.Conn.SetReadDeadline(t)
 }
 
-// Close closes the connection.
+// Close closes the connection, and then gives its place back: over TLS it may wait for seconds
+// for a caller who takes nothing, and is one of the connections that there is room for.
 func (c *watchedConn) Close() error {
-	c.listener.leave(c)
+	defer c.listener.leave(c)
 	return c.Conn.Close()
 }
 

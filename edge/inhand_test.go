@@ -2,6 +2,7 @@ package edge
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"net"
@@ -10,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/valyala/fasthttp"
 
 	"restraint/caps"
 )
@@ -33,6 +36,34 @@ func TestBodiesInHand(t *testing.T) {
 	first.end()
 	if all.Load() != 0 || !second.holds(mostBytes) {
 		t.Errorf("%d bytes are held by nobody", all.Load())
+	}
+}
+
+// A long buffer that is kept from an earlier body takes of what all may have too, and is not
+// used where that would be too much.
+func TestKeptBuffersAreInHand(t *testing.T) {
+	n := new(Node)
+	read := func(kept []byte) (hand *inHand, body []byte) {
+		ctx := new(fasthttp.RequestCtx)
+		ctx.Request.SetBodyStream(bytes.NewReader([]byte("{}")), 2)
+		hand = &inHand{of: &n.inHand}
+		body, p := readBody(ctx, kept, decideBytes, hand)
+		if p != nil || string(body) != "{}" {
+			t.Fatalf("%s, %+v", body, p)
+		}
+		return hand, body
+	}
+	kept := make([]byte, decideBytes)
+	hand, body := read(kept)
+	if n.inHand.Load() != decideBytes || cap(body) != decideBytes {
+		t.Errorf("a kept buffer of %d bytes takes %d", cap(body), n.inHand.Load())
+	}
+	if hand.end(); n.inHand.Load() != 0 {
+		t.Errorf("%d bytes are held by nobody", n.inHand.Load())
+	}
+	n.inHand.Store(mostBytes)
+	if _, body := read(kept); cap(body) > freeBytes || n.inHand.Load() != mostBytes {
+		t.Errorf("where nothing is left, %d bytes are used and %d counted", cap(body), n.inHand.Load())
 	}
 }
 

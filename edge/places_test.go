@@ -116,6 +116,59 @@ func TestNoRoomToWait(t *testing.T) {
 	}
 }
 
+// What has no worker is told so by whoever takes connections: over TLS it would have to shake
+// hands first, with somebody who may be silent, and nobody else would be taken.
+func TestNothingIsSaidBeforeTheHandshake(t *testing.T) {
+	c := newCrowd(t, 1, func(l net.Listener) net.Listener { return tls.NewListener(l, &tls.Config{}) })
+	w, ended := c.comes(), make(chan error, 1)
+	go func() {
+		_, err := w.Write([]byte(noRoom))
+		ended <- err
+	}()
+	select {
+	case err := <-ended:
+		if err == nil {
+			t.Error("written to a caller who shook no hands")
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("a silent caller is waited for")
+	}
+}
+
+// A connection has its place until it is closed, however long that takes: over TLS seconds,
+// where the caller takes nothing. Else there would be more of them than there is room for.
+func TestPlaceUntilClosed(t *testing.T) {
+	c := newCrowd(t, 1, plainListener)
+	w := c.comes()
+	slow := &slowClose{w.Conn, make(chan struct{}), make(chan struct{})}
+	w.Conn = slow
+	closed := make(chan error, 1)
+	go func() { closed <- w.Close() }()
+	<-slow.begun
+	c.mu.Lock()
+	taken, watched := c.taken, len(c.connections)
+	c.mu.Unlock()
+	if taken != 1 || watched != 1 {
+		t.Errorf("while it closes, %d places are taken and %d connections watched", taken, watched)
+	}
+	close(slow.end)
+	if err := <-closed; err != nil || c.taken != 0 || len(c.connections) != 0 {
+		t.Errorf("closed: %v, %d places, %d connections", err, c.taken, len(c.connections))
+	}
+}
+
+// slowClose is a connection whose end waits for the test.
+type slowClose struct {
+	net.Conn
+	begun, end chan struct{}
+}
+
+func (s *slowClose) Close() error {
+	close(s.begun)
+	<-s.end
+	return s.Conn.Close()
+}
+
 // While no place is free, who was never served has a short time to be silent, who was served
 // the usual one; while places are free all have that.
 func TestStrangersGoFirst(t *testing.T) {

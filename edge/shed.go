@@ -151,8 +151,9 @@ var shedAnswer = func() []byte {
 // more.
 func (n *Node) shed(ctx *fasthttp.RequestCtx) {
 	n.metrics.shed.Inc()
-	if body := ctx.RequestBodyStream(); body != nil && ctx.Request.Header.ContentLength() <= decideBytes {
-		_, _ = io.Copy(io.Discard, body) // what is left is seen by guard
+	body, length := ctx.RequestBodyStream(), ctx.Request.Header.ContentLength()
+	if body != nil && length >= 0 && length <= decideBytes {
+		_, _ = io.Copy(io.Discard, body) // what is left is seen by guard, as is one in chunks
 	}
 	ctx.SetStatusCode(fasthttp.StatusServiceUnavailable)
 	ctx.SetContentType("application/problem+json")

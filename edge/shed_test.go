@@ -112,6 +112,26 @@ func TestShedding(t *testing.T) {
 	}
 }
 
+// A chunked body, which says nothing of its length, is not read to its end to be refused.
+func TestSheddingReadsNoEndlessBody(t *testing.T) {
+	n := benchNode(t, 16<<20, []byte(allocationPolicy))
+	n.shedding.part.Store(shedAll)
+	c, err := net.Dial("tcp", serving(t, n).addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_, err = io.WriteString(c, "POST /v1/decide HTTP/1.1\r\nHost: node\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
+	chunk := "100000\r\n" + strings.Repeat(" ", 1<<20) + "\r\n"
+	sent := 0
+	for ; err == nil && sent < 10*lingerBytes; sent += len(chunk) {
+		_, err = io.WriteString(c, chunk)
+	}
+	if err == nil {
+		t.Errorf("%d bytes were taken, and more would have been", sent)
+	}
+}
+
 // The pulse comes back, and ends with the node. How late it is depends on the machine.
 func TestPulse(t *testing.T) {
 	n := &Node{shedding: shedding{limit: time.Hour}}

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"bytes"
 	"net"
 	"net/netip"
 	"strings"
@@ -10,16 +11,28 @@ import (
 
 // fromElsewhere says whether a browser sent a request for a page of another origin, as all
 // browsers say of what they send to this machine or over TLS (Fetch Metadata, W3C,
-// Sec-Fetch-Site). What sends no such header is no browser. A page whose name was made to
-// lead here is of the same origin to its browser, so its name is looked at too.
+// Sec-Fetch-Site). A page whose name was made to lead here is of the same origin to its
+// browser, which says nothing at all where that name is not asked over TLS: so the name is
+// looked at too.
 func fromElsewhere(ctx *fasthttp.RequestCtx) bool {
 	switch string(ctx.Request.Header.Peek("Sec-Fetch-Site")) {
 	case "":
-		return false
+		return ofBrowser(&ctx.Request.Header) && !ownName(string(ctx.Host()))
 	case "same-origin", "none": // none: somebody typed the address
 		return !ownName(string(ctx.Host()))
 	}
 	return true
+}
+
+// ofBrowser says whether a request has what browsers send and commands do not. A page can
+// change some of it, and take none of it away.
+func ofBrowser(h *fasthttp.RequestHeader) bool {
+	for _, name := range []string{fasthttp.HeaderAcceptLanguage, fasthttp.HeaderOrigin, fasthttp.HeaderReferer} {
+		if len(h.PeekAll(name)) > 0 {
+			return true
+		}
+	}
+	return bytes.HasPrefix(h.UserAgent(), []byte("Mozilla/"))
 }
 
 // ownName says whether the host of a request is this machine by whatever name: an address,

@@ -57,6 +57,24 @@ func TestPagesOfOtherSites(t *testing.T) {
 			t.Errorf("a page of the host %q: %d %s", host, resp.StatusCode, body)
 		}
 	}
+	// To a name, without TLS, browsers say nothing of the site; commands and clients are none.
+	for _, c := range []struct {
+		host   string
+		sent   [2]string
+		status int
+	}{
+		{"evil.example:8081", [2]string{"User-Agent", "Mozilla/5.0 (X11; Linux x86_64)"}, 403},
+		{"evil.example:8081", [2]string{"Accept-Language", ""}, 403}, // a page can empty it, and not take it away
+		{"evil.example:8081", [2]string{"Origin", "null"}, 403},
+		{"evil.example:8081", [2]string{"Referer", "http://evil.example:8081/"}, 403},
+		{"127.0.0.1:8081", [2]string{"User-Agent", "Mozilla/5.0 (X11; Linux x86_64)"}, 200},
+		{"edge-1.example:8081", [2]string{"User-Agent", "curl/8"}, 200},
+	} {
+		from := http.Header{"Host": {c.host}, c.sent[0]: {c.sent[1]}}
+		if resp, body := n.exchange(t, n.url, "POST", "/v1/users/lookup", from, person); resp.StatusCode != c.status {
+			t.Errorf("to %s with %v: %d %s", c.host, c.sent, resp.StatusCode, body)
+		}
+	}
 	k := startKeyed(t, testPolicy, nil)
 	from := k.bearer("ops")
 	from.Set("Sec-Fetch-Site", "cross-site")

@@ -78,6 +78,15 @@ func (c *conn) alive() bool {
 	return c.raw.Read(c.peek) == nil && c.quiet
 }
 
+// Close closes the connection at once. TLS would tell the node first, and wait up to five
+// seconds for one that takes nothing.
+func (c *conn) Close() error {
+	if secure, ok := c.Conn.(*tls.Conn); ok {
+		return secure.NetConn().Close()
+	}
+	return c.Conn.Close()
+}
+
 // errTrailing is for bytes after an answer.
 var errTrailing = errors.New("more bytes than the answer has")
 

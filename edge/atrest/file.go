@@ -22,7 +22,7 @@ type File struct {
 	end   int64        // of the content in whole frames
 	next  int64        // place in the file after the last whole frame
 	torn  int64        // bytes of content that what stands there counts as
-	last  bool         // that frame was meant to be the last
+	last  frame        // the last whole one
 	dirty bool         // a write failed and what it left could not be removed
 	buf   []byte
 }
@@ -130,7 +130,7 @@ func (f *File) add(of frame, at int64) {
 	if n := len(f.index); n == 0 || of.place >= f.index[n-1].place+indexEvery {
 		f.index = append(f.index, indexed{of.place, at})
 	}
-	f.end, f.next, f.last = of.place+int64(of.bytes), at+of.size(), of.last
+	f.end, f.next, f.last = of.place+int64(of.bytes), at+of.size(), of
 }
 
 // cut removes what follows the last whole frame.

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -156,6 +157,30 @@ markets: [{name: all, require: none}]
 campaigns:
   shoes: {advertiser: acme, caps: [{per: campaign, limit: 1, within: 24h}]}
 `
+
+// A node that drains is ended at once by a second signal, whatever it still waits for.
+func TestSecondSignal(t *testing.T) {
+	s := startServed(t, t.TempDir(), "--drain-wait", "5m")
+	http.DefaultClient.CloseIdleConnections()
+	s.cmd.Process.Signal(syscall.SIGTERM)
+	s.wait(t, "draining")
+	again, deadline := time.NewTicker(50*time.Millisecond), time.After(20*time.Second)
+	defer again.Stop()
+	for {
+		select {
+		case <-again.C: // until the first one has been taken in full
+			s.cmd.Process.Signal(syscall.SIGTERM)
+		case err := <-s.exited:
+			var ended *exec.ExitError
+			if !errors.As(err, &ended) || ended.Sys().(syscall.WaitStatus).Signal() != syscall.SIGTERM {
+				t.Errorf("it ended by itself: %v", err)
+			}
+			return
+		case <-deadline:
+			t.Fatal("it goes on after a second signal")
+		}
+	}
+}
 
 // A hangup takes back no policy that was put in force since the file was read, takes the
 // file once it has changed, and asks for none where there never was one.

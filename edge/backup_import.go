@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"restraint/caps"
+	"restraint/edge/atrest"
 	"restraint/edge/audit"
 	"restraint/edge/backup"
 	"restraint/edge/identity"
@@ -27,6 +28,8 @@ type BackupOptions struct {
 	// Node is the name of the node that is to have it, Cluster whether that is one of several. Of use with Dir only.
 	Node    string
 	Cluster bool
+	// AtRest encrypts what is written into Dir, which is its folder; nil: nothing is.
+	AtRest *atrest.Disk
 	// Facts are put on the audit record of the node with the import; it is called once all was read.
 	Facts func() audit.Facts
 }
@@ -181,7 +184,7 @@ func (in *backupReader) whole() error {
 
 // noteImport begins the audit record of the node, with what it was made of.
 func (in *backupReader) noteImport() error {
-	log, err := audit.Open(audit.Options{Dir: filepath.Join(in.o.Dir, "audit"), Node: in.o.Node, Key: in.o.Secret.AuditKey()})
+	log, err := audit.Open(audit.Options{Dir: filepath.Join(in.o.Dir, "audit"), Node: in.o.Node, Key: in.o.Secret.AuditKey(), Open: AuditFiles(in.o.AtRest)})
 	if err != nil {
 		return err
 	}

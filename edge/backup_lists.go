@@ -134,7 +134,7 @@ const backupChangesMost = 1 << 20
 
 func newListWriter(o *BackupOptions) (*listWriter, error) {
 	s, err := suppress.Open(suppress.Options{
-		Dir: filepath.Join(o.Dir, "suppress"), Fingerprint: o.Secret.Fingerprint(), Seals: listSeals{o.Secret.Epochs()},
+		Dir: filepath.Join(o.Dir, "suppress"), Disk: listDisk(o.AtRest), Fingerprint: o.Secret.Fingerprint(), Seals: listSeals{o.Secret.Epochs()},
 		Hash: identity.NewHasher(o.Secret).Key, MaxChanges: backupChangesMost,
 	})
 	if err != nil {

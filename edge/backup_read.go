@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"restraint/edge/backup"
-	"restraint/edge/durable"
 	"restraint/edge/shared"
 )
 
@@ -49,7 +48,7 @@ func (in *backupReader) policy(name string, r io.Reader) error {
 	if in.o.Dir == "" {
 		return nil
 	}
-	p := policies{dir: filepath.Join(in.o.Dir, "policies")}
+	p := policies{dir: filepath.Join(in.o.Dir, "policies"), disk: in.o.AtRest}
 	if err := os.MkdirAll(p.dir, 0o700); err != nil {
 		return err
 	}
@@ -71,12 +70,12 @@ func (in *backupReader) document(name string, r io.Reader) error {
 	if in.o.Dir == "" {
 		return nil
 	}
-	dir := filepath.Join(in.o.Dir, "joined")
+	dir, disk := filepath.Join(in.o.Dir, "joined"), in.o.AtRest
 	if strings.HasPrefix(name, headsPrefix) {
-		dir = filepath.Join(in.o.Dir, FormerHeads)
+		dir, disk = filepath.Join(in.o.Dir, FormerHeads), nil // for an auditor
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	return durable.Write(filepath.Join(dir, name), form)
+	return disk.WriteFile(filepath.Join(dir, name), form)
 }

@@ -76,20 +76,14 @@ func openAtRest(cfg *Config, log *slog.Logger) (*atrest.Disk, error) {
 	return disk, err
 }
 
-// encryptFolder encrypts what was written into a folder that is to become data, and which
-// nobody else uses, where there is a key.
-func encryptFolder(dir string, keys atrest.Keys) error {
-	lock, mark := filepath.Join(dir, "lock"), filepath.Join(dir, atrest.Mark)
-	disk, err := atrest.Open(atrest.Options{Dir: dir, Keys: keys, Lock: lock, Leave: leftPlain, Log: slog.New(slog.DiscardHandler)})
-	if err != nil || disk == nil {
-		return err
+// encryptFolder has what is written into an empty folder that is to become data encrypted;
+// the Disk is nil where there is no key.
+func encryptFolder(dir string, keys atrest.Keys) (*atrest.Disk, error) {
+	disk, err := atrest.Open(atrest.Options{Dir: dir, Keys: keys, Leave: leftPlain})
+	if err == nil && disk != nil {
+		err = os.Remove(filepath.Join(dir, atrest.Mark)) // it is data's own
 	}
-	for _, name := range []string{lock, mark} { // they are data's own
-		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	return nil
+	return disk, err
 }
 
 // checkLeft refuses a data folder without the state of a node that has the mark of one that

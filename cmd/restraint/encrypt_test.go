@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"io/fs"
 	"os"
@@ -12,6 +13,8 @@ import (
 
 	"restraint/edge"
 	"restraint/edge/atrest"
+	"restraint/edge/audit"
+	"restraint/edge/backup"
 	"restraint/edge/identity"
 )
 
@@ -202,16 +205,65 @@ func TestEncryptedImport(t *testing.T) {
 	}
 	into := []string{"snapshot", "import", "--data", data, "--secret-file", filepath.Join(data, "secret"), file}
 	restraint(t, append(into, "--encrypt-key-file", filepath.Join(data, "secret"))...).must(t, 2, "is under data")
+	t.Run("at its last moment", func(t *testing.T) { importInCipher(t, secret, file, key) })
 	restraint(t, append(into, "--encrypt-key-file", key)...).must(t, 0, "imported into")
 	for range 2 {
-		found := readable(t, data)
-		if heads := found["joined"]; len(heads) != 1 || !strings.HasPrefix(heads[0], "/"+edge.FormerHeads+"/") || len(found) != 1 {
-			t.Errorf("can be read: %v", found)
-		}
+		onlyFormerHeads(t, data)
 		s = startServed(t, other, "--encrypt-key-file", key)
 		s.remembers(t, 1)
 		s.stop(t)
 	}
+}
+
+// onlyFormerHeads fails the test unless they are all that can be read in a folder.
+func onlyFormerHeads(t *testing.T, data string) {
+	t.Helper()
+	found := readable(t, data)
+	if heads := found["joined"]; len(heads) != 1 || !strings.HasPrefix(heads[0], "/"+edge.FormerHeads+"/") || len(found) != 1 {
+		t.Errorf("can be read: %v", found)
+	}
+}
+
+// importInCipher looks at what an import has written when all was read, and nothing counts
+// yet: of one that is killed, that is left on the disk.
+func importInCipher(t *testing.T, secret []byte, file, key string) {
+	stage, cfg, c := t.TempDir(), defaultConfig(), snapshotImportCmd{File: file}
+	cfg.SecretFile, cfg.Encrypt.KeyFile = filepath.Join(stage, "secret"), key
+	if err := os.WriteFile(cfg.SecretFile, secret, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	read, err := identity.ReadSecret(cfg.SecretFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := readEncryptKeys(&cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	disk, err := encryptFolder(stage, keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, looked := c.options(&cfg, read, stage, disk, sha256.New()), false
+	facts := o.Facts
+	o.Facts = func() audit.Facts {
+		looked = true
+		onlyFormerHeads(t, stage)
+		return facts()
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	r, err := backup.NewReader(f)
+	if err == nil {
+		_, err = edge.ReadBackup(r, o)
+	}
+	if err != nil || !looked {
+		t.Fatal(looked, err)
+	}
+	onlyFormerHeads(t, stage)
 }
 
 // importBesideKey imports into a folder of which only what says that it is encrypted, or the

@@ -34,6 +34,8 @@ func checkBackup(r *backup.Reader, secret identity.Secret) (edge.Backup, error) 
 // backupFault says what an error of reading a backup means for the file.
 func backupFault(name string, err error) error {
 	switch {
+	case err == nil:
+		return nil
 	case errors.Is(err, identity.ErrOtherSecret), errors.Is(err, identity.ErrEpoch), errors.Is(err, backup.ErrVersion):
 		return fmt.Errorf("%s: %w", name, err)
 	case errors.Is(err, backup.ErrCut):

@@ -84,9 +84,12 @@ func (c *snapshotImportCmd) read(cfg *Config, secret identity.Secret, keys atres
 	if err != nil {
 		return found, err
 	}
-	if found, err = edge.ReadBackup(r, c.options(cfg, secret, stage, whole)); err != nil {
+	disk, err := encryptFolder(stage, keys)
+	if err == nil {
+		found, err = edge.ReadBackup(r, c.options(cfg, secret, stage, disk, whole))
 		err = backupFault(c.File, err)
-	} else if err = encryptFolder(stage, keys); err == nil {
+	}
+	if err == nil {
 		err = backup.Commit(cfg.Data)
 	}
 	if err != nil && !backup.Pending(cfg.Data) {
@@ -95,14 +98,14 @@ func (c *snapshotImportCmd) read(cfg *Config, secret identity.Secret, keys atres
 	return found, err
 }
 
-func (c *snapshotImportCmd) options(cfg *Config, secret identity.Secret, stage string, whole hash.Hash) edge.BackupOptions {
+func (c *snapshotImportCmd) options(cfg *Config, secret identity.Secret, stage string, disk *atrest.Disk, whole hash.Hash) edge.BackupOptions {
 	return edge.BackupOptions{
-		Secret: secret, Dir: stage, Node: cfg.Node, Cluster: len(cfg.NATS.URLs) > 0,
+		Secret: secret, Dir: stage, Node: cfg.Node, Cluster: len(cfg.NATS.URLs) > 0, AtRest: disk,
 		Facts: func() audit.Facts {
 			return audit.Facts{"file": filepath.Base(c.File), "sha256": hex.EncodeToString(whole.Sum(nil))}
 		},
 		Counters: func(in io.Reader, each func([]byte) error) error {
-			_, err := replica.Import(countersDir(stage), in, secret.Fingerprint(), secret.Epochs().Seals(), each)
+			_, err := replica.Import(countersDir(stage), in, secret.Fingerprint(), secret.Epochs().Seals(), keeperFiles(disk), each)
 			return err
 		},
 	}

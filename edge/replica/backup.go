@@ -50,8 +50,8 @@ func Check(r io.Reader, fingerprint string, seals Seals, each func(records []byt
 }
 
 // Import makes dir, which must not be there or be empty, the directory of a Keeper that has what Export wrote; each is given the records. It is
-// whole when Import returns nil, and of no use otherwise. Errors are those of Check and of the disk.
-func Import(dir string, r io.Reader, fingerprint string, seals Seals, each func(records []byte) error) (x Exported, err error) {
+// whole when Import returns nil, and of no use otherwise. open is the Keeper's Options.OpenFile. Errors are those of Check and of the disk.
+func Import(dir string, r io.Reader, fingerprint string, seals Seals, open func(name string, flag int) (File, error), each func(records []byte) error) (x Exported, err error) {
 	codec, err := codecOf(fingerprint, seals)
 	if err != nil {
 		return x, err
@@ -60,7 +60,7 @@ func Import(dir string, r io.Reader, fingerprint string, seals Seals, each func(
 	if err := os.MkdirAll(snapshots, 0o700); err != nil {
 		return x, fmt.Errorf("make directory: %w", err)
 	}
-	w := snapshotWriter{files: disk{}, codec: codec}
+	w := snapshotWriter{files: disk{open}, codec: codec}
 	err = w.writeFile(snapshots, snapshotName(1), func() error {
 		_, x, err = readExport(r, codec, w.begin, func(section []byte) error {
 			w.buffer = append(w.buffer[:0], section...)

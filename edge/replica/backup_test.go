@@ -54,7 +54,7 @@ func TestExport(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if _, err := Import(o.Dir, bytes.NewReader(file), secretHex, o.Seals, ignored); err != nil {
+			if _, err := Import(o.Dir, bytes.NewReader(file), secretHex, o.Seals, nil, ignored); err != nil {
 				t.Fatal(err)
 			}
 			k, s := opened(t, o)
@@ -125,7 +125,7 @@ func TestDamagedExportIsRefused(t *testing.T) {
 		"from a broken reader": {io.MultiReader(bytes.NewReader(whole[:200]), brokenReader{}), secretHex, os.ErrPermission},
 	} {
 		dir := t.TempDir()
-		_, err := Import(dir, in.r, in.fingerprint, nil, ignored)
+		_, err := Import(dir, in.r, in.fingerprint, nil, nil, ignored)
 		if !errors.Is(err, in.want) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -134,7 +134,7 @@ func TestDamagedExportIsRefused(t *testing.T) {
 		}
 	}
 	refused := errors.New("refused")
-	if _, err := Import(t.TempDir(), bytes.NewReader(whole), secretHex, nil, func([]byte) error { return refused }); !errors.Is(err, refused) {
+	if _, err := Import(t.TempDir(), bytes.NewReader(whole), secretHex, nil, nil, func([]byte) error { return refused }); !errors.Is(err, refused) {
 		t.Errorf("whoever reads the records refuses them: %v", err)
 	}
 }
@@ -165,7 +165,7 @@ func TestImportedReachesOthers(t *testing.T) {
 	closed(t, k)
 
 	b, dir := startBroker(t, t.TempDir(), 0), t.TempDir()
-	if _, err := Import(dir, bytes.NewReader(file.Bytes()), secretHex, nil, ignored); err != nil {
+	if _, err := Import(dir, bytes.NewReader(file.Bytes()), secretHex, nil, nil, ignored); err != nil {
 		t.Fatal(err)
 	}
 	one := join(t, dir, b.ClientURL())
@@ -196,7 +196,7 @@ func TestImportedIsNotReadyBefore(t *testing.T) {
 	}
 	closed(t, k)
 	dir, b := t.TempDir(), startBroker(t, t.TempDir(), 0)
-	if _, err := Import(dir, bytes.NewReader(file.Bytes()), secretHex, nil, ignored); err != nil {
+	if _, err := Import(dir, bytes.NewReader(file.Bytes()), secretHex, nil, nil, ignored); err != nil {
 		t.Fatal(err)
 	}
 	one := join(t, dir, b.ClientURL())

@@ -180,6 +180,34 @@ func (n *Node) openJoined(kind shared.Kind) (*shared.Joined, error) {
 
 // load makes the node's state from its directory.
 func load(o Options) (*Node, error) {
+	n := newNode(o)
+	var err error
+	if n.consent, err = consent.New(consentBytes); err != nil {
+		return nil, err
+	}
+	for _, open := range []func() error{
+		n.openRecord, n.openLists,
+		func() error { n.openWatch(n.clock.at(time.Now(), 0)); return nil },
+		n.openEffects, n.openDialling, n.openPolicies,
+		n.openKeeper, // after the policy, which says how long anything is kept
+		n.openCounting,
+	} {
+		if err := open(); err != nil {
+			n.close()
+			return nil, err
+		}
+	}
+	n.joinPolicy() // after the keeper, whom the cluster lets in or refuses
+	n.noteStart()
+	if !o.RequestClock {
+		n.checkClock(time.Now())
+		n.clock.raise(uint32(n.caps.Now())) // a clock that was set back while the node was down
+	}
+	return n, nil
+}
+
+// newNode is a node that has nothing yet of what is in its directory.
+func newNode(o Options) *Node {
 	if o.UploadTime == 0 {
 		o.UploadTime = uploadTimeout
 	}
@@ -199,56 +227,24 @@ func load(o Options) (*Node, error) {
 		guarding: guarding{failures: access.NewFailures(), hold: time.Sleep},
 	}
 	n.dialling.book = trust.NewBook()
-	n.heard = n.saidAbout
+	n.heard, n.happened = n.saidAbout, n.counted
 	o.Caps.Beside = besideCounters{n.dialling.book}
 	n.caps = caps.New(o.Caps)
-	var err error
-	if n.consent, err = consent.New(consentBytes); err != nil {
-		return nil, err
-	}
 	n.exchanges.New = func() any { return &exchange{stripe: n.counting.tallies.stripe.Add(1)} }
 	n.listing.open()
 	n.metrics = newMetrics(n)
-	err = n.openRecord()
-	if err == nil {
-		err = n.openLists()
-	}
-	if err != nil {
-		n.close()
-		return nil, err
-	}
-	n.openWatch(n.clock.at(time.Now(), 0))
-	err = n.openEffects()
-	n.happened = n.counted
-	if err == nil {
-		err = n.openDialling()
-	}
-	if err == nil {
-		err = n.openPolicies()
-	}
-	if err != nil {
-		n.close()
-		return nil, err
-	}
-	// After the policy, which says how long anything is kept.
-	if n.keeper = o.Keeper; n.keeper == nil {
+	return n
+}
+
+// openKeeper has the counters as they were kept.
+func (n *Node) openKeeper() error {
+	if n.keeper = n.options.Keeper; n.keeper == nil {
 		n.keeper = new(unkept)
 	}
 	if err := n.keeper.Restore(n.caps); err != nil {
-		n.close()
-		return nil, fmt.Errorf("restore: %w", err)
+		return fmt.Errorf("restore: %w", err)
 	}
-	if err := n.openCounting(); err != nil {
-		n.close()
-		return nil, err
-	}
-	n.joinPolicy() // after the keeper, whom the cluster lets in or refuses
-	n.noteStart()
-	if !o.RequestClock {
-		n.checkClock(time.Now())
-		n.clock.raise(uint32(n.caps.Now())) // a clock that was set back while the node was down
-	}
-	return n, nil
+	return nil
 }
 
 // Addr and AdminAddr are the addresses the listeners are bound to.

@@ -213,12 +213,10 @@ func load(o Options) (*Node, error) {
 	if err == nil {
 		err = n.openLists()
 	}
-	if err != nil {
-		n.close()
-		return nil, err
+	if err == nil {
+		n.openWatch(n.clock.at(time.Now(), 0))
+		err = n.openEffects()
 	}
-	n.openWatch(n.clock.at(time.Now(), 0))
-	err = n.openEffects()
 	n.happened = n.counted
 	if err == nil {
 		err = n.openDialling()

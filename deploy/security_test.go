@@ -12,7 +12,7 @@ import (
 var (
 	testNamed    = regexp.MustCompile(`\b(?:Test|Benchmark)[A-Z]\w+`)
 	metricNamed  = regexp.MustCompile("`(restraint_[a-z_]+)`")
-	settingNamed = regexp.MustCompile("`((?:limits|tls|nats|caps|keys|secret)[._][a-z_.]+)`")
+	settingNamed = regexp.MustCompile("`((?:limits|tls|nats|caps|keys|secret|encrypt)[._][a-z_.]+)`")
 	testDeclared = regexp.MustCompile(`(?m)^func ((?:Test|Benchmark)\w+)\(`)
 )
 

@@ -106,7 +106,7 @@ var families = []family{
 	{"restraint_traffic_documents_refused_total", counter, "Documents of the cluster that this node cannot take."},
 	{"restraint_traffic_counters_lost_total", counter, "Counts that went beyond the bounds of a document: the report is too low by them."},
 
-	{"restraint_http_responses_total", counter, "Answers over HTTP, by the class of their status."},
+	{"restraint_http_responses_total", counter, "Answers over HTTP, by the class of their status; without those by which /readyz says that the node is not ready."},
 	{"restraint_wait_seconds", gauge, "How long a request waited for a processor when that was felt last, a moment ago."},
 	{"restraint_shed_total", counter, "Requests for decisions that were refused with 503, since too many waited for longer than limits.wait."},
 	{"restraint_bodies_bytes", gauge, "Memory of the bodies that are being read or worked on, beyond the first 64 KiB of each; 256 MiB is the most."},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 )
 
 // told is a Keeper that says what a test tells it to.
@@ -61,6 +62,33 @@ func TestGapIsSaid(t *testing.T) {
 	stuck.Gap = "update this node"
 	if _, ready, details := replicating(t, with(stuck)); ready || details["stream_events"] != "false update this node" {
 		t.Errorf("%v %v", ready, details)
+	}
+}
+
+// A node that never reached the end of a stream is ready without NATS where what its snapshot
+// knows is no older than ready.max_stale; with NATS it reads first, and afterwards it stays ready.
+func TestReadyWithoutNATS(t *testing.T) {
+	const allowed = time.Hour
+	now := time.Now()
+	r := Replication{Broker: "cluster", Problem: "no servers"}
+	for _, c := range []struct {
+		name      string
+		stream    Stream
+		connected bool
+		ready     bool
+		said      string
+	}{
+		{"a fresh snapshot", Stream{Known: now.Add(-allowed)}, false, true, "degraded: NATS cannot be reached (no servers)"},
+		{"an old snapshot", Stream{Known: now.Add(-allowed - time.Second)}, false, false, "the snapshot is 1h0m1s old; ready.max_stale allows 1h0m0s"},
+		{"no snapshot", Stream{}, false, false, "there is no snapshot to go by"},
+		{"NATS is there", Stream{Known: now, Behind: 7}, true, false, "7 messages behind"},
+		{"NATS goes away later", Stream{Known: now.Add(-2 * allowed), Reached: true}, false, true, ""},
+		{"a gap", Stream{Known: now, Reached: true, Gap: "messages 1 to 9 have gone"}, false, false, "messages 1 to 9"},
+	} {
+		r.Connected = c.connected
+		if ready, said := r.ready(&c.stream, now, allowed); ready != c.ready || !strings.Contains(said, c.said) || c.said == "" && said != "" {
+			t.Errorf("%s: ready %v, %q", c.name, ready, said)
+		}
 	}
 }
 

@@ -72,6 +72,9 @@ func damagedList(t *testing.T, policy string) {
 	if status, body := n.do("GET", "/readyz", "", ""); status != 503 || !bytes.Contains(body, []byte("customers")) {
 		t.Errorf("readyz: %d %s", status, body)
 	}
+	if failed := n.metric(`restraint_http_responses_total{code="5xx"}`); failed != 0 {
+		t.Errorf("%v answers failed, though only /readyz said what it was asked for", failed)
+	}
 	for _, user := range []string{"u-1", "u-2"} {
 		a := n.decide(`{"user":{"id":"` + user + `"},"candidates":[{"campaign":"welcome"},{"campaign":"shoes"}]}`)
 		if a.Decisions[0].Reason != "stale_list" || !strings.Contains(a.Decisions[0].Because, "cannot be read") || !a.Decisions[1].Show {

@@ -190,7 +190,7 @@ func (n *Node) guard(handler fasthttp.RequestHandler) fasthttp.RequestHandler {
 			if n.draining.Load() {
 				ctx.SetConnectionClose() // the caller's next request goes to another node
 			}
-			if c := n.metrics.responses[ctx.Response.StatusCode()/100]; c != nil {
+			if c := n.metrics.responses[ctx.Response.StatusCode()/100]; c != nil && !saysNotReady(ctx) {
 				c.Inc()
 			}
 			conn.same = true
@@ -205,6 +205,12 @@ func (n *Node) guard(handler fasthttp.RequestHandler) fasthttp.RequestHandler {
 		}
 		handler(ctx)
 	}
+}
+
+// saysNotReady says whether an answer has the status of a failure since that is what was
+// asked for. Somebody asks every second, and would make of a node that is not ready one that fails.
+func saysNotReady(ctx *fasthttp.RequestCtx) bool {
+	return ctx.Response.StatusCode() == fasthttp.StatusServiceUnavailable && string(ctx.Path()) == "/readyz"
 }
 
 // unread says whether a body may not have been read to its end. It does not wait:

@@ -89,6 +89,72 @@ func TestEncryptedLists(t *testing.T) {
 	}
 }
 
+// A process that died while it wrote a change to an encrypted journal leaves the list as one
+// without encryption does: the change is cut off, those before it count, and the list is
+// trusted. A change that was written whole and damaged since is another matter.
+func TestEncryptedJournalIsTorn(t *testing.T) {
+	o := suppress.Options{Dir: t.TempDir(), Hash: numberHash}
+	o.Disk = encrypted(t, o.Dir)
+	s := numberStoreWith(t, o, people("l"), 10)
+	made, journal := o.Dir, filepath.Join("lists", "l", "changes.log")
+	change := func(members string) (whole []byte) {
+		t.Helper()
+		if _, err := s.Change("l", suppress.Add, strings.NewReader(members), plain); err != nil {
+			t.Fatal(err)
+		}
+		whole, err := os.ReadFile(filepath.Join(made, journal))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return whole
+	}
+	begin := len(change("77777\n"))
+	var many strings.Builder
+	for i := range 300 { // more than one frame on the disk
+		fmt.Fprintln(&many, 100_000+i)
+	}
+	whole := change(many.String())
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	look := func(content []byte) (st suppress.Status, added, torn bool) {
+		t.Helper()
+		o := suppress.Options{Dir: t.TempDir(), Hash: numberHash} // what is found is remembered
+		if err := os.CopyFS(o.Dir, os.DirFS(made)); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(o.Dir, journal), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		o.Disk = encrypted(t, o.Dir)
+		s := open(t, o)
+		declare(t, s, people("l"))
+		has := func(member uint64) bool {
+			var p suppress.Probe
+			p.Reset(number(member))
+			return s.View().Contains(0, &p, 0)
+		}
+		st, added, torn = s.StatusAll()[0], has(77777), has(100_001)
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return st, added, torn
+	}
+	const frame = 28 + 4096 + 16
+	for _, cut := range []int{1, 7, 8, 12, 15, 16, 27, 28, 60, 4000, frame - 1, frame, frame + 1, frame + 16, frame + 20, len(whole) - begin - 1} {
+		if st, added, torn := look(whole[:begin+cut]); st.State != suppress.StateReady || !added || torn {
+			t.Errorf("%d bytes of the last change: the list is %s, the change before it counts %t, it counts %t", cut, st.State, added, torn)
+		}
+	}
+	for _, at := range []int{0, 9, 12, 20, 100} {
+		damaged := bytes.Clone(whole)
+		damaged[begin+at] ^= 1
+		if st, _, _ := look(damaged); st.State != suppress.StateDamaged {
+			t.Errorf("byte %d of the last change damaged: the list is %s", at, st.State)
+		}
+	}
+}
+
 func onDisk(t *testing.T, dir string, what []byte) (found bool) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(name string, e fs.DirEntry, err error) error {

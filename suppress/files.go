@@ -29,6 +29,9 @@ type File interface {
 	Stat() (fs.FileInfo, error)
 	Sync() error
 	Truncate(size int64) error
+	// Unfinished is how many bytes at the end stand for what a process died in while it
+	// wrote them, and are zero; 0 where there are none, or nobody knows.
+	Unfinished() int64
 	// Place syncs the file and gives it another name, by which it is read from then on.
 	Place(name string) error
 }
@@ -47,6 +50,9 @@ func (asIs) CreateTemp(dir, pattern string) (File, error) {
 }
 
 type plainFile struct{ *os.File }
+
+// Unfinished is File.Unfinished: what is there of such bytes is there.
+func (f *plainFile) Unfinished() int64 { return 0 }
 
 // Place is File.Place.
 func (f *plainFile) Place(name string) error {
@@ -68,19 +74,20 @@ func (l lenient) ReadAt(b []byte, at int64) (int, error) {
 }
 
 // readFile is os.ReadFile of a file that is read leniently: of one that the Disk says is
-// damaged altogether there is nothing.
-func readFile(disk Disk, name string) ([]byte, error) {
+// damaged altogether there is nothing. It also says how many of the bytes are unfinished.
+func readFile(disk Disk, name string) (b []byte, unfinished int, err error) {
 	f, err := disk.OpenFile(name, os.O_RDONLY)
 	if errors.Is(err, ErrDamaged) {
-		return nil, nil
+		return nil, 0, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	defer f.Close()
 	st, err := f.Stat()
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	return io.ReadAll(io.NewSectionReader(lenient{f}, 0, st.Size()))
+	b, err = io.ReadAll(io.NewSectionReader(lenient{f}, 0, st.Size()))
+	return b, min(len(b), int(f.Unfinished())), err
 }

@@ -74,7 +74,7 @@ func (s *Store) load(l *list) error {
 // for themselves, and nobody knows whether the newest is the one in use.
 func (s *Store) loadPointer(l *list, in *loading) error {
 	path := filepath.Join(l.dir, pointerName)
-	b, err := readFile(s.o.Disk, path)
+	b, _, err := readFile(s.o.Disk, path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if len(in.stored) > 0 {

@@ -13,7 +13,7 @@ import (
 // but an unfinished change at the end, which goes.
 func (s *Store) loadJournal(l *list, in *loading) error {
 	path := filepath.Join(l.dir, journalName)
-	b, err := readFile(s.o.Disk, path)
+	b, unfinished, err := readFile(s.o.Disk, path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if in.p.Journal {
 			l.lost.Changes = true
@@ -24,6 +24,8 @@ func (s *Store) loadJournal(l *list, in *loading) error {
 	if err != nil {
 		return err
 	}
+	bytes := len(b)
+	b = b[:bytes-unfinished]
 	of, form, err := parseJournalHead(b, l.name)
 	var block cipher.Block
 	if err == nil {
@@ -41,7 +43,7 @@ func (s *Store) loadJournal(l *list, in *loading) error {
 	}
 	seal := gcm(block)
 	p := parseJournal(b, seal, s.replay(l))
-	s.judgeJournal(l, in, of, p, len(b))
+	s.judgeJournal(l, in, of, p, bytes)
 	f, err := s.o.Disk.OpenFile(path, os.O_RDWR)
 	if err != nil {
 		return err

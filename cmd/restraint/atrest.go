@@ -92,6 +92,16 @@ func encryptFolder(dir string, keys atrest.Keys) error {
 	return nil
 }
 
+// checkLeft refuses a data folder without the state of a node that has the mark of one that
+// encrypted under another key, or its key of the NATS store: no node would start with it.
+func checkLeft(data string, keys atrest.Keys) error {
+	_, err := atrest.Look(data, keys, atrest.Mark, storeKeyFile)
+	if errors.Is(err, atrest.ErrKey) {
+		return usageError{fmt.Errorf("%w; where that key is lost, move it away, and what is there of %q, %q and %q with it", err, atrest.Mark, storeKeyFile, "nats")}
+	}
+	return err
+}
+
 // leftPlain says what under data is not encrypted by this program: what names nobody, what
 // the NATS server encrypts, and what is an operator's.
 func leftPlain(path string) bool {

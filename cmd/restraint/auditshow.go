@@ -19,7 +19,8 @@ import (
 // auditShowCmd prints entries, from the files or from a node.
 type auditShowCmd struct {
 	auditFlags
-	Addr   string `help:"Admin listener of a node that is asked, in the place of files." placeholder:"ADDR"`
+	Addr string `help:"Admin listener of a node that is asked, in the place of files." placeholder:"ADDR"`
+	tlsFlags
 	Key    string `help:"Access key for --addr, with the role ops or privacy; better in RESTRAINT_KEY." placeholder:"KEY"`
 	Since  string `help:"Begin with the entry of this number, or of this time on: 2027-01-31T00:00:00Z." placeholder:"WHEN"`
 	Source string `help:"Source of --id." default:"user.id" placeholder:"SOURCE"`
@@ -134,7 +135,7 @@ func (c *auditShowCmd) reader(ctx context.Context, p *process) (func(audit.From)
 			return lines.Text, err
 		}, nil
 	}
-	flags := nodeFlags{Addr: c.Addr, Key: c.Key}
+	flags := nodeFlags{Addr: c.Addr, tlsFlags: c.tlsFlags, Key: c.Key}
 	node, err := flags.open(p)
 	if err != nil {
 		return nil, err

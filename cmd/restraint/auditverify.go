@@ -23,8 +23,9 @@ type auditVerifyCmd struct {
 	Node     string   `help:"Name of the node whose record it should be. Default: node of the configuration where that says one, else the name in the record." placeholder:"NAME"`
 	Head     []string `help:"Head that was kept elsewhere: what restraint audit head printed, or a file audit.* under joined of another node's data; may repeat." placeholder:"FILE"`
 	Peer     []string `help:"Admin listener of a node, rather another one than this record's, that is asked for the heads it keeps; may repeat." placeholder:"ADDR"`
-	Key      string   `help:"Access key for --peer, with the role ops or privacy; better in RESTRAINT_KEY." placeholder:"KEY"`
-	First    uint64   `help:"Number of the entry that the record begins with, where older files were taken away on purpose." default:"1" placeholder:"N"`
+	tlsFlags
+	Key   string `help:"Access key for --peer, with the role ops or privacy; better in RESTRAINT_KEY." placeholder:"KEY"`
+	First uint64 `help:"Number of the entry that the record begins with, where older files were taken away on purpose." default:"1" placeholder:"N"`
 }
 
 // Run prints what was found; that the record is not whole is an error.
@@ -166,7 +167,7 @@ func (c *auditVerifyCmd) givenHeads(ctx context.Context, p *process) (given []wi
 		given = append(given, witnesses{file: name, heads: found})
 	}
 	for _, addr := range c.Peer {
-		flags := nodeFlags{Addr: addr, Key: c.Key}
+		flags := nodeFlags{Addr: addr, tlsFlags: c.tlsFlags, Key: c.Key}
 		node, err := flags.open(p)
 		if err != nil {
 			return nil, err

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"restraint/edge"
+	"restraint/edge/atrest"
 	"restraint/edge/identity"
 )
 
@@ -185,6 +186,8 @@ func TestEncryptedImport(t *testing.T) {
 	restraint(t, "snapshot", "export", "--addr", s.url, "--out", file).must(t, 0)
 	s.stop(t)
 
+	t.Run("into what another key left", func(t *testing.T) { importBesideKey(t, filepath.Join(dir, "data"), file) })
+
 	other, key := t.TempDir(), keyFile(t, 2)
 	data := filepath.Join(other, "data")
 	if err := os.MkdirAll(data, 0o700); err != nil {
@@ -208,6 +211,31 @@ func TestEncryptedImport(t *testing.T) {
 		s = startServed(t, other, "--encrypt-key-file", key)
 		s.remembers(t, 1)
 		s.stop(t)
+	}
+}
+
+// importBesideKey imports into a folder of which only what says that it is encrypted, or the
+// key of the NATS store, was left where it was: with another key the node would not start.
+func importBesideKey(t *testing.T, of, file string) {
+	for _, name := range []string{atrest.Mark, storeKeyFile} {
+		data := filepath.Join(t.TempDir(), "data")
+		if err := os.MkdirAll(data, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		left, err := os.ReadFile(filepath.Join(of, name))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(data, name), left, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		before, into := treeOf(t, data), []string{"snapshot", "import", "--data", data, "--secret-file", filepath.Join(of, "secret"), file}
+		restraint(t, append(into, "--encrypt-key-file", keyFile(t, 2))...).must(t, 2, fingerprintOf(t, keyFile(t, 1)), name, "move it away")
+		restraint(t, into...).must(t, 2, fingerprintOf(t, keyFile(t, 1)), name, "encrypt.key_file")
+		if now := treeOf(t, data); now != before {
+			t.Errorf("%s: it left\n%s", name, now)
+		}
+		restraint(t, append(into, "--encrypt-key-file", keyFile(t, 2, 1))...).must(t, 0, "imported into")
 	}
 }
 

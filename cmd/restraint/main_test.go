@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -156,6 +157,24 @@ func TestBinary(t *testing.T) {
 				t.Errorf("on the wrong stream\nstdout: %s\nstderr: %s", r.stdout, r.stderr)
 			}
 		})
+	}
+}
+
+// Every command explains itself.
+func TestHelpOfEachCommand(t *testing.T) {
+	all := inProcess(t, nil, "", "--help")
+	all.must(t, 0, "Commands:")
+	_, list, _ := strings.Cut(all.stdout, "Commands:")
+	found := regexp.MustCompile(`(?m)^  ([a-z]+(?: [a-z-]+)?)  +[A-Z]`).FindAllStringSubmatch(list, -1)
+	if len(found) < 20 {
+		t.Fatalf("only %d commands in:\n%s", len(found), list)
+	}
+	for _, c := range found {
+		r := inProcess(t, nil, "", append(strings.Fields(c[1]), "--help")...)
+		r.must(t, 0, "Usage: restraint "+c[1])
+		if r.stderr != "" {
+			t.Errorf("%s --help on stderr: %s", c[1], r.stderr)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -67,13 +68,14 @@ func serve(ctx context.Context, cfg Config) (err error) {
 	if err != nil {
 		return fmt.Errorf("start node: %w", err)
 	}
+	file := policyFile{path: cfg.Policy, last: options.FirstPolicy, missing: options.FirstPolicyName != cfg.Policy}
 	stop := onHangup(func() {
 		defer manager.reloading(node.Ready)()
 		reloadKeys(keys, cfg.KeysFile, log) // first: a policy may wait for the cluster, and a key that got out must not
 		node.KeysReloaded(cfg.KeysFile)
 		reloadSecret(options.Secret, cfg.SecretFile, log)
 		reloadCertificates(certificates, log)
-		reloadPolicy(node, cfg.Policy, log)
+		file.reload(node, log)
 	})
 	defer stop()
 	stopTelling = manager.run(ctx, supervisedNode(node, toItself(&cfg)))
@@ -204,16 +206,34 @@ func hasPolicies(data string) bool {
 	return err == nil && len(names) > 0
 }
 
-// reloadPolicy puts the policy file in force; a faulty one is logged and the
-// policy in force stays.
-func reloadPolicy(node *edge.Node, file string, log *slog.Logger) {
-	text, err := os.ReadFile(file)
-	if err == nil {
-		err = node.PutPolicy(text, file)
+// policyFile is the file of the first policy.
+type policyFile struct {
+	path string
+	// last is its text as it was read last and taken; the built-in example where there was none.
+	last    []byte
+	missing bool // there was none
+}
+
+// reload puts the file in force if it has changed since it was read last. One that has not
+// says nothing new, while another policy may have been put in force since: who reloads
+// a certificate or a key does not mean to take that back. A faulty file is logged,
+// and the policy in force stays.
+func (p *policyFile) reload(node *edge.Node, log *slog.Logger) {
+	text, err := os.ReadFile(p.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && p.missing:
+		return
+	case err == nil && bytes.Equal(text, p.last):
+		log.Info("policy file has not changed, the policy in force stays", "file", p.path)
+		return
+	case err == nil:
+		err = node.PutPolicy(text, p.path)
 	}
 	if err != nil {
-		log.Error("policy not reloaded, the one in force stays", "file", file, "error", err.Error())
+		log.Error("policy not reloaded, the one in force stays", "file", p.path, "error", err.Error())
+		return
 	}
+	p.last, p.missing = text, false
 }
 
 // onHangup calls f for each SIGHUP until stop is called, which waits for it.

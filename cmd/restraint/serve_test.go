@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -156,6 +157,73 @@ markets: [{name: all, require: none}]
 campaigns:
   shoes: {advertiser: acme, caps: [{per: campaign, limit: 1, within: 24h}]}
 `
+
+// A node that drains is ended at once by a second signal, whatever it still waits for.
+func TestSecondSignal(t *testing.T) {
+	s := startServed(t, t.TempDir(), "--drain-wait", "5m")
+	http.DefaultClient.CloseIdleConnections()
+	s.cmd.Process.Signal(syscall.SIGTERM)
+	s.wait(t, "draining")
+	again, deadline := time.NewTicker(50*time.Millisecond), time.After(20*time.Second)
+	defer again.Stop()
+	for {
+		select {
+		case <-again.C: // until the first one has been taken in full
+			s.cmd.Process.Signal(syscall.SIGTERM)
+		case err := <-s.exited:
+			var ended *exec.ExitError
+			if !errors.As(err, &ended) || ended.Sys().(syscall.WaitStatus).Signal() != syscall.SIGTERM {
+				t.Errorf("it ended by itself: %v", err)
+			}
+			return
+		case <-deadline:
+			t.Fatal("it goes on after a second signal")
+		}
+	}
+}
+
+// A hangup takes back no policy that was put in force since the file was read, takes the
+// file once it has changed, and asks for none where there never was one.
+func TestHangupKeepsPolicy(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "policy.yaml")
+	s := startServed(t, dir)
+	hangup := func(said string) map[string]any {
+		s.cmd.Process.Signal(syscall.SIGHUP)
+		return s.wait(t, said, "policy not reloaded, the one in force stays")
+	}
+	if err := os.WriteFile(file, []byte(servedPolicy), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if line := hangup("policy in force"); line["version"] != 2.0 {
+		t.Errorf("a file where there was none: %v", line)
+	}
+	put, err := http.NewRequest("PUT", s.url+"/v1/policy", strings.NewReader(servedPolicy+"  boots: {advertiser: acme}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(put)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if line := s.wait(t, "policy in force"); line["version"] != 3.0 {
+		t.Errorf("put over HTTP: %v", line)
+	}
+	if line := hangup("policy file has not changed, the policy in force stays"); line["level"] != "INFO" {
+		t.Errorf("the same file: %v", line)
+	}
+	if _, body := s.get(t, "/v1/policy"); !strings.Contains(body, "boots") {
+		t.Errorf("after the hangup: %s", body)
+	}
+	if err := os.WriteFile(file, []byte(servedPolicy+"  socks: {advertiser: acme}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if line := hangup("policy in force"); line["version"] != 4.0 {
+		t.Errorf("a changed file: %v", line)
+	}
+	s.stop(t)
+}
 
 // A node starts in an empty folder, answers, takes a changed policy on SIGHUP, keeps
 // the one in force when the file is faulty, and ends cleanly on SIGTERM.

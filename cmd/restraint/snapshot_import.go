@@ -52,6 +52,9 @@ func (c *snapshotImportCmd) Run(p *process) error {
 	defer func() { _ = f.Close() }()
 	var found edge.Backup
 	if err := withData(cfg.Data, func() error {
+		if err := checkLeft(cfg.Data, keys); err != nil {
+			return err
+		}
 		found, err = c.read(&cfg, secret, keys, f)
 		return err
 	}); err != nil {

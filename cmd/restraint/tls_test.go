@@ -63,6 +63,10 @@ func TestTLS(t *testing.T) {
 	inProcess(t, nil, "", "lists", "--addr", addr, "--ca", key).must(t, 2, "--ca", "there is no certificate in it")
 	inProcess(t, nil, "", "lists", "--addr", addr, "--cert", own).must(t, 2, "give a certificate and its key")
 
+	theirOwn := []string{"--ca", cert, "--cert", own, "--cert-key", ownKey}
+	inProcess(t, nil, "", append([]string{"audit", "show", "--addr", addr}, theirOwn...)...).must(t, 0, "node.started")
+	inProcess(t, nil, "", append([]string{"audit", "verify", "--data", filepath.Join(dir, "data"), "--peer", addr}, theirOwn...)...).must(t, 0, "the record is whole")
+
 	issueOwn(t, dir, 3)
 	s.cmd.Process.Signal(syscall.SIGHUP)
 	s.wait(t, "certificates in force")

@@ -144,7 +144,21 @@ func (d *Disk) readFile(name string) (content []byte, whole bool, err error) {
 	if errors.Is(err, io.EOF) {
 		err = nil
 	}
-	return content[:n], f.key == nil || f.last && f.torn == 0, err
+	return content[:n], f.key == nil || f.ended(), err
+}
+
+// ended says that the last frame was meant to be the last, and nothing follows it. It is
+// opened: one without content is read by nobody else.
+func (f *File) ended() bool {
+	if !f.last.last || f.torn > 0 {
+		return false
+	}
+	b := make([]byte, f.last.size())
+	if _, err := f.file.ReadAt(b, f.next-f.last.size()); err != nil {
+		return false
+	}
+	_, err := f.last.open(nil, f.aead, b)
+	return err == nil
 }
 
 // seal is the file with this name and content as it is to be written; the content itself

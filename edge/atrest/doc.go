@@ -28,7 +28,8 @@
 //
 // Each write begins a frame, and frames are only added. What a process that died left of a
 // frame, or what was changed on the disk, reads as as many zero bytes and is reported with
-// ErrDamaged; all before and after it reads as it was. Whoever keeps a log cuts or sets
+// ErrDamaged; all before and after it reads as it was, and File.Unfinished tells the one
+// from the other. Whoever keeps a log cuts or sets
 // aside what those zeros stand for, as it would after a fault of the disk.
 //
 // Threat model. Somebody has the disk, or a copy of it, at one time or at several, and not

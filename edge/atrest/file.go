@@ -22,7 +22,8 @@ type File struct {
 	end   int64        // of the content in whole frames
 	next  int64        // place in the file after the last whole frame
 	torn  int64        // bytes of content that what stands there counts as
-	last  bool         // that frame was meant to be the last
+	begun bool         // that is the begin of a frame, as it was written
+	last  frame        // the last whole one
 	dirty bool         // a write failed and what it left could not be removed
 	buf   []byte
 }
@@ -52,6 +53,18 @@ func (f *File) Stat() (fs.FileInfo, error) {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	return sized{info, f.end + f.torn}, nil
+}
+
+// Unfinished is how many bytes at the end of the content stand for a frame that a process
+// died in while it wrote it: the file ends within that frame, and its head is as it was
+// written, as far as it is there. Whatever else cannot be read was damaged since; 0.
+func (f *File) Unfinished() int64 {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	if !f.begun {
+		return 0
+	}
+	return f.torn
 }
 
 type sized struct {
@@ -130,7 +143,7 @@ func (f *File) add(of frame, at int64) {
 	if n := len(f.index); n == 0 || of.place >= f.index[n-1].place+indexEvery {
 		f.index = append(f.index, indexed{of.place, at})
 	}
-	f.end, f.next, f.last = of.place+int64(of.bytes), at+of.size(), of.last
+	f.end, f.next, f.last = of.place+int64(of.bytes), at+of.size(), of
 }
 
 // cut removes what follows the last whole frame.
@@ -138,7 +151,7 @@ func (f *File) cut() error {
 	if err := f.file.Truncate(f.next); err != nil {
 		return err
 	}
-	f.torn, f.dirty = 0, false
+	f.torn, f.begun, f.dirty = 0, false, false
 	return nil
 }
 

@@ -203,6 +203,8 @@ func TestTornEnd(t *testing.T) {
 		rest := content[len(first):]
 		if kept := bytes.TrimRight(rest, "\x00"); len(kept)%frameMost != 0 || !bytes.HasPrefix(second, kept) || len(kept) == len(rest) {
 			t.Fatalf("cut to %d: %d bytes of the second", size, len(kept))
+		} else if n := f.Unfinished(); int(n) != len(rest)-len(kept) {
+			t.Fatalf("cut to %d: %d bytes are unfinished, and %d are not there", size, n, len(rest)-len(kept))
 		}
 		if err := f.Truncate(int64(len(first))); err != nil {
 			t.Fatal(err)
@@ -210,7 +212,7 @@ func TestTornEnd(t *testing.T) {
 		if _, err := f.WriteAt(second, int64(len(first))); err != nil {
 			t.Fatal(err)
 		}
-		if content, err := d.ReadFile(name); err != nil || !bytes.Equal(content, append(bytes.Clone(first), second...)) {
+		if content, err := d.ReadFile(name); err != nil || f.Unfinished() != 0 || !bytes.Equal(content, append(bytes.Clone(first), second...)) {
 			t.Fatalf("written again after %d: %d bytes, %v", size, len(content), err)
 		}
 	}

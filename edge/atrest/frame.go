@@ -132,6 +132,23 @@ func parseFrame(b []byte) (f frame, ok bool) {
 	return f, f.place >= 0 && f.place < maxPlace && f.bytes <= frameMost && (f.bytes > 0 || f.last)
 }
 
+// beginsFrame says that b, what there is of the head of a frame in the last bytes of a file,
+// is that of the frame for a place, and the frame has more bytes than the file has left.
+func beginsFrame(b []byte, place, bytes int64) bool {
+	var want [8]byte
+	binary.BigEndian.PutUint64(want[:], uint64(place))
+	if n := min(len(b), len(want)); string(b[:n]) != string(want[:n]) {
+		return false
+	}
+	if len(b) < boundSize+4 {
+		return true
+	}
+	var whole [frameHead]byte
+	copy(whole[:], b)
+	of, ok := parseFrame(whole[:])
+	return ok && of.size() > bytes
+}
+
 // maxPlace keeps sums of places well inside an int64 (chosen).
 const maxPlace = 1 << 60
 

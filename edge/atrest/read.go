@@ -35,8 +35,13 @@ func (f *File) walk() error {
 			return err
 		}
 	}
-	if f.torn = 0; f.next < size {
+	if f.torn, f.begun = 0, false; f.next < size {
 		f.torn = max(1, size-f.next-overhead)
+		b, err := w.at(f.next, min(size-f.next, frameHead))
+		if err != nil {
+			return err
+		}
+		f.begun = beginsFrame(b, f.end, size-f.next)
 	}
 	return nil
 }

@@ -234,7 +234,7 @@ func (d *Disk) take(name string) (int64, error) {
 	}
 	// A writer of large pieces, and none that knows a way round Write.
 	n, err := io.CopyBuffer(struct{ io.Writer }{to}, io.NewSectionReader(from, 0, info.Size()), make([]byte, maxBuffer))
-	if err == nil {
+	if err == nil && (from.key == nil || from.ended()) { // what has lost its end is not to be given one
 		_, err = to.append(nil, true)
 	}
 	if err == nil {

@@ -185,6 +185,25 @@ func TestDamagedIsNotTakenOver(t *testing.T) {
 	same(t, d, dir, files)
 }
 
+// A file that lacks its end lacks it under the next key too.
+func TestLostEndIsNotMadeUp(t *testing.T) {
+	dir := t.TempDir()
+	name := filepath.Join(dir, "document")
+	if err := openDisk(t, dir, keys(t, 1)).WriteFile(name, bytes.Repeat([]byte{'x'}, 2*frameMost)); err != nil {
+		t.Fatal(err)
+	}
+	write(t, name, read(t, name)[:headSize+overhead+frameMost])
+	for _, k := range []Keys{keys(t, 1), keys(t, 2, 1)} {
+		d := openDisk(t, dir, k)
+		if got, err := d.ReadWhole(name); !errors.Is(err, ErrDamaged) {
+			t.Errorf("%v: %d bytes, %v", k, len(got), err)
+		}
+		if got, err := d.ReadFile(name); err != nil || len(got) != frameMost {
+			t.Errorf("%v: %d bytes, %v", k, len(got), err)
+		}
+	}
+}
+
 // What was set aside needs no key, and is not to be read where it was not encrypted.
 func TestSetAside(t *testing.T) {
 	dir, files := tree(t)

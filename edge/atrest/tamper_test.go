@@ -132,6 +132,27 @@ func TestReadWhole(t *testing.T) {
 	}
 }
 
+// The end of a file that was written whole cannot be made up by who cuts it
+// between two frames and adds an empty one.
+func TestEndIsMadeUp(t *testing.T) {
+	dir := t.TempDir()
+	d := openDisk(t, dir, keys(t, 1))
+	name := filepath.Join(dir, "document")
+	if err := d.WriteFile(name, bytes.Repeat([]byte{'x'}, 2*frameMost)); err != nil {
+		t.Fatal(err)
+	}
+	whole := read(t, name)
+	for frames := range 2 {
+		content := frames * frameMost
+		_, foreign := appendHead(nil, &d.keys.all[0], "document") // another salt, so another key
+		made := appendFrames(nil, foreign, int64(content), nil, true)
+		write(t, name, append(bytes.Clone(whole[:headSize+frames*(overhead+frameMost)]), made...))
+		if got, err := d.ReadWhole(name); !errors.Is(err, ErrDamaged) || got != nil {
+			t.Errorf("%d bytes and an end that is made up: %d bytes, %v", content, len(got), err)
+		}
+	}
+}
+
 // FuzzOpen: no file has its reader panic, take more memory than a little over its size, or
 // read anything that was not written under the key.
 func FuzzOpen(f *testing.F) {

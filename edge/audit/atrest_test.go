@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"restraint/edge/atrest"
@@ -102,6 +103,32 @@ func TestEncryptedEndIsTorn(t *testing.T) {
 		r.good(t, 5)
 		if len(r.Notes) != 1 || r.Notes[0].Action != RecordTorn {
 			t.Fatalf("%+v", r.Notes)
+		}
+	}
+}
+
+// A signing key of which some cannot be read is no key: zeros in its place would sign what
+// anybody could sign.
+func TestEncryptedSigningKeyIsDamaged(t *testing.T) {
+	dir := t.TempDir()
+	disk := encrypted(t, dir)
+	l := disk.log(t, dir)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(dir, signerFile)
+	sealed, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := range sealed {
+		damaged := bytes.Clone(sealed)
+		damaged[at] ^= 1
+		if err := os.WriteFile(name, damaged, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if s, err := openSigner(disk, dir); err == nil || !strings.Contains(err.Error(), signerFile) {
+			t.Fatalf("byte %d changed: signs with %q, %v", at, s.public(), err)
 		}
 	}
 }

@@ -68,6 +68,24 @@ func (o Opener) readFile(name string) ([]byte, error) {
 	return text, errors.Join(err, f.Close())
 }
 
+// readWhole is readFile of a file of which nothing can be missing: where some of it could
+// not be read there is an error and no content.
+func (o Opener) readWhole(name string) ([]byte, error) {
+	f, err := o.open(name, os.O_RDONLY)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	text := []byte(nil)
+	if err == nil {
+		text, err = io.ReadAll(io.NewSectionReader(f, 0, info.Size()))
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, err
+	}
+	return text, nil
+}
+
 // writeFile writes a file whole or not at all, to disk, readable by its owner only.
 func (o Opener) writeFile(name string, text []byte) error {
 	f, err := o.open(name+".tmp", os.O_WRONLY|os.O_CREATE|os.O_TRUNC)

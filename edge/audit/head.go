@@ -72,7 +72,7 @@ const signerFile = "signing.key"
 // openSigner reads the log's private key, or makes one.
 func openSigner(open Opener, dir string) (s signer, err error) {
 	name := filepath.Join(dir, signerFile)
-	seed, err := open.readFile(name)
+	seed, err := open.readWhole(name) // zeros in the place of bytes would be a key that everybody has
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		seed = make([]byte, ed25519.SeedSize)
@@ -81,7 +81,7 @@ func openSigner(open Opener, dir string) (s signer, err error) {
 			return s, fmt.Errorf("make the signing key of the audit record: %w", err)
 		}
 	case err != nil:
-		return s, fmt.Errorf("read the signing key of the audit record: %w", err)
+		return s, fmt.Errorf("read the signing key of the audit record: %q: %w: restore it from a backup, or move it away and the record goes on with a new one, on the record", name, err)
 	case len(seed) != ed25519.SeedSize:
 		return s, fmt.Errorf("read the signing key of the audit record: %q has %d bytes, not %d: restore it from a backup, or move it away and the record goes on with a new one, on the record", name, len(seed), ed25519.SeedSize)
 	}

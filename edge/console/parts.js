@@ -110,7 +110,7 @@ const showCampaigns = () => {
     !!b.dial - !!a.dial || (b.hides_per_10k ?? 0) - (a.hides_per_10k ?? 0) || (b.impressions ?? 0) - (a.impressions ?? 0) || (b.decisions ?? 0) - (a.decisions ?? 0) || (a.campaign < b.campaign ? -1 : 1));
   const withheld = report.withheld_rows ? `${number(report.withheld_rows)} of fewer than ten decisions and reports are left out: they would tell of a few people.` : "";
   if (found.length === 0) {
-    show(into, soft(only ? "No campaign has that in its name. " : "Nothing was decided or reported in this time. ", withheld));
+    show(into, soft(only ? "No campaign has that in its name. " : "Nothing was decided or reported in this time, load tests aside. ", withheld));
     return;
   }
   const count = (name, key) => ({ head: name, num: true, cell: (r) => number(r[key] ?? 0) });

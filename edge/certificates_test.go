@@ -3,13 +3,7 @@ package edge_test
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"io"
 	"math/big"
 	"net"
@@ -21,66 +15,8 @@ import (
 	"time"
 
 	"restraint/edge"
+	"restraint/edge/certtest"
 )
-
-// authority issues certificates for a test.
-type authority struct {
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-	pool *x509.CertPool
-	last int64
-}
-
-func newAuthority(t *testing.T) *authority {
-	t.Helper()
-	a := &authority{pool: x509.NewCertPool()}
-	a.key, _ = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	der, err := x509.CreateCertificate(rand.Reader, a.template(time.Hour, true), a.template(time.Hour, true), &a.key.PublicKey, a.key)
-	if err == nil {
-		a.cert, err = x509.ParseCertificate(der)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	a.pool.AddCert(a.cert)
-	return a
-}
-
-func (a *authority) template(good time.Duration, ca bool) *x509.Certificate {
-	a.last++
-	return &x509.Certificate{
-		SerialNumber: big.NewInt(a.last), Subject: pkix.Name{CommonName: "test"}, IsCA: ca, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-2 * time.Hour), NotAfter: time.Now().Add(good), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}
-}
-
-// issue writes a certificate that is good for so long, and its key, to DIR/cert.pem and
-// DIR/key.pem, and the authority's to DIR/ca.pem, and returns the pair and its number.
-func (a *authority) issue(t *testing.T, dir string, good time.Duration) (tls.Certificate, *big.Int) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := a.template(good, false)
-	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, &key.PublicKey, a.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	secret, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, block := range map[string]*pem.Block{
-		"cert.pem": {Type: "CERTIFICATE", Bytes: der}, "key.pem": {Type: "PRIVATE KEY", Bytes: secret}, "ca.pem": {Type: "CERTIFICATE", Bytes: a.cert.Raw},
-	} {
-		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, template.SerialNumber
-}
 
 func filesIn(dir string, clients bool) edge.CertificateFiles {
 	f := edge.CertificateFiles{Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem")}
@@ -93,8 +29,8 @@ func filesIn(dir string, clients bool) edge.CertificateFiles {
 // Both listeners speak TLS, with what the files say at the time of the connection; a
 // connection that is open goes on.
 func TestCertificates(t *testing.T) {
-	mine, dir := newAuthority(t), t.TempDir()
-	_, first := mine.issue(t, dir, time.Hour)
+	mine, dir := certtest.New(t), t.TempDir()
+	first := mine.IssueTo(t, dir, time.Hour, "127.0.0.1").Leaf.SerialNumber
 	certificates, err := edge.ReadCertificates(filesIn(dir, false))
 	if err != nil {
 		t.Fatal(err)
@@ -109,7 +45,7 @@ func TestCertificates(t *testing.T) {
 	}
 	plain.stop()
 	n := startNode(t, "", leastPolicy, func(o *edge.Options) { o.Certificates = certificates })
-	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: mine.pool}}
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: mine.Pool}}
 	defer transport.CloseIdleConnections()
 	client := &http.Client{Transport: transport}
 	ask := func(addr string) (number *big.Int) {
@@ -137,7 +73,7 @@ func TestCertificates(t *testing.T) {
 	if err := certificates.Reload(); err == nil || !strings.Contains(err.Error(), "cert.pem") || ask(n.running.Addr()).Cmp(first) != 0 {
 		t.Errorf("a certificate that cannot be read: %v", err)
 	}
-	_, second := mine.issue(t, dir, time.Hour)
+	second := mine.IssueTo(t, dir, time.Hour, "127.0.0.1").Leaf.SerialNumber
 	if err := certificates.Reload(); err != nil {
 		t.Fatal(err)
 	}
@@ -155,9 +91,9 @@ const leastPolicy = "markets: [{name: all, require: none}]\ncampaigns: {a: {adve
 
 // Callers without a certificate of the authority do not reach a handler.
 func TestClientCertificates(t *testing.T) {
-	mine, foreign, dir := newAuthority(t), newAuthority(t), t.TempDir()
-	pair, _ := mine.issue(t, dir, time.Hour)
-	stranger, _ := foreign.issue(t, t.TempDir(), time.Hour)
+	mine, foreign, dir := certtest.New(t), certtest.New(t), t.TempDir()
+	pair := mine.IssueTo(t, dir, time.Hour, "127.0.0.1").Certificate
+	stranger := foreign.Issue(t, time.Hour, "127.0.0.1").Certificate
 	certificates, err := edge.ReadCertificates(filesIn(dir, true))
 	if err != nil {
 		t.Fatal(err)
@@ -172,7 +108,7 @@ func TestClientCertificates(t *testing.T) {
 		if c.shown != nil {
 			shown = &c.shown[0]
 		}
-		config := &tls.Config{RootCAs: mine.pool, GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return shown, nil }}
+		config := &tls.Config{RootCAs: mine.Pool, GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return shown, nil }}
 		client := &http.Client{Transport: &http.Transport{TLSClientConfig: config, DisableKeepAlives: true}}
 		for _, addr := range []string{n.running.Addr(), n.running.AdminAddr()} {
 			r, err := client.Get("https://" + addr + "/v1/decide?user=u&campaign=a")
@@ -197,23 +133,23 @@ func TestClientCertificates(t *testing.T) {
 
 // What is wrong with the files is named.
 func TestCertificateFaults(t *testing.T) {
-	mine, dir := newAuthority(t), t.TempDir()
+	mine, dir := certtest.New(t), t.TempDir()
 	for _, c := range []struct {
 		name  string
 		spoil func()
 		says  string
 	}{
-		{"expired", func() { mine.issue(t, dir, -time.Minute) }, "cert.pem\": it expired on "},
+		{"expired", func() { mine.IssueTo(t, dir, -time.Minute, "127.0.0.1") }, "cert.pem\": it expired on "},
 		{"no key", func() { os.Remove(filepath.Join(dir, "key.pem")) }, "key.pem"},
 		{"another's key", func() {
 			other := t.TempDir()
-			mine.issue(t, other, time.Hour)
+			mine.IssueTo(t, other, time.Hour, "127.0.0.1")
 			os.Rename(filepath.Join(other, "key.pem"), filepath.Join(dir, "key.pem"))
 		}, "does not match"},
 		{"no authority", func() { os.WriteFile(filepath.Join(dir, "ca.pem"), []byte("x"), 0o600) }, "there is no certificate in it"},
 		{"authority missing", func() { os.Remove(filepath.Join(dir, "ca.pem")) }, "tls.client_ca"},
 	} {
-		mine.issue(t, dir, time.Hour)
+		mine.IssueTo(t, dir, time.Hour, "127.0.0.1")
 		c.spoil()
 		if got, err := edge.ReadCertificates(filesIn(dir, true)); err == nil || !strings.Contains(err.Error(), c.says) || got != nil {
 			t.Errorf("%s: %v", c.name, err)

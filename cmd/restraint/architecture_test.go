@@ -30,6 +30,7 @@ func TestPackagesKeepApart(t *testing.T) {
 		{"restraint/edge/access", []string{"restraint/caps", "restraint/suppress", "restraint/edge", "github.com", "log/slog", "net/http"}, []string{"context"}},
 		{"restraint/edge/audit", []string{"restraint/caps", "restraint/suppress", "restraint/edge", "github.com", "log/slog", "net/http"}, []string{"context"}},
 		{"restraint/edge/atrest", []string{"restraint", "github.com", "net"}, nil},
+		{"restraint/edge/certtest", []string{"restraint", "github.com"}, nil},
 		{"restraint/edge/durable", []string{"restraint", "github.com", "log/slog", "context", "net"}, nil},
 		{"restraint/edge/shared", []string{"restraint/caps", "restraint/suppress", "restraint/edge", "github.com"}, nil},
 		{"restraint/edge/console", []string{"restraint/caps", "restraint/suppress", "restraint/edge", "github.com", "log/slog", "context", "net"}, nil},

@@ -2,99 +2,26 @@ package client_test
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"math/big"
 	"net"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"restraint/edge"
+	"restraint/edge/certtest"
 	"restraint/edge/client"
 )
 
-// authority issues certificates for a test.
-type authority struct {
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-	pool *x509.CertPool
-	last int64
-}
-
-func newAuthority(t testing.TB) *authority {
-	t.Helper()
-	a := &authority{pool: x509.NewCertPool()}
-	a.key, _ = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	template := a.template(time.Hour, "authority")
-	template.IsCA = true
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &a.key.PublicKey, a.key)
-	if err == nil {
-		a.cert, err = x509.ParseCertificate(der)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	a.pool.AddCert(a.cert)
-	return a
-}
-
-func (a *authority) template(good time.Duration, name string) *x509.Certificate {
-	a.last++
-	c := &x509.Certificate{
-		SerialNumber: big.NewInt(a.last), Subject: pkix.Name{CommonName: name}, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-2 * time.Hour), NotAfter: time.Now().Add(good),
-		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}
-	if ip := net.ParseIP(name); ip != nil {
-		c.IPAddresses = []net.IP{ip}
-	} else {
-		c.DNSNames = []string{name}
-	}
-	return c
-}
-
-// issue is a certificate for a name, and the names of its files.
-func (a *authority) issue(t testing.TB, good time.Duration, name string) (tls.Certificate, edge.CertificateFiles) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, err := x509.CreateCertificate(rand.Reader, a.template(good, name), a.cert, &key.PublicKey, a.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	secret, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	for file, block := range map[string]*pem.Block{
-		"cert": {Type: "CERTIFICATE", Bytes: der}, "key": {Type: "PRIVATE KEY", Bytes: secret}, "ca": {Type: "CERTIFICATE", Bytes: a.cert.Raw},
-	} {
-		if err := os.WriteFile(filepath.Join(dir, file), pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, edge.CertificateFiles{Cert: filepath.Join(dir, "cert"), Key: filepath.Join(dir, "key")}
-}
-
 // secureNode is a node with a certificate for a name; mutual, it asks callers for one of
 // the same authority.
-func (a *authority) secureNode(t testing.TB, name string, mutual bool) *testNode {
+func secureNode(t testing.TB, a *certtest.Authority, name string, mutual bool) *testNode {
 	t.Helper()
-	_, files := a.issue(t, time.Hour, name)
+	issued := a.Issue(t, time.Hour, name)
+	files := edge.CertificateFiles{Cert: issued.Cert, Key: issued.Key}
 	if mutual {
-		files.ClientCA = filepath.Join(filepath.Dir(files.Cert), "ca")
+		files.ClientCA = issued.CA
 	}
 	certificates, err := edge.ReadCertificates(files)
 	if err != nil {
@@ -108,10 +35,10 @@ var shoes = &client.Request{User: client.User{ID: "u-1"}, Candidates: []client.C
 // A node with TLS is asked over connections that are kept, and new ones use its session
 // again; beside it, one without.
 func TestSecureNode(t *testing.T) {
-	mine := newAuthority(t)
-	n, plain := mine.secureNode(t, "127.0.0.1", false), startNode(t, "127.0.0.1:0", nil)
+	mine := certtest.New(t)
+	n, plain := secureNode(t, mine, "127.0.0.1", false), startNode(t, "127.0.0.1:0", nil)
 	var handshakes, resumed atomic.Int32
-	config := &tls.Config{RootCAs: mine.pool, VerifyConnection: func(s tls.ConnectionState) error {
+	config := &tls.Config{RootCAs: mine.Pool, VerifyConnection: func(s tls.ConnectionState) error {
 		handshakes.Add(1)
 		if s.DidResume {
 			resumed.Add(1)
@@ -143,11 +70,11 @@ func TestSecureNode(t *testing.T) {
 
 // A node that asks for a certificate is shown one.
 func TestMutualTLS(t *testing.T) {
-	mine := newAuthority(t)
-	n := mine.secureNode(t, "127.0.0.1", true)
-	pair, _ := mine.issue(t, time.Hour, "ad-server")
+	mine := certtest.New(t)
+	n := secureNode(t, mine, "127.0.0.1", true)
+	pair := mine.Issue(t, time.Hour, "ad-server").Certificate
 	c := newClient(t, func(o *client.Options) {
-		o.TLS = &tls.Config{RootCAs: mine.pool, Certificates: []tls.Certificate{pair}}
+		o.TLS = &tls.Config{RootCAs: mine.Pool, Certificates: []tls.Certificate{pair}}
 	}, "https://"+n.Addr())
 	for range 5 {
 		decide(t, c, shoes)
@@ -157,25 +84,25 @@ func TestMutualTLS(t *testing.T) {
 // What cannot be believed is not asked, says what to mend, and shows nothing, whatever
 // OnFailure says; another node is asked in its place.
 func TestUntrusted(t *testing.T) {
-	mine, other := newAuthority(t), newAuthority(t)
-	n, elsewhere, asks := mine.secureNode(t, "127.0.0.1", false), mine.secureNode(t, "node.example", false), mine.secureNode(t, "127.0.0.1", true)
+	mine, other := certtest.New(t), certtest.New(t)
+	n, elsewhere, asks := secureNode(t, mine, "127.0.0.1", false), secureNode(t, mine, "node.example", false), secureNode(t, mine, "127.0.0.1", true)
 	plain := startNode(t, "127.0.0.1:0", nil)
-	foreign, _ := other.issue(t, time.Hour, "ad-server")
+	foreign := other.Issue(t, time.Hour, "ad-server").Certificate
 	old := expired(t, mine)
-	trusting := &tls.Config{RootCAs: mine.pool}
+	trusting := &tls.Config{RootCAs: mine.Pool}
 	for name, c := range map[string]struct {
 		addr   string
 		config *tls.Config
 		says   string
 	}{
-		"another authority":          {n.Addr(), &tls.Config{RootCAs: other.pool}, "give that authority in Options.TLS.RootCAs"},
+		"another authority":          {n.Addr(), &tls.Config{RootCAs: other.Pool}, "give that authority in Options.TLS.RootCAs"},
 		"the machine's authorities":  {n.Addr(), nil, "give that authority in Options.TLS.RootCAs"},
 		"another name":               {elsewhere.Addr(), trusting, `not for "127.0.0.1"`},
 		"expired":                    {old, trusting, "renew it on the node"},
 		"no TLS":                     {plain.Addr(), trusting, "without https://"},
 		"no certificate where asked": {asks.Addr(), trusting, "Options.TLS.Certificates"},
-		"a certificate of another":   {asks.Addr(), &tls.Config{RootCAs: mine.pool, Certificates: []tls.Certificate{foreign}}, "Options.TLS.Certificates"},
-		"an old protocol":            {n.Addr(), &tls.Config{RootCAs: mine.pool, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}, "refuses the connection"},
+		"a certificate of another":   {asks.Addr(), &tls.Config{RootCAs: mine.Pool, Certificates: []tls.Certificate{foreign}}, "Options.TLS.Certificates"},
+		"an old protocol":            {n.Addr(), &tls.Config{RootCAs: mine.Pool, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}, "refuses the connection"},
 	} {
 		show := func(o *client.Options) { o.TLS, o.OnFailure = c.config, client.Show }
 		asking := newClient(t, show, "https://"+c.addr)
@@ -188,7 +115,7 @@ func TestUntrusted(t *testing.T) {
 		}
 	}
 	if named := newClient(t, func(o *client.Options) {
-		o.TLS = &tls.Config{RootCAs: mine.pool, ServerName: "node.example"}
+		o.TLS = &tls.Config{RootCAs: mine.Pool, ServerName: "node.example"}
 	}, "https://"+elsewhere.Addr()); named != nil {
 		decide(t, named, shoes)
 	}
@@ -200,9 +127,9 @@ func TestUntrusted(t *testing.T) {
 
 // expired is a listener that shows a certificate whose time is over: a node would not
 // start with it.
-func expired(t *testing.T, a *authority) (addr string) {
+func expired(t *testing.T, a *certtest.Authority) (addr string) {
 	t.Helper()
-	pair, _ := a.issue(t, -time.Hour, "127.0.0.1")
+	pair := a.Issue(t, -time.Hour, "127.0.0.1").Certificate
 	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{pair}})
 	if err != nil {
 		t.Fatal(err)

@@ -1,16 +1,9 @@
 package replica
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
-	"math/big"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,63 +11,23 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"restraint/edge/certtest"
 )
 
-// authority is a certificate authority with the files of one certificate of it, for 127.0.0.1.
-type authority struct{ ca, cert, key string }
+// authority is what an authority issued for 127.0.0.1.
+type authority struct{ certtest.Certificate }
 
 func newAuthority(t *testing.T) authority {
 	t.Helper()
-	dir := t.TempDir()
-	template := func(serial int64) *x509.Certificate {
-		return &x509.Certificate{
-			SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: "test"},
-			NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		}
-	}
-	write := func(name, kind string, der []byte) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	key := func() *ecdsa.PrivateKey {
-		k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return k
-	}
-	root, rootKey := template(1), key()
-	root.IsCA, root.BasicConstraintsValid, root.KeyUsage = true, true, x509.KeyUsageCertSign
-	rootDER, err := x509.CreateCertificate(rand.Reader, root, root, &rootKey.PublicKey, rootKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	leaf, leafKey := template(2), key()
-	leaf.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
-	leaf.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
-	leafDER, err := x509.CreateCertificate(rand.Reader, leaf, root, &leafKey.PublicKey, rootKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(leafKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return authority{write("ca.pem", "CERTIFICATE", rootDER), write("cert.pem", "CERTIFICATE", leafDER), write("key.pem", "PRIVATE KEY", keyDER)}
+	return authority{certtest.New(t).Issue(t, time.Hour, "127.0.0.1")}
 }
 
 // serve makes a server ask for certificates of the authority.
 func (a authority) serve(t *testing.T) func(*server.Options) {
 	t.Helper()
-	cert, err := tls.LoadX509KeyPair(a.cert, a.key)
-	if err != nil {
-		t.Fatal(err)
-	}
 	pool := x509.NewCertPool()
-	text, err := os.ReadFile(a.ca)
+	text, err := os.ReadFile(a.CA)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +35,7 @@ func (a authority) serve(t *testing.T) func(*server.Options) {
 		t.Fatal("no certificate")
 	}
 	return func(o *server.Options) {
-		o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert}
+		o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{a.Certificate.Certificate}, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert}
 		o.TLSTimeout = 5
 	}
 }
@@ -90,17 +43,17 @@ func (a authority) serve(t *testing.T) func(*server.Options) {
 func TestBrokerTLS(t *testing.T) {
 	ours, other := newAuthority(t), newAuthority(t)
 	_, address := natsServer(t, ours.serve(t))
-	b, _ := testBroker(t, BrokerOptions{URLs: []string{address}, CA: ours.ca, Cert: ours.cert, Key: ours.key})
+	b, _ := testBroker(t, BrokerOptions{URLs: []string{address}, CA: ours.CA, Cert: ours.Cert, Key: ours.Key})
 	soon(t, "connection", b.connected)
 	ensured(t, b)
 	for name, c := range map[string]struct {
 		o    BrokerOptions
 		mend string
 	}{
-		"another authority":   {BrokerOptions{CA: other.ca, Cert: ours.cert, Key: ours.key}, "nats.tls.ca"},
-		"no authority":        {BrokerOptions{Cert: ours.cert, Key: ours.key}, "nats.tls.ca"},
-		"another certificate": {BrokerOptions{CA: ours.ca, Cert: other.cert, Key: other.key}, "nats.tls.cert"},
-		"no certificate":      {BrokerOptions{CA: ours.ca}, "nats.tls.cert"},
+		"another authority":   {BrokerOptions{CA: other.CA, Cert: ours.Cert, Key: ours.Key}, "nats.tls.ca"},
+		"no authority":        {BrokerOptions{Cert: ours.Cert, Key: ours.Key}, "nats.tls.ca"},
+		"another certificate": {BrokerOptions{CA: ours.CA, Cert: other.Cert, Key: other.Key}, "nats.tls.cert"},
+		"no certificate":      {BrokerOptions{CA: ours.CA}, "nats.tls.cert"},
 	} {
 		c.o.URLs = []string{address}
 		b, _ := testBroker(t, c.o)
@@ -140,7 +93,7 @@ func TestBrokerRefused(t *testing.T) {
 // TLS is asked for and the server has none.
 func TestBrokerWithoutTLS(t *testing.T) {
 	_, address := natsServer(t, nil)
-	b, _ := testBroker(t, BrokerOptions{URLs: []string{address}, CA: newAuthority(t).ca})
+	b, _ := testBroker(t, BrokerOptions{URLs: []string{address}, CA: newAuthority(t).CA})
 	soon(t, "a reason", func() bool { return strings.Contains(b.problem().Error(), "leave nats.tls out") })
 }
 
@@ -186,11 +139,11 @@ func TestBrokerSettings(t *testing.T) {
 		{BrokerOptions{URLs: urls, CredentialsFile: empty}, []string{"nats.credentials_file", "nsc"}},
 		{BrokerOptions{URLs: urls, CA: empty}, []string{"nats.tls.ca", "no certificate"}},
 		{BrokerOptions{URLs: urls, CA: empty + ".not"}, []string{"nats.tls.ca", "no such file"}},
-		{BrokerOptions{URLs: urls, Cert: a.cert}, []string{"nats.tls.cert", "set nats.tls.key"}},
-		{BrokerOptions{URLs: urls, Key: a.key}, []string{"nats.tls.key", "set nats.tls.cert"}},
-		{BrokerOptions{URLs: urls, Cert: a.key, Key: a.cert}, []string{"nats.tls.cert", "PEM"}},
-		{BrokerOptions{URLs: urls, Cert: a.cert, Key: newAuthority(t).key}, []string{"nats.tls.cert", "does not match"}},
-		{BrokerOptions{URLs: []string{"x", "y"}, CA: empty, Key: a.key}, []string{`"x"`, `"y"`, "nats.tls.ca", "nats.tls.key"}},
+		{BrokerOptions{URLs: urls, Cert: a.Cert}, []string{"nats.tls.cert", "set nats.tls.key"}},
+		{BrokerOptions{URLs: urls, Key: a.Key}, []string{"nats.tls.key", "set nats.tls.cert"}},
+		{BrokerOptions{URLs: urls, Cert: a.Key, Key: a.Cert}, []string{"nats.tls.cert", "PEM"}},
+		{BrokerOptions{URLs: urls, Cert: a.Cert, Key: newAuthority(t).Key}, []string{"nats.tls.cert", "does not match"}},
+		{BrokerOptions{URLs: []string{"x", "y"}, CA: empty, Key: a.Key}, []string{`"x"`, `"y"`, "nats.tls.ca", "nats.tls.key"}},
 	} {
 		b, err := openBroker(c.o)
 		if err == nil {

@@ -29,7 +29,7 @@ func configFile(t *testing.T, text string) string {
 func TestServerListeners(t *testing.T) {
 	a := newAuthority(t)
 	tls := func(verify bool) string {
-		return fmt.Sprintf("tls {cert_file: %q, key_file: %q, ca_file: %q, verify: %t}", a.cert, a.key, a.ca, verify)
+		return fmt.Sprintf("tls {cert_file: %q, key_file: %q, ca_file: %q, verify: %t}", a.Cert, a.Key, a.CA, verify)
 	}
 	const local = "listen: 127.0.0.1:4222\n"
 	const user = "authorization {user: edge, password: p}\n"

@@ -12,16 +12,18 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"restraint/edge/certtest"
 )
 
 // natsPassword is in nats.urls, and so may be nowhere else.
 const natsPassword = "hunter2-faults"
 
 // newSecured starts a cluster whose NATS servers ask for a certificate, also one another, and for a user and a password.
-func newSecured(t *testing.T, servers int) (c *cluster, ours *authority) {
+func newSecured(t *testing.T, servers int) (c *cluster, ours *certtest.Authority) {
 	t.Helper()
-	ours = newAuthority(t)
-	server, node := ours.issue(t, "server", time.Now().Add(time.Hour)), ours.issue(t, "node", time.Now().Add(time.Hour))
+	ours = certtest.New(t)
+	server, node := filesOf(ours.Issue(t, time.Hour, "127.0.0.1")), filesOf(ours.Issue(t, time.Hour, "127.0.0.1"))
 	block := fmt.Sprintf("tls { ca_file: %q, cert_file: %q, key_file: %q, verify: true, timeout: 5 }\n", server.ca, server.cert, server.key)
 	return newClusterOf(t, clusterOptions{
 		servers: servers, routes: block,
@@ -82,16 +84,14 @@ func (c *cluster) neverTold(t *testing.T, nodes ...*node) {
 // same places it is ready without a restart.
 func TestNATSRefusesNode(t *testing.T) {
 	c, ours := newSecured(t, 1)
-	hour := time.Now().Add(time.Hour)
-	right, other := ours.issue(t, "right", hour), newAuthority(t)
-	foreign := other.issue(t, "foreign", hour)
+	right, foreign := filesOf(ours.Issue(t, time.Hour, "127.0.0.1")), filesOf(certtest.New(t).Issue(t, time.Hour, "127.0.0.1"))
 	for name, wrong := range map[string]struct {
 		certificate
 		address, mend string
 	}{
 		"authority":           {certificate{foreign.ca, right.cert, right.key}, "", "nats.tls.ca"},
 		"foreign certificate": {certificate{right.ca, foreign.cert, foreign.key}, "", "nats.tls.cert"},
-		"old certificate":     {ours.issue(t, "old", time.Now().Add(-time.Hour)), "", "nats.tls.cert"},
+		"old certificate":     {filesOf(ours.Issue(t, -time.Hour, "127.0.0.1")), "", "nats.tls.cert"},
 		"no certificate":      {certificate{ca: right.ca}, "", "nats.tls.cert"},
 		"no authority":        {certificate{cert: right.cert, key: right.key}, "", "nats.tls.ca"},
 		"password":            {right, "tls://edge:wrong@", "user and password in nats.urls"},

@@ -226,7 +226,7 @@ func TestSealedBatchDoesNotAllocate(t *testing.T) {
 		t.Fatal(err)
 	}
 	b, buffer, c := codec.Batch(), enc, caps.Change{}
-	if n := testing.AllocsPerRun(100, func() {
+	if n := allocations(100, func() {
 		if buffer, err = codec.AppendBatch(buffer[:0], changes); err != nil {
 			t.Fatal(err)
 		}

@@ -58,6 +58,11 @@ func (c *checkCmd) Run(p *process) error {
 	if _, err = fmt.Fprintf(p.stdout, "configuration (%s) and policy (%s) are without fault\n", nameOr(c.Config, "defaults"), file); err != nil {
 		return err
 	}
+	for _, name := range cfg.Strays {
+		if _, err := fmt.Fprintf(p.stdout, "note: %s: no setting has this variable; unset it if it was meant for this program\n", name); err != nil {
+			return err
+		}
+	}
 	for _, note := range compiled.Notes() {
 		if _, err := fmt.Fprintf(p.stdout, "note: %s: %s\n", note.Key, note.Text); err != nil {
 			return err

@@ -51,6 +51,8 @@ type Config struct {
 	// RequestClock takes "now" from the requests: serve --clock=request.
 	RequestClock bool
 
+	// Strays are variables of the environment that look like a setting's and are none's.
+	Strays  []string
 	origins map[string]origin
 }
 

@@ -28,6 +28,9 @@ const refusalShare = 8
 func serve(ctx context.Context, cfg Config) (err error) {
 	log := newLog(os.Stderr, cfg.Log.Level)
 	slog.SetDefault(log) // what libraries say, by package log, has the same form
+	if len(cfg.Strays) > 0 {
+		log.Warn("no setting has these variables of the environment; unset them if they were meant for this program", "variables", cfg.Strays)
+	}
 	manager, stopTelling := newManager(os.LookupEnv, os.Getpid(), log), func() {}
 	defer func() { stopTelling() }() // last: what is kept takes its time to close
 	certificates, err := openCertificates(&cfg)

@@ -29,8 +29,9 @@ func environment() (names []string) {
 	return names
 }
 
-// loadConfig is loadConfig with the environment of the process, in which a variable of no
-// key is a fault too: it was meant to say something.
+// loadConfig is loadConfig with the environment of the process, in which a variable that is
+// nearly one of a key is a fault too: it was meant to say something. One that is like none
+// may be somebody else's; it is among the strays, of which people are told.
 func (p *process) loadConfig(path string, flags map[string]string, requestClock bool) (Config, error) {
 	c, err := loadConfig(path, flags, requestClock, p.lookup)
 	var faults configFaults
@@ -38,7 +39,8 @@ func (p *process) loadConfig(path string, flags map[string]string, requestClock 
 		return c, err
 	}
 	if p.variables != nil {
-		faults = append(faults, strangeVariables(p.variables(), c.keys())...)
+		misspelt, strays := strangeVariables(p.variables(), c.keys())
+		faults, c.Strays = append(faults, misspelt...), strays
 	}
 	if len(faults) > 0 {
 		return c, faults
@@ -46,20 +48,24 @@ func (p *process) loadConfig(path string, flags map[string]string, requestClock 
 	return c, nil
 }
 
-func strangeVariables(names []string, keys []configKey) (faults configFaults) {
+func strangeVariables(names []string, keys []configKey) (misspelt configFaults, strays []string) {
 	slices.Sort(names)
 	for _, name := range names {
 		if !strings.HasPrefix(name, variablePrefix) || name == keyVariable || serviceLinks.MatchString(name) || slices.ContainsFunc(keys, func(k configKey) bool { return k.env() == name }) {
 			continue
 		}
-		what := "there is no such key: unset it, or see restraint serve --help for all keys"
-		least := 3
+		// One letter in five may be wrong: of short names many are a letter apart.
+		least, meant := (len(name)-len(variablePrefix))/5+1, ""
 		for _, k := range keys {
 			if d := policy.EditDistance(name, k.env()); d < least {
-				least, what = d, "there is no such key: did you mean "+k.env()+"?"
+				least, meant = d, k.env()
 			}
 		}
-		faults = append(faults, configFault{name, "", what, orderEnvironment})
+		if meant == "" {
+			strays = append(strays, name)
+		} else {
+			misspelt = append(misspelt, configFault{name, "", "there is no such key: did you mean " + meant + "?", orderEnvironment})
+		}
 	}
-	return faults
+	return misspelt, strays
 }

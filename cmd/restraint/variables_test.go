@@ -5,14 +5,16 @@ import (
 	"testing"
 )
 
-// A variable that is nothing's is a fault like any other, with those of the rest; what
-// commands and Kubernetes have is none.
+// A variable that is nearly one of a setting is a fault like any other, with those of the
+// rest; one that is like none is told of, but for what commands and Kubernetes have.
 func TestStrangeVariables(t *testing.T) {
 	for name, want := range map[string]string{
 		"RESTRAINT_KEYS_FLE":                 "RESTRAINT_KEYS_FLE: there is no such key: did you mean RESTRAINT_KEYS_FILE?",
 		"RESTRAINT_TLS_CLIENTCA":             "did you mean RESTRAINT_TLS_CLIENT_CA?",
-		"RESTRAINT_TEMPERATURE":              "RESTRAINT_TEMPERATURE: there is no such key: unset it",
-		"RESTRAINT_":                         "there is no such key",
+		"RESTRAINT_LISTN":                    "did you mean RESTRAINT_LISTEN?",
+		"RESTRAINT_TEMPERATURE":              "",
+		"RESTRAINT_MODE":                     "",
+		"RESTRAINT_":                         "",
 		"RESTRAINT_KEY":                      "",
 		"RESTRAINT_LISTEN":                   "",
 		"RESTRAINT_SERVICE_HOST":             "",
@@ -30,14 +32,18 @@ func TestStrangeVariables(t *testing.T) {
 			} else {
 				r.must(t, 2, want)
 			}
+			told := command[0] == "check" && (name == "RESTRAINT_TEMPERATURE" || name == "RESTRAINT_MODE" || name == "RESTRAINT_")
+			if told != strings.Contains(r.stdout, "note: "+name+": no setting has this variable") {
+				t.Errorf("%s: %s", name, r.stdout)
+			}
 			if strings.Contains(r.stderr, "4444") {
 				t.Errorf("%s: its value is printed: %s", name, r.stderr)
 			}
 		}
 	}
-	inProcess(t, map[string]string{"RESTRAINT_A": "x", "RESTRAINT_B": "y", "RESTRAINT_LISTEN": "nowhere"}, "", "serve").
-		must(t, 2, "3 faults", "RESTRAINT_A: ", "RESTRAINT_B: ", "RESTRAINT_LISTEN: listen: ")
-	inProcess(t, map[string]string{"RESTRAINT_TYPO": "x"}, "", "version").must(t, 0) // which has no configuration
+	inProcess(t, map[string]string{"RESTRAINT_CAPS_MEMRY": "x", "RESTRAINT_KEYS_FLE": "y", "RESTRAINT_LISTEN": "nowhere"}, "", "serve").
+		must(t, 2, "3 faults", "RESTRAINT_CAPS_MEMRY: ", "RESTRAINT_KEYS_FLE: ", "RESTRAINT_LISTEN: listen: ")
+	inProcess(t, map[string]string{"RESTRAINT_LISTN": "x"}, "", "version").must(t, 0) // which has no configuration
 }
 
 // The printed configuration says of each key where its value comes from: the line of the

@@ -72,13 +72,20 @@ type copier struct {
 // run copies until ctx ends.
 func (c *copier) run(ctx context.Context) {
 	for {
-		copied, pause := c.copyIfDue, min(c.interval()/8, time.Minute)
-		if c.owes.Load() {
-			copied, pause = c.give, retryLeast
+		owes, copied := c.owes.Load(), c.copyIfDue
+		if owes {
+			copied = c.give
 		}
-		if err := copied(ctx); err != nil && ctx.Err() == nil {
+		err := copied(ctx)
+		if err != nil && ctx.Err() == nil {
 			c.keeper.log.Info("no copy of the snapshot was made for other nodes; it is tried again", "error", err.Error())
-			pause = max(pause, retryMost/4)
+		}
+		pause := min(c.interval()/8, time.Minute) // of the stream's age, which is known only once it was asked
+		switch {
+		case owes && err != nil:
+			pause = retryMost / 4
+		case owes:
+			pause = retryLeast
 		}
 		pauseFor(pause, ctx.Done())
 		if ctx.Err() != nil {

@@ -50,6 +50,9 @@ func TestNATSOverTLS(t *testing.T) {
 			c.awaitMore(t, 20)
 			reset += c.proxies[c.random.IntN(len(c.proxies))].resetAll()
 		}
+		for _, p := range c.proxies { // whichever servers the nodes have chosen
+			reset += p.resetAll()
+		}
 		if reset == 0 {
 			t.Error("no connection was reset")
 		}

@@ -71,27 +71,28 @@ type copier struct {
 
 // run copies until ctx ends.
 func (c *copier) run(ctx context.Context) {
-	for {
-		owes, copied := c.owes.Load(), c.copyIfDue
-		if owes {
-			copied = c.give
-		}
-		err := copied(ctx)
-		if err != nil && ctx.Err() == nil {
-			c.keeper.log.Info("no copy of the snapshot was made for other nodes; it is tried again", "error", err.Error())
-		}
-		pause := min(c.interval()/8, time.Minute) // of the stream's age, which is known only once it was asked
-		switch {
-		case owes && err != nil:
-			pause = retryMost / 4
-		case owes:
-			pause = retryLeast
-		}
-		pauseFor(pause, ctx.Done())
-		if ctx.Err() != nil {
-			return
-		}
+	for ctx.Err() == nil {
+		pauseFor(c.try(ctx), ctx.Done())
 	}
+}
+
+// try copies where that is due, and says after how long it is to be tried again.
+func (c *copier) try(ctx context.Context) (pause time.Duration) {
+	owes, copied := c.owes.Load(), c.copyIfDue
+	if owes {
+		copied = c.give
+	}
+	err := copied(ctx)
+	if err != nil && ctx.Err() == nil {
+		c.keeper.log.Info("no copy of the snapshot was made for other nodes; it is tried again", "error", err.Error())
+	}
+	switch {
+	case owes && err != nil:
+		return retryMost / 4
+	case owes:
+		return retryLeast
+	}
+	return min(c.interval()/8, time.Minute) // by the age of the stream, which is known only now
 }
 
 // interval is the time between two copies.

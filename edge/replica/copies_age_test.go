@@ -24,8 +24,9 @@ func TestCopiesGoByTheStreamsAge(t *testing.T) {
 	if got := c.interval(); got != 6*time.Hour {
 		t.Errorf("a copy every %v while the age is not known", got)
 	}
-	if err := c.askAge(t.Context()); err != nil {
-		t.Fatal(err)
+	c.at, c.whole = func() positions { return positions{} }, func() bool { return false }
+	if got := c.try(t.Context()); got != 10*time.Second/8 {
+		t.Errorf("the first try is followed by another in %v", got)
 	}
 	if got := c.interval(); got != 10*time.Second {
 		t.Errorf("a copy every %v of what is kept for 2m", got)
